@@ -1,0 +1,1 @@
+"""Huimin (惠民): the mobile back end of a city."""

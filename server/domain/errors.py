@@ -1,0 +1,60 @@
+"""Every error the product raises on purpose, in one tree.
+
+HuiminError
+├── InvalidInputError      422  the caller sent something that cannot be right; names the field
+├── UnauthenticatedError   401  who are you?
+├── ForbiddenError         403  you may not; a missing rule means no
+├── NotFoundError          404  there is no such thing, or not for you
+├── ConflictError          409  the thing is in a state that does not allow this
+├── TooManyError           429  later
+├── UnavailableError       503  a part of the world is broken; try again
+└── ConfigurationError     -    the operator has to change a setting; the text says which
+
+Expected results are values, not exceptions. `code` is stable: clients and the README rely on it. Texts exist in both
+languages because the person who reads them may be a citizen; the HTTP status is chosen in `handlers/base.py`.
+"""
+
+from __future__ import annotations
+
+
+class HuiminError(Exception):
+    """The root. `code` is stable, `zh` and `en` are for people, `field` names the input that is at fault."""
+
+    def __init__(self, code: str, *, zh: str, en: str, field: str | None = None) -> None:
+        super().__init__(f"{code}: {en}")
+        self.code = code
+        self.zh = zh
+        self.en = en
+        self.field = field
+
+
+class InvalidInputError(HuiminError):
+    """The caller sent something that cannot be right."""
+
+
+class UnauthenticatedError(HuiminError):
+    """Nobody known is asking."""
+
+
+class ForbiddenError(HuiminError):
+    """The one who asks may not do this."""
+
+
+class NotFoundError(HuiminError):
+    """There is no such thing, or it is not for the one who asks."""
+
+
+class ConflictError(HuiminError):
+    """The thing is in a state that does not allow this."""
+
+
+class TooManyError(HuiminError):
+    """The caller has to wait."""
+
+
+class UnavailableError(HuiminError):
+    """A part of the world is broken; the same request may work later."""
+
+
+class ConfigurationError(HuiminError):
+    """The operator has to change a setting."""

@@ -1,0 +1,1 @@
+"""What the product can do: the verbs of the counter (draft, release, cancel, book, apply)."""

@@ -1,0 +1,1 @@
+"""MongoDB and Redis, nowhere else: document shapes are known only on this floor."""
