@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from push.parts import Parts
 from server.domain import ranks
@@ -21,6 +22,7 @@ from server.domain.pages import Page, PageState, effective, may_have_it
 from server.storage.broadcasts import Range
 from server.storage.citizens import Member
 
+DUE_AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 GATE_POLL_S = 0.05
 RENEW_EVERY_S = 1.0
 
@@ -149,7 +151,7 @@ class Planner:
             state=PageState.DONE if is_listed_only else PageState.OPEN,
             to=shelf.ids,
             divisions=shelf.divisions,
-            not_before=broadcast.released_at,
+            not_before=DUE_AT_ONCE,
             expires_at=broadcast.expires_at,
             outcomes=[ranks.REFUSED if is_listed_only else ranks.PLANNED] * len(shelf.ids),
         )

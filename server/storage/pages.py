@@ -19,6 +19,7 @@ from typing import Any
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
+from server.domain import ranks
 from server.domain.broadcasts import UNREACHABLE, Lane
 from server.domain.pages import Page, PageState, Sent, ids_from_bytes, ids_to_bytes, runs, shorts_from_bytes, shorts_to_bytes
 from server.storage.commit import Fence, GroupCommit, Write
@@ -115,9 +116,27 @@ class Pages:
         """Whether anything of this broadcast is still to be done, now or later."""
         return await self._pages.find_one({"broadcast": broadcast, "state": "open"}, {"_id": 1}) is not None
 
-    async def find_unfinished(self, broadcast: str, *, limit: int = 5_000) -> list[Hint]:
-        """All open pages of one broadcast, due or not: what has to be closed when it was stopped."""
-        return [_to_hint(d) async for d in self._pages.find({"broadcast": broadcast, "state": "open"}, HINT).limit(limit)]
+    async def close_untouched(self, broadcast: str, reason: str) -> int:
+        """Close, in the database, every page of which nobody has sent anything: its people are suppressed."""
+        result = await self._pages.update_many(
+            {"broadcast": broadcast, "state": "open", "lease.owner": None, "sent": {"$exists": False}},
+            [
+                {
+                    "$set": {
+                        "s": {"$map": {"input": "$s", "in": {"$max": ["$$this", ranks.SUPPRESSED]}}},
+                        "state": PageState.DONE.value,
+                        "reason": reason,
+                    }
+                }
+            ],
+        )
+        return result.modified_count
+
+    async def hasten(self, broadcast: str) -> list[Hint]:
+        """Make the open pages of a stopped broadcast due now, so that a worker closes them; returns them."""
+        query = {"broadcast": broadcast, "state": {"$in": ["open", "dead"]}}
+        await self._pages.update_many(query, {"$min": {"not_before": await self._now()}, "$set": {"state": "open"}})
+        return [_to_hint(d) async for d in self._pages.find({"broadcast": broadcast, "state": "open"}, HINT)]
 
     async def _now(self) -> datetime:
         hello = await self._pages.database.command("hello")
