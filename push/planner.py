@@ -82,7 +82,7 @@ class Planner:
 
     async def _gate(self, range_: Range, broadcast: Broadcast) -> bool:
         """Wait until nobody can be handing over the replaced broadcasts to this range any more."""
-        while await self._parts.pages.is_any_leased(broadcast.replaces, range_.lo, range_.hi + 1):
+        while await self._parts.pages.is_any_leased(broadcast.replaces, range_.lo, range_.hi):
             if not await self._may_go_on(range_):
                 return False
             await asyncio.sleep(GATE_POLL_S)
@@ -114,7 +114,8 @@ class Planner:
         """The people of [lo, hi] who may have got one of the replaced broadcasts."""
         reached: dict[int, dict[str, int]] = {}
         division: dict[int, int] = {}
-        async for page in self._parts.pages.overlapping(broadcast.replaces, lo, hi + 1):
+        homes = [(id_, (await self._parts.broadcasts.get(id_)).ranges) for id_ in broadcast.replaces]
+        async for page in self._parts.pages.overlapping(homes, lo, hi):
             if page.channel == UNREACHABLE:
                 continue
             current = effective(page)

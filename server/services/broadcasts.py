@@ -99,11 +99,8 @@ class Broadcasts:
 
     async def of_citizen(self, citizen: int, since: datetime) -> list[dict[str, Any]]:
         """What was sent to one person since then: broadcast, channel, status, why, when, through which account."""
-        recent = [id_ for id_, _ in await self._store.recent(since)]
-        found = []
-        for page, position in await self._pages.of_citizen(citizen, recent):
-            found.append({"broadcast": page.broadcast, "channel": page.channel, "page": page.id, **page.entry(position)})
-        return found
+        places = await self._pages.of_citizen(citizen, await self._store.recent(since))
+        return [{"broadcast": p.broadcast, "channel": p.channel, "page": p.id, **p.entry(i)} for p, i in places]
 
     async def _size(self, broadcast: Broadcast) -> int:
         size = await self._citizens.estimate(broadcast.audience) if not broadcast.is_all_clear else 0
