@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pymongo.errors import PyMongoError
-
 from channels.base import Outcome
 from push.ladder import Ladder
 from push.pace import Account, Pace
@@ -18,6 +16,7 @@ from push.watch import Watch
 from server.domain.pages import Page
 from server.storage.broadcasts import Broadcasts
 from server.storage.citizens import Citizens
+from server.storage.mongo import MongoError
 from server.storage.pages import Pages
 from server.storage.queue import Queue
 
@@ -65,7 +64,7 @@ class Parts:
         while True:
             try:
                 return await self.pages.write(page, change, is_fenced=is_fenced, is_urgent=is_urgent)
-            except PyMongoError:
+            except MongoError:
                 self.counters.event("ledger_write_repeated")
                 if self.clock() > give_up:
                     raise

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pymongo.errors import PyMongoError
-
 from server.domain.broadcasts import Broadcast, State
 from server.storage.broadcasts import Broadcasts
+from server.storage.mongo import MongoError
 
 POLL_S = 0.25
 
@@ -26,7 +25,7 @@ class Watch:
         while not stop.is_set():
             try:
                 await self.refresh()
-            except PyMongoError:
+            except MongoError:
                 self._states.clear()  # no news is no permission: pages in hand stop at their next window
             try:
                 await asyncio.wait_for(stop.wait(), POLL_S)

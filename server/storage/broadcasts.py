@@ -47,7 +47,11 @@ class Broadcasts:
         """Store a new broadcast; if one with this id exists, that one is returned and nothing changes."""
         document = broadcast.model_dump(mode="python") | {"changed_at": broadcast.released_at, "is_cut": False}
         document["_id"] = document.pop("id")
-        document["state"], document["lane"], document["policy"] = broadcast.state.value, broadcast.lane.value, broadcast.policy.value
+        document["state"], document["lane"], document["policy"] = (
+            broadcast.state.value,
+            broadcast.lane.value,
+            broadcast.policy.value,
+        )
         try:
             await self._broadcasts.insert_one(document)
         except DuplicateKeyError:
@@ -106,7 +110,9 @@ class Broadcasts:
     async def recent(self, since: datetime) -> list[tuple[str, int]]:
         """(id, number of ranges) of the broadcasts released since then: where a receipt may belong."""
         query = {"released_at": {"$gte": since}}
-        return [(d["_id"], d["ranges"]) async for d in self._broadcasts.find(query, {"ranges": 1}).sort("released_at", -1)]
+        return [
+            (d["_id"], d["ranges"]) async for d in self._broadcasts.find(query, {"ranges": 1}).sort("released_at", -1)
+        ]
 
     async def claim_range(self, id_: str, owner: str) -> Range | None:
         """Lease a range for planning, if it is open and free."""
