@@ -1,15 +1,15 @@
 """HTTP out, on libcurl: the only file that knows pycurl.
 
 Promises:
-- **Honest about what left.** A reply's state says whether the request may have reached the provider. libcurl would send a
-  POST again by itself when a kept-alive connection dies before the first byte of the answer; a warning would be doubled
-  behind our back. The pre-request hook allows each request to begin once and refuses the second time.
+- **Honest about what left.** A reply's state says whether the request may have reached the provider. libcurl would send
+  a POST again by itself when a kept-alive connection dies before the first byte of the answer; a warning would be
+  doubled behind our back. The pre-request hook allows each request to begin once and refuses the second time.
 - **Nothing starts late.** What has not begun by `start_by` is answered NOT_STARTED, wherever it waits: in our queue, in
   libcurl's, or for a connection.
 - **Bounded.** Connections (h1) or streams (h2), the queue, the size of an answer and the time of a request.
 - **Urgent first.** Urgent requests leave the queue first, and one connection in eight is only for them.
-- **Fast.** Sockets stay registered in an epoll set of our own between requests; the loop sees one readable file for all of
-  them, so a tick costs one callback however many sockets are ready; timers of 0 coalesce to one kick.
+- **Fast.** Sockets stay registered in an epoll set of our own between requests; the loop sees one readable file for
+  all of them, so a tick costs one callback however many sockets are ready; timers of 0 coalesce to one kick.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from server.settings import Account
 MAX_REPLY_BYTES = 65_536
 MAX_QUEUED = 65_536
 CONNECT_TIMEOUT_MS = 3_000
+FETCH_TIMEOUT_S = 5.0
 STREAMS_PER_CONNECTION = 64
 URGENT_SHARE = 8  # one slot in eight is kept for urgent requests
 MAX_ROUNDS = 4  # of collecting and starting in one tick, then the loop gets its turn
@@ -83,6 +84,7 @@ class Call:
     deadline_s: float
     done: Done
     is_urgent: bool = False
+    is_get: bool = False  # GET: the body is ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class _Slot:
         self.is_late = False
 
     def may_begin(self, *_: object) -> int:
-        """libcurl asks just before it writes a request, also when it wants to write one again."""
+        """The hook: libcurl asks just before it writes a request, also when it wants to write one again."""
         assert self.call is not None
         if self.has_begun:
             return int(pycurl.PREREQFUNC_ABORT)
@@ -166,15 +168,19 @@ class Transport:
             if self._expire_timer is None:
                 self._expire_timer = self._loop.call_later(EXPIRE_EVERY_S, self._expire)
 
-    async def fetch(self, url: str, headers: Sequence[str], body: bytes, timeout_s: float = 5.0) -> Reply:
-        """POST once and wait: for tokens and other rare calls. Counts as urgent."""
+    async def fetch(
+        self, url: str, headers: Sequence[str] = (), body: bytes | None = None, timeout_s: float = FETCH_TIMEOUT_S
+    ) -> Reply:
+        """POST `body` (None: GET) and wait: for tokens and other rare calls. Counts as urgent."""
         answer: asyncio.Future[Reply] = self._loop.create_future()
 
         def done(_: int, reply: Reply) -> None:
             if not answer.done():
                 answer.set_result(reply)
 
-        self.post(Call(url, headers, self._loop.time() + timeout_s, timeout_s, done, is_urgent=True), body)
+        start_by = self._loop.time() + timeout_s
+        call = Call(url, headers, start_by, timeout_s, done, is_urgent=True, is_get=body is None)
+        self.post(call, body or b"")
         return await answer
 
     def close(self) -> None:
@@ -243,12 +249,15 @@ class Transport:
         if last is not call:
             if last is None or last.url != call.url:
                 curl.setopt(pycurl.URL, call.url)
+            if last is None or last.is_get != call.is_get:
+                curl.setopt(pycurl.HTTPGET if call.is_get else pycurl.POST, 1)
             if last is None or last.headers is not call.headers:
                 curl.setopt(pycurl.HTTPHEADER, [*call.headers, "Expect:"])
             if last is None or last.deadline_s != call.deadline_s:
                 curl.setopt(pycurl.TIMEOUT_MS, max(1, int(call.deadline_s * 1000)))
             slot.call = call
-        curl.setopt(pycurl.POSTFIELDS, body)
+        if not call.is_get:
+            curl.setopt(pycurl.POSTFIELDS, body)
         slot.index = index
         slot.has_begun = slot.is_late = False
         self._active[curl] = slot
@@ -283,13 +292,13 @@ class Transport:
         self._deliver()
 
     def _on_new_socket(self, fd: int, _: int) -> int:
-        """libcurl opened a socket: whatever was known of this number belongs to a closed one."""
+        """A socket was opened: whatever was known of this number belongs to a closed one."""
         self._watched.pop(fd, None)
         self._idle_sockets.discard(fd)
         return int(pycurl.SOCKOPT_OK)
 
     def _on_socket(self, what: int, fd: int, _multi: object, _data: object) -> None:
-        """libcurl's interest in a socket. Between two requests it stays registered: that saves two system calls."""
+        """What libcurl wants of a socket. Between two requests it stays registered: that saves two system calls."""
         if what == pycurl.POLL_REMOVE:
             self._idle_sockets.add(fd)
             return
