@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from channels.base import NOT_STARTED, Fault, Kind, Outcome, Verdict
-from channels.transport import Reply, State
+from channels.call import Reply, State
 
 BUSY = Fault(Kind.RETRY)
 LOST = Fault(Kind.UNKNOWN)

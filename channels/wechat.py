@@ -14,9 +14,10 @@ from urllib.parse import quote
 import orjson
 
 from channels.base import Fault, Kind, Outcome, Scope, Settle, Verdict, WeChatContent, Window
+from channels.call import Call, Reply
 from channels.replies import BUSY, UNLISTED, failure, judged, read_object, unreadable
 from channels.tokens import Clock, Token, TokenKeeper, TokenStore
-from channels.transport import Call, Reply, Transport
+from channels.transport import Transport
 from server.settings import WeChatAccount
 
 _CONFIG = Fault(Kind.CONFIG)

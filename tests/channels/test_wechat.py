@@ -6,21 +6,20 @@ import asyncio
 import json
 
 import pytest
-from channels.base import Fault, Kind, Outcome, Verdict, WeChatContent
-from channels.transport import Reply, State, Transport
-from channels.wechat import ERRORS, WeChatChannel, outcome_of
 from pydantic import SecretStr
+
+from channels.base import Fault, Kind, Outcome, Verdict, WeChatContent
+from channels.call import Reply, State
+from channels.transport import Transport
+from channels.wechat import ERRORS, WeChatChannel, outcome_of
 from server.settings import WeChatAccount
+from tests.channels.scripted import MemoryTokens, MovedClock, Request, Send, Serve, http
 
 CONTENT = WeChatContent("tmpl-1", {"thing1": "暴雨红色预警", "time2": "2026年11月24日 15:01"}, page="alert?id=1")
 OK = b'{"errcode":0,"errmsg":"ok"}'
 
 
-def http(body, status=200):
-    return f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def channel_at(url, transport, tokens, clock):
+def channel_at(url: str, transport: Transport, tokens: MemoryTokens, clock: MovedClock) -> WeChatChannel:
     account = WeChatAccount(
         base_url=url,
         appid="wx0123456789abcdef",
@@ -32,9 +31,9 @@ def channel_at(url, transport, tokens, clock):
 
 
 async def test_a_window_is_sent_as_one_utf8_request_per_openid_with_the_token_in_the_url(
-    serve, transport, tokens, clock, send
+    serve: Serve, transport: Transport, tokens: MemoryTokens, clock: MovedClock, send: Send
 ):
-    def answer(request):
+    def answer(request: Request) -> bytes:
         if "stable_token" in request.target:
             return http(b'{"access_token":"T/1","expires_in":7200}')
         return http(b'{"errcode":0,"errmsg":"ok","msgid":4455667788}')
@@ -52,9 +51,9 @@ async def test_a_window_is_sent_as_one_utf8_request_per_openid_with_the_token_in
 
 
 async def test_a_stale_token_is_replaced_once_and_by_force_if_wechat_offers_the_same_again(
-    serve, transport, tokens, clock, send
+    serve: Serve, transport: Transport, tokens: MemoryTokens, clock: MovedClock, send: Send
 ):
-    def answer(request):
+    def answer(request: Request) -> bytes:
         if "stable_token" in request.target:
             name = b"new" if json.loads(request.body)["force_refresh"] else b"old"
             return http(b'{"access_token":"%b","expires_in":7200}' % name)
@@ -70,7 +69,9 @@ async def test_a_stale_token_is_replaced_once_and_by_force_if_wechat_offers_the_
     assert sum("stable_token" in r.target for r in provider.requests) == 3
 
 
-async def test_two_processes_share_one_token(serve, transport, tokens, clock):
+async def test_two_processes_share_one_token(
+    serve: Serve, transport: Transport, tokens: MemoryTokens, clock: MovedClock
+):
     provider = await serve(lambda _: http(b'{"access_token":"T","expires_in":7200}'))
     channels = [channel_at(provider.url, transport, tokens, clock) for _ in range(2)]
     assert await asyncio.gather(*(c.ready() for c in channels)) == [None, None]
@@ -80,7 +81,9 @@ async def test_two_processes_share_one_token(serve, transport, tokens, clock):
     assert len(provider.requests) == 2
 
 
-async def test_a_refused_token_closes_the_account_and_is_not_asked_for_in_a_loop(serve, transport, tokens, clock):
+async def test_a_refused_token_closes_the_account_and_is_not_asked_for_in_a_loop(
+    serve: Serve, transport: Transport, tokens: MemoryTokens, clock: MovedClock
+):
     provider = await serve(lambda _: http(b'{"errcode":40164,"errmsg":"invalid ip"}'))
     channel = channel_at(provider.url, transport, tokens, clock)
     assert [await channel.ready() for _ in range(5)] == [Fault(Kind.AUTH)] * 5
@@ -91,7 +94,7 @@ async def test_a_refused_token_closes_the_account_and_is_not_asked_for_in_a_loop
 
 
 @pytest.mark.parametrize("code", ERRORS)
-def test_every_listed_code_becomes_its_fault_and_never_accepted(code):
+def test_every_listed_code_becomes_its_fault_and_never_accepted(code: int):
     outcome = outcome_of(Reply(State.ANSWERED, 200, b'{"errcode":%d,"errmsg":"x rid: 1-2-3"}' % code))
     assert outcome.fault == ERRORS[code]
     assert outcome.code == str(code)
@@ -118,16 +121,18 @@ def test_an_unknown_code_is_unlisted_and_retried():
         b'{"errcode":0,"errmsg":"ok","msgid":}', b"[" * 60_000,
     ],
 )  # fmt: skip
-def test_what_is_not_clearly_an_answer_is_unknown(body):
+def test_what_is_not_clearly_an_answer_is_unknown(body: bytes):
     assert outcome_of(Reply(State.ANSWERED, 200, body)).verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize("status", [301, 400, 403, 404, 429, 500, 502, 503, 504])
-def test_no_other_http_status_is_ever_accepted(status):
+def test_no_other_http_status_is_ever_accepted(status: int):
     assert outcome_of(Reply(State.ANSWERED, status, OK)).verdict in {Verdict.RETRY, Verdict.UNKNOWN}
 
 
-async def test_an_answer_of_10_mb_is_unknown(serve, transport, tokens, clock, send):
+async def test_an_answer_of_10_mb_is_unknown(
+    serve: Serve, transport: Transport, tokens: MemoryTokens, clock: MovedClock, send: Send
+):
     huge = http(b'{"errcode":0,"errmsg":"' + b"x" * 10_000_000 + b'"}')
     provider = await serve(lambda r: http(b'{"access_token":"T","expires_in":7200}') if r.number == 0 else huge)
     channel = channel_at(provider.url, transport, tokens, clock)
@@ -135,7 +140,9 @@ async def test_an_answer_of_10_mb_is_unknown(serve, transport, tokens, clock, se
     assert [o.verdict for o in await send(channel, CONTENT, ["a"])] == [Verdict.UNKNOWN]
 
 
-async def test_a_hostile_address_cannot_leave_its_json_string(serve, transport, tokens, clock, send):
+async def test_a_hostile_address_cannot_leave_its_json_string(
+    serve: Serve, transport: Transport, tokens: MemoryTokens, clock: MovedClock, send: Send
+):
     provider = await serve(lambda r: http(b'{"access_token":"T","expires_in":7200}') if r.number == 0 else http(OK))
     channel = channel_at(provider.url, transport, tokens, clock)
     await channel.ready()
@@ -145,7 +152,9 @@ async def test_a_hostile_address_cannot_leave_its_json_string(serve, transport, 
     assert (sent["touser"], sent["template_id"]) == (hostile, "tmpl-1")
 
 
-async def test_a_provider_that_is_not_there_is_a_clean_retry(serve, transport: Transport, tokens, clock, send):
+async def test_a_provider_that_is_not_there_is_a_clean_retry(
+    serve: Serve, transport: Transport, tokens: MemoryTokens, clock: MovedClock, send: Send
+):
     provider = await serve(lambda _: http(b'{"access_token":"T","expires_in":7200}'))
     channel = channel_at(provider.url, transport, tokens, clock)
     await channel.ready()
