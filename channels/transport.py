@@ -11,6 +11,8 @@ Promises:
 - **Fast.** Sockets stay registered in an epoll set of our own between requests; the loop sees one readable file for
   all of them, so a tick costs one callback however many sockets are ready; timers of 0 coalesce to one kick.
   libcurl looks through every connection of a multi handle to find a free one: many small multis keep that short.
+- **No request is wasted on a closed connection.** libcurl does not look at one it used within the last second. We do:
+  the hook refuses a connection that was closed since, and the request, still whole, takes another.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ import asyncio
 import math
 import os
 import select
+import socket
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,11 +39,12 @@ MAX_REPLY_BYTES = 65_536
 MAX_WAITING = 65_536
 CONNECT_TIMEOUT_MS = 3_000
 FETCH_TIMEOUT_S = 5.0
-SHARD_SIZE = 64  # requests at a time on one multi handle: its connections (h1) or streams (h2)
-CONNECTIONS_PER_H2_SHARD = 2
+SHARD_SIZE = 64  # requests at a time on one multi handle: its connections (h1) or streams (h2, on one connection)
 URGENT_SHARE = 8  # one connection in eight is kept for urgent requests
 MAX_ROUNDS = 4  # of collecting and starting in one tick, then the loop gets its turn
 EXPIRE_EVERY_S = 0.1  # how often the queue is searched for what can no longer start
+
+Endpoint = tuple[str, int]  # our end of a connection: address and port
 
 _NOTHING_LEFT = frozenset(
     {
@@ -62,37 +67,50 @@ class Limits:
 
 
 class _Shard:
-    """One multi handle and when libcurl wants to be called for its timers (a time of the loop's clock)."""
+    """One multi handle, how many requests it carries and when it wants to be called (a time of the loop's clock)."""
 
-    __slots__ = ("due", "multi")
+    __slots__ = ("active", "due", "multi")
 
-    def __init__(self, multi: pycurl.CurlMulti) -> None:
-        self.multi = multi
+    def __init__(self) -> None:
+        self.multi = pycurl.CurlMulti()
+        self.active = 0
         self.due = math.inf
+
+
+class _Refusal(Enum):
+    """Why the hook did not let a request begin."""
+
+    LATE = 1  # its `start_by` has passed
+    DEAD_CONNECTION = 2  # the provider closed the connection while it was idle
 
 
 class _Slot:
     """A reusable libcurl handle and the request it carries now."""
 
-    __slots__ = ("call", "chunks", "curl", "has_begun", "index", "is_late", "loop", "shard")
+    __slots__ = ("call", "chunks", "curl", "dead", "has_begun", "index", "loop", "refusal", "shard")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, shard: _Shard) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, shard: _Shard, dead: set[Endpoint]) -> None:
         self.loop = loop
         self.shard = shard
+        self.dead = dead
         self.curl = pycurl.Curl()
         self.chunks: list[bytes] = []
         self.call: Call | None = None
         self.index = 0
         self.has_begun = False
-        self.is_late = False
+        self.refusal: _Refusal | None = None
 
-    def may_begin(self, *_: object) -> int:
+    def may_begin(self, _peer: str, local_ip: str, _peer_port: int, local_port: int) -> int:
         """The hook: libcurl asks just before it writes a request, also when it wants to write one again."""
         assert self.call is not None
         if self.has_begun:
             return int(pycurl.PREREQFUNC_ABORT)
         if self.loop.time() > self.call.start_by:
-            self.is_late = True
+            self.refusal = _Refusal.LATE
+            return int(pycurl.PREREQFUNC_ABORT)
+        if self.dead and (local_ip, local_port) in self.dead:
+            self.dead.discard((local_ip, local_port))
+            self.refusal = _Refusal.DEAD_CONNECTION
             return int(pycurl.PREREQFUNC_ABORT)
         self.has_begun = True
         return int(pycurl.PREREQFUNC_OK)
@@ -113,11 +131,12 @@ class _Slot:
         if not call.is_get:
             curl.setopt(pycurl.POSTFIELDS, body)
         self.index = index
-        self.has_begun = self.is_late = False
+        self.has_begun = False
+        self.refusal = None
 
     def failed(self, error: int) -> State:
         """How far a failed request got. It left only if it had begun and was not refused at the door."""
-        if self.is_late:
+        if self.refusal is _Refusal.LATE:
             return State.NOT_STARTED
         return State.REFUSED if not self.has_begun or error in _NOTHING_LEFT else State.BROKEN
 
@@ -128,7 +147,7 @@ class Transport:
     def __init__(self, limits: Limits) -> None:
         self._loop = asyncio.get_running_loop()
         self._limits = limits
-        self._reserved = limits.concurrency // URGENT_SHARE
+        self._reserved = -(-limits.concurrency // URGENT_SHARE) if limits.concurrency > 1 else 0
         self._waiting = WaitingRoom(MAX_WAITING)
         self._active: dict[pycurl.Curl, _Slot] = {}
         self._replies: deque[tuple[Call, int, Reply]] = deque()
@@ -141,9 +160,10 @@ class Transport:
         self._is_closed = False
         self._watched: dict[int, tuple[int, _Shard]] = {}  # socket -> epoll events it is registered for, its shard
         self._between: set[int] = set()  # registered sockets that carry no request now
+        self._dead: set[Endpoint] = set()
         self._epoll = select.epoll()
         sizes = [min(SHARD_SIZE, limits.concurrency - n) for n in range(0, limits.concurrency, SHARD_SIZE)]
-        self._shards = [self._new_shard(size) for size in sizes]
+        self._shards = [self._new_shard() for _ in sizes]
         self._idle = [self._new_slot(s) for s, n in zip(self._shards, sizes, strict=True) for _ in range(n)]
         self._loop.add_reader(self._epoll.fileno(), self._on_ready)
 
@@ -203,18 +223,21 @@ class Transport:
         self._epoll.close()
         self._deliver()
 
-    def _new_shard(self, size: int) -> _Shard:
-        shard = _Shard(pycurl.CurlMulti())
-        shard.multi.setopt(pycurl.M_SOCKETFUNCTION, partial(self._on_socket, shard))
-        shard.multi.setopt(pycurl.M_TIMERFUNCTION, partial(self._on_timer, shard))
-        shard.multi.setopt(pycurl.M_MAXCONNECTS, size)
-        if self._limits.is_multiplexed:
-            shard.multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
-            shard.multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, CONNECTIONS_PER_H2_SHARD)
+    def _new_shard(self) -> _Shard:
+        shard = _Shard()
+        self._set_up(shard)
         return shard
 
+    def _set_up(self, shard: _Shard) -> None:
+        shard.multi.setopt(pycurl.M_SOCKETFUNCTION, partial(self._on_socket, shard))
+        shard.multi.setopt(pycurl.M_TIMERFUNCTION, partial(self._on_timer, shard))
+        shard.multi.setopt(pycurl.M_MAXCONNECTS, SHARD_SIZE)
+        if self._limits.is_multiplexed:
+            shard.multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+            shard.multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, 1)
+
     def _new_slot(self, shard: _Shard) -> _Slot:
-        slot = _Slot(self._loop, shard)
+        slot = _Slot(self._loop, shard, self._dead)
         curl = slot.curl
         curl.setopt(pycurl.WRITEFUNCTION, slot.chunks.append)
         curl.setopt(pycurl.PREREQFUNCTION, slot.may_begin)
@@ -286,20 +309,30 @@ class Transport:
     def _on_ready(self) -> None:
         """One sweep over every socket that is ready in this tick."""
         for fd, events in self._epoll.poll(0):
-            watched = self._watched.get(fd)
-            if watched is None or fd in self._between:
-                # The provider closed it between two requests: libcurl will notice when it wants to use it.
-                self._between.discard(fd)
-                self._watched.pop(fd, None)
-                self._epoll.unregister(fd)
+            shard = self._watched[fd][1]
+            if fd in self._between:
+                self._bury(fd, shard)
                 continue
             bits = pycurl.CSELECT_IN if events & ~select.EPOLLOUT else 0
             if events & select.EPOLLOUT:
                 bits |= pycurl.CSELECT_OUT
-            shard = watched[1]
             shard.multi.socket_action(fd, bits)
             self._touched.add(shard)
         self._advance()
+
+    def _bury(self, fd: int, shard: _Shard) -> None:
+        """The provider closed a connection, or spoke on it, between two requests: it must not be used again."""
+        self._between.discard(fd)
+        del self._watched[fd]
+        self._epoll.unregister(fd)
+        if not shard.active:  # always so with HTTP/2
+            shard.multi.close()
+            shard.multi = pycurl.CurlMulti()
+            shard.due = math.inf
+            self._set_up(shard)
+            return
+        with socket.socket(fileno=os.dup(fd)) as ours:
+            self._dead.add(ours.getsockname()[:2])
 
     def _advance_soon(self) -> None:
         if not (self._is_advance_scheduled or self._is_advancing):
@@ -309,7 +342,7 @@ class Transport:
     def _scheduled_advance(self) -> None:
         self._is_advance_scheduled = False
         if not self._is_closed:
-            self._advance()
+            self._on_ready()  # look at the sockets first: one that was closed must not get a request
 
     def _advance(self) -> None:
         """Collect what is finished, start what waits, let libcurl write it, then tell the callers."""
@@ -338,9 +371,13 @@ class Transport:
                 continue
             slot = self._idle.pop()
             slot.load(call, body, index)
-            self._active[slot.curl] = slot
-            slot.shard.multi.add_handle(slot.curl)
-            self._hungry.add(slot.shard)
+            self._start(slot)
+
+    def _start(self, slot: _Slot) -> None:
+        self._active[slot.curl] = slot
+        slot.shard.active += 1
+        slot.shard.multi.add_handle(slot.curl)
+        self._hungry.add(slot.shard)
 
     def _expire(self) -> None:
         """Answer whatever waits and can no longer start."""
@@ -361,15 +398,24 @@ class Transport:
                 self._finish(slot, Reply(State.ANSWERED, status, b"".join(slot.chunks), _retry_after_s(curl, status)))
             for curl, error, text in bad:
                 slot = self._active[curl]
-                self._finish(slot, Reply(slot.failed(error), why=f"{error} {text}"))
+                if slot.refusal is _Refusal.DEAD_CONNECTION:
+                    self._remove(slot)
+                    slot.refusal = None
+                    self._start(slot)
+                else:
+                    self._finish(slot, Reply(slot.failed(error), why=f"{error} {text}"))
 
     def _finish(self, slot: _Slot, reply: Reply) -> None:
-        slot.shard.multi.remove_handle(slot.curl)
-        del self._active[slot.curl]
+        self._remove(slot)
         slot.chunks.clear()
         self._idle.append(slot)
         assert slot.call is not None
         self._replies.append((slot.call, slot.index, reply))
+
+    def _remove(self, slot: _Slot) -> None:
+        slot.shard.multi.remove_handle(slot.curl)
+        slot.shard.active -= 1
+        del self._active[slot.curl]
 
     def _deliver(self) -> None:
         replies = self._replies

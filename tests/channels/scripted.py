@@ -21,6 +21,7 @@ class Request:
     number: int
     head: str
     body: bytes
+    connection: asyncio.Transport
 
     @property
     def target(self) -> str:
@@ -59,7 +60,7 @@ class _Connection(asyncio.Protocol):
         if not end or len(rest) < size:
             return
         self.received = rest[size:]
-        request = Request(next(self.provider.numbers), head.decode(), rest[:size])
+        request = Request(next(self.provider.numbers), head.decode(), rest[:size], self.transport)
         self.provider.requests.append(request)
         answer = self.provider.answer(request)
         if answer is None:
