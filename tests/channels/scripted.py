@@ -25,9 +25,11 @@ class Request:
 
     @property
     def target(self) -> str:
+        """The path and query."""
         return self.head.split(" ", 2)[1]
 
     def header(self, name: str) -> str:
+        """A header by its lower-case name, "" without it."""
         lines = [line.partition(":") for line in self.head.split("\r\n")[1:]]
         return next((value.strip() for key, _, value in lines if key.lower() == name), "")
 
@@ -48,7 +50,7 @@ class _Connection(asyncio.Protocol):
         self.provider.open.add(transport)
         self.provider.connections += 1
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self.provider.open.discard(self.transport)
 
     def data_received(self, data: bytes) -> None:
@@ -85,14 +87,17 @@ class Provider:
 
     @property
     def url(self) -> str:
+        """Where the provider listens."""
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
+        """Listen, on the same port as before if there was one."""
         loop = asyncio.get_running_loop()
         self.server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024)
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
+        """Go away: close the door and reset every connection."""
         assert self.server is not None
         self.server.close()
         for transport in list(self.open):
@@ -112,14 +117,17 @@ class MemoryTokens:
         self.locks: dict[str, asyncio.Lock] = {}
 
     async def get(self, name: str) -> str | None:
+        """What was put."""
         return self.values.get(name)
 
     async def put(self, name: str, value: str, ttl_s: float) -> None:
+        """Keep it for ever."""
         assert ttl_s > 0
         self.values[name] = value
 
     @asynccontextmanager
     async def lock(self, name: str, ttl_s: float) -> AsyncIterator[None]:
+        """One holder at a time."""
         async with asyncio.timeout(ttl_s), self.locks.setdefault(name, asyncio.Lock()):
             yield
 
@@ -131,9 +139,11 @@ class MovedClock:
     now: datetime = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
 
     def __call__(self) -> datetime:
+        """Now."""
         return self.now
 
     def pass_s(self, seconds: float) -> None:
+        """Time passes."""
         self.now += timedelta(seconds=seconds)
 
 

@@ -26,6 +26,7 @@ class Replies:
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     def done(self, index: int, reply: Reply) -> None:
+        """Note a reply; a second one for the same index is an error."""
         assert index not in self.by_index
         self.by_index[index] = reply
         self.order.append(index)
@@ -33,6 +34,7 @@ class Replies:
             self.finished.set()
 
     async def all(self) -> list[Reply]:
+        """The replies by index, once all have come."""
         async with asyncio.timeout(10):
             await self.finished.wait()
         return [self.by_index[index] for index in sorted(self.by_index)]
