@@ -47,7 +47,11 @@ class Broadcasts:
         """Store a new broadcast; if one with this id exists, that one is returned and nothing changes."""
         document = broadcast.model_dump(mode="python") | {"changed_at": broadcast.released_at, "is_cut": False}
         document["_id"] = document.pop("id")
-        document["state"], document["lane"], document["policy"] = broadcast.state.value, broadcast.lane.value, broadcast.policy.value
+        document["state"], document["lane"], document["policy"] = (
+            broadcast.state.value,
+            broadcast.lane.value,
+            broadcast.policy.value,
+        )
         try:
             await self._broadcasts.insert_one(document)
         except DuplicateKeyError:
@@ -106,7 +110,9 @@ class Broadcasts:
     async def recent(self, since: datetime) -> list[tuple[str, int]]:
         """(id, number of ranges) of the broadcasts released since then: where a receipt may belong."""
         query = {"released_at": {"$gte": since}}
-        return [(d["_id"], d["ranges"]) async for d in self._broadcasts.find(query, {"ranges": 1}).sort("released_at", -1)]
+        return [
+            (d["_id"], d["ranges"]) async for d in self._broadcasts.find(query, {"ranges": 1}).sort("released_at", -1)
+        ]
 
     async def claim_range(self, id_: str, owner: str) -> Range | None:
         """Lease a range for planning, if it is open and free."""
@@ -141,6 +147,16 @@ class Broadcasts:
         }
         cursor = self._ranges.find(query, {"lane": 1}).hint("open_ranges").limit(limit)
         return [(d["_id"], Lane(d["lane"])) async for d in cursor]
+
+    async def close_ranges(self, broadcast: str) -> None:
+        """Nothing more is planned for a stopped broadcast. A planner that holds a range finds its renewal refused."""
+        await self._ranges.update_many({"broadcast": broadcast, "state": "open"}, {"$set": {"state": "planned"}})
+
+    async def is_any_range_open(self, broadcast: str) -> bool:
+        """Whether planning is not finished yet."""
+        planned = await self._ranges.count_documents({"broadcast": broadcast, "state": "planned"})
+        cut = await self._broadcasts.find_one({"_id": broadcast}, {"ranges": 1, "is_cut": 1})
+        return cut is None or not cut["is_cut"] or planned < cut["ranges"]
 
     async def set_sums(self, id_: str, sums: Sums, now: datetime) -> None:
         """Store the recomputed sums of a range."""

@@ -106,7 +106,9 @@ class Citizens:
     async def members(self, audience: Audience, lo: int, hi: int) -> AsyncIterator[Member]:
         """Stream the members of the audience with lo <= id <= hi, in id order."""
         wanted, shape, loose = set(audience.divisions), _shape(audience), set(audience.loose_districts)
-        cursor = self._citizens.find(_query(audience, lo, hi), {"places": 1, "channels": 1}).sort("_id", 1).batch_size(2_000)
+        cursor = (
+            self._citizens.find(_query(audience, lo, hi), {"places": 1, "channels": 1}).sort("_id", 1).batch_size(2_000)
+        )
         index = self._division_index
         async for document in cursor:
             for place in document["places"]:
@@ -147,23 +149,34 @@ class Citizens:
                     found[value] = document["_id"]
         return found
 
+    def index(self, channel: str, value: str) -> bytes:
+        """The blind index of an address."""
+        return self._vault.index(value, field=channel)
+
     async def retire(self, channel: str, dead: Sequence[tuple[int, bytes]], *, code: str, now: datetime) -> None:
         """Take dead addresses out of use; a person without any left is not planned on this channel any more."""
         if not dead:
             return
         note = {"channel": channel, "code": code, "at": now}
         await self._addresses.bulk_write(
-            [UpdateOne({"_id": citizen, f"{channel}.index": index}, _without(channel, index, note)) for citizen, index in dead],
+            [
+                UpdateOne({"_id": citizen, f"{channel}.index": index}, _without(channel, index, note))
+                for citizen, index in dead
+            ],
             ordered=False,
         )
         ids = [citizen for citizen, _ in dead]
-        none_left = [d["_id"] async for d in self._addresses.find({"_id": {"$in": ids}, channel: {"$exists": False}}, {"_id": 1})]
+        none_left = [
+            d["_id"] async for d in self._addresses.find({"_id": {"$in": ids}, channel: {"$exists": False}}, {"_id": 1})
+        ]
         await self._citizens.update_many({"_id": {"$in": none_left}}, {"$pull": {"channels": channel}})
 
     async def spend_grants(self, template: str, citizens: Sequence[int]) -> None:
         """A forecast, settled once per finished page: each accepted message used up one accept."""
         field_name = f"grants.{template}.left"
-        await self._addresses.update_many({"_id": {"$in": list(citizens)}, field_name: {"$gt": 0}}, {"$inc": {field_name: -1}})
+        await self._addresses.update_many(
+            {"_id": {"$in": list(citizens)}, field_name: {"$gt": 0}}, {"$inc": {field_name: -1}}
+        )
 
     async def set_grants(self, changes: Sequence[tuple[int, str, bool, datetime]]) -> None:
         """(citizen, template, accepted, at): an accept adds one, a refusal empties, unless a later one is known."""
@@ -197,7 +210,8 @@ class Citizens:
         for channel, values in citizen.addresses.items():
             owner = f"addresses|{citizen.id}|{channel}"
             document[channel] = [
-                {"value": self._vault.seal(v, owner=owner), "index": self._vault.index(v, field=channel)} for v in values
+                {"value": self._vault.seal(v, owner=owner), "index": self._vault.index(v, field=channel)}
+                for v in values
             ]
         return document
 

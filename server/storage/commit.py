@@ -54,7 +54,9 @@ class GroupCommit:
     async def write(self, write: Write, *, is_urgent: bool = False) -> bool:
         """True when it is durable; False when the fence did not match. A broken database raises PyMongoError."""
         if is_urgent:
-            result = await self._collection.update_one({"_id": write.id, **(write.fence.query() if write.fence else {})}, write.update)
+            result = await self._collection.update_one(
+                {"_id": write.id, **(write.fence.query() if write.fence else {})}, write.update
+            )
             return bool(result.matched_count)
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, future))
