@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from push.parts import Parts
 from server.domain import ranks
@@ -21,6 +22,7 @@ from server.domain.pages import Page, PageState, effective, may_have_it
 from server.storage.broadcasts import Range
 from server.storage.citizens import Member
 
+DUE_AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 GATE_POLL_S = 0.05
 RENEW_EVERY_S = 1.0
 
@@ -80,7 +82,7 @@ class Planner:
 
     async def _gate(self, range_: Range, broadcast: Broadcast) -> bool:
         """Wait until nobody can be handing over the replaced broadcasts to this range any more."""
-        while await self._parts.pages.is_any_leased(broadcast.replaces, range_.lo, range_.hi + 1):
+        while await self._parts.pages.is_any_leased(broadcast.replaces, range_.lo, range_.hi):
             if not await self._may_go_on(range_):
                 return False
             await asyncio.sleep(GATE_POLL_S)
@@ -112,7 +114,8 @@ class Planner:
         """The people of [lo, hi] who may have got one of the replaced broadcasts."""
         reached: dict[int, dict[str, int]] = {}
         division: dict[int, int] = {}
-        async for page in self._parts.pages.overlapping(broadcast.replaces, lo, hi + 1):
+        homes = [(id_, (await self._parts.broadcasts.get(id_)).ranges) for id_ in broadcast.replaces]
+        async for page in self._parts.pages.overlapping(homes, lo, hi):
             if page.channel == UNREACHABLE:
                 continue
             current = effective(page)
@@ -149,7 +152,7 @@ class Planner:
             state=PageState.DONE if is_listed_only else PageState.OPEN,
             to=shelf.ids,
             divisions=shelf.divisions,
-            not_before=broadcast.released_at,
+            not_before=DUE_AT_ONCE,
             expires_at=broadcast.expires_at,
             outcomes=[ranks.REFUSED if is_listed_only else ranks.PLANNED] * len(shelf.ids),
         )
