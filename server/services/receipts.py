@@ -141,7 +141,7 @@ class Receipts:
         placed = [(owners[r.address], r) for r in receipts if r.address in owners]
         since = self._now() - KEEP
         recent = await self._broadcasts.recent(since)
-        spots = await self._pages.find_spots(channel, [id_ for id_, _ in recent], sorted({c for c, _ in placed}))
+        spots = await self._pages.find_spots(channel, recent, sorted({c for c, _ in placed}))
         changes: dict[str, dict[str, Any]] = {}
         stale: set[str] = set()
         for citizen, one in placed:
