@@ -53,7 +53,12 @@ class UnknownHandler(ApiHandler):
 def public_routes(receipts: Receipts) -> Sequence[Route]:
     """What citizens, partners and providers reach."""
     return [
-        Route(r"/v1/receipts/([a-z_]{2,20})(?:/([A-Za-z0-9_-]{8,128}))?", ReceiptHandler, Entry.PROVIDER, {"receipts": receipts}),
+        Route(
+            r"/v1/receipts/([a-z_]{2,20})(?:/([A-Za-z0-9_-]{8,128}))?",
+            ReceiptHandler,
+            Entry.PROVIDER,
+            {"receipts": receipts},
+        ),
     ]
 
 
