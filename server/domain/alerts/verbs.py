@@ -124,14 +124,14 @@ def area_of(alert: Alert) -> frozenset[tuple[str, str]]:
 
 
 def is_loud(before: Alert | None, after: Alert) -> bool:
-    """An Update with the same colour and area is silent; all else is loud: first messages, other colours, all-clears."""
+    """An Update with the same colour and area is silent; a first message, another colour and an all-clear are loud."""
     if before is None or after.msg_type != MsgType.UPDATE:
         return True
     return colour_of(before) != colour_of(after) or area_of(before) != area_of(after)
 
 
 def headline(info: Info, verb: Verb, colour: Colour, before: Colour | None = None) -> str:
-    """Unit + 发布|更新|升级|降级|延长|解除 + event + colour + 预警, or the same in English; `before` for a change of colour.
+    """Unit + 发布|更新|升级|降级|延长|解除 + event + colour + 预警, or the same in English.
 
     The colour after 升级为 is the one in force, which is how readers of such headlines take it.
     """
