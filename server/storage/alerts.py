@@ -65,7 +65,9 @@ class AlertStore:
         """One alert; NotFoundError if there is none."""
         document = await self._alerts.find_one({"_id": str(identifier)})
         if document is None:
-            raise NotFoundError("alert_unknown", zh="没有这条预警", en=f"no such alert: {identifier[:80]}", field="identifier")
+            raise NotFoundError(
+                "alert_unknown", zh="没有这条预警", en=f"no such alert: {identifier[:80]}", field="identifier"
+            )
         return _from_document(document)
 
     async def apply(self, before: DeskAlert, after: DeskAlert) -> None:
@@ -73,6 +75,8 @@ class AlertStore:
         document = _to_document(after)
         step = document.pop("steps")[-1]
         identifier = document.pop("_id")
+        if before.released_at is not None:  # `mark_published` may have run since `before` was read
+            del document["published_at"], document["is_unpublished"]
         try:
             result = await self._alerts.update_one(
                 {"_id": identifier, "version": before.version, "steps": {"$size": before.version}},
@@ -85,7 +89,15 @@ class AlertStore:
                 en="another message of this chain was released first; draft again",
             ) from None
         if result.matched_count == 0:
-            raise ConflictError("alert_changed", zh="预警刚被他人改动，请刷新", en="someone changed the alert; load it again")
+            raise ConflictError(
+                "alert_changed", zh="预警刚被他人改动，请刷新", en="someone changed the alert; load it again"
+            )
+
+    async def mark_published(self, identifier: str, at: datetime) -> None:
+        """Note that the broadcast is durable; a second call changes nothing."""
+        await self._alerts.update_one(
+            {"_id": identifier, "is_unpublished": True}, {"$set": {"published_at": at, "is_unpublished": False}}
+        )
 
     async def find_chain(self, chain: str) -> list[DeskAlert]:
         """The released messages of a chain, oldest first."""
