@@ -4,7 +4,7 @@
 PYTHONS = python3.13 python3.12 python3.11 python3.14 python3# tried in this order; or name yours: make PYTHON=...
 VENV = .venv
 PY = $(VENV)/bin/python
-PIP = $(PY) -m pip --disable-pip-version-check install --quiet --require-hashes
+PIP = $(PY) -m pip --disable-pip-version-check install -qq --require-hashes
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help setup demo run test check bench chaos lock clean
@@ -62,7 +62,7 @@ $(VENV)/.embedded: requirements-embedded.lock | $(PY)
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(PY)
 	@echo "Installing the pinned packages and tools into $(VENV) (once; one or two minutes, 250 MB to download) ..."
 	@$(PIP) -r requirements-dev.lock
-	@$(PY) -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@$(PY) -m pip --disable-pip-version-check install -qq --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.embedded $@
 
 # A new interpreter is looked for by trying: on some machines the name is there and does not work.

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure
 from redis.asyncio import Redis
 from redis.exceptions import BusyLoadingError
 
@@ -46,6 +47,7 @@ FIRST_PORT, PORTS = (
 START_TIMEOUT_S = 120.0  # a journal left by kill -9 under full load is replayed first
 STOP_TIMEOUT_S = 20.0
 LOG_MAX_BYTES = 16 << 20
+NOT_YET_INITIALIZED = 94  # mongod listens, but has not read its replica set's configuration yet
 
 # Run by a bare interpreter that becomes the server: the kernel ends the server when its starter dies. Not a preexec_fn:
 # that would run Python in a fork of a process with threads. The second line closes the gap before the first.
@@ -108,7 +110,7 @@ class Server:
         """
         if self.pid:
             return
-        self._make_room()
+        self.prepare()
         await self._stop_orphan()
         for _ in range(5):
             self._port = self._a_free_port()
@@ -176,7 +178,8 @@ class Server:
                 start_new_session=True,
             )
 
-    def _make_room(self) -> None:
+    def prepare(self) -> None:
+        """Make the folders; ConfigurationError if that cannot be. `start` does it too."""
         try:
             for folder in (self._home, self._data, self._log.parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -344,9 +347,21 @@ async def _become_primary(port: int) -> None:
             await client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
         elif config["members"][0]["host"] != member["host"]:  # the old port was taken by a stranger
             config = config | {"members": [config["members"][0] | member], "version": config["version"] + 1}
-            await client.admin.command("replSetReconfig", config, force=True)
+            await _reconfigure(client, config)
         while not (await client.admin.command("hello"))["isWritablePrimary"]:  # noqa: ASYNC110 - mongod cannot call us
             await asyncio.sleep(0.01)
+
+
+async def _reconfigure(client: AsyncMongoClient[dict[str, Any]], config: dict[str, Any]) -> None:
+    while True:
+        try:
+            await client.admin.command("replSetReconfig", config, force=True)
+        except OperationFailure as error:
+            if error.code != NOT_YET_INITIALIZED:
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return
 
 
 async def _answers_ping(port: int) -> None:

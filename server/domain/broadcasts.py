@@ -92,8 +92,12 @@ class Broadcast(BaseModel):
     texts: Mapping[str, Any]
     audience: Audience
     digest: str = ""
-    replaces: tuple[str, ...] = Field(default=(), description="broadcasts of the chain that stop; their people are included")
-    is_all_clear: bool = Field(default=False, description="only those who may have got `replaces`, by the channel that reached them")
+    replaces: tuple[str, ...] = Field(
+        default=(), description="broadcasts of the chain that stop; their people are included"
+    )
+    is_all_clear: bool = Field(
+        default=False, description="only those who may have got `replaces`, by the channel that reached them"
+    )
     ranges: int = 1
     state: State = State.LIVE
     released_at: datetime
@@ -103,7 +107,8 @@ class Broadcast(BaseModel):
 def digest(broadcast: Broadcast) -> str:
     """SHA-256 over texts, lane, policy, audience and times: what was approved is what is sent."""
     signed = broadcast.model_dump(
-        mode="json", include={"subject", "chain", "lane", "policy", "is_loud", "is_exercise", "texts", "audience", "expires_at"}
+        mode="json",
+        include={"subject", "chain", "lane", "policy", "is_loud", "is_exercise", "texts", "audience", "expires_at"},
     )
     return hashlib.sha256(orjson.dumps(signed, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
