@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+DIVISION = r"^\d{6}(\d{3}){0,2}$"  # GB/T 2260, street, community
+
 
 class Role(StrEnum):
     """What an officer has been trusted with. A role alone allows nothing: division and event have to fit too."""
@@ -32,7 +34,7 @@ class Unit(BaseModel):
     name: str = Field(min_length=1, max_length=60, description="as headlines say it: 深圳市气象台")
     name_en: str = Field(default="", max_length=120)
     sender: str = Field(pattern=r"^[^\s,<&]{1,120}$")
-    division: str = Field(pattern=r"^\d{6,12}$", description="the jurisdiction: alerts may not leave it")
+    division: str = Field(pattern=DIVISION, description="the jurisdiction: alerts may not leave it")
     contact: str = Field(default="", max_length=120)
 
 
@@ -46,5 +48,5 @@ class Officer(BaseModel):
     name: str = Field(min_length=1, max_length=60)
     roles: frozenset[Role]
     unit: Unit
-    division: str = Field(pattern=r"^\d{6,12}$", description="root of the subtree of divisions this officer may act in")
+    division: str = Field(pattern=DIVISION, description="root of the subtree of divisions this officer may act in")
     events: tuple[str, ...] = Field(description="prefixes of event codes: 11B is all weather, 11B01 only typhoons")

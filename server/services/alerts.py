@@ -17,7 +17,7 @@ from typing import Protocol
 from server.domain.alerts.cap import to_cap
 from server.domain.alerts.desk import DeskAlert, Hand, signed_digest
 from server.domain.alerts.model import Alert
-from server.domain.alerts.release import World, broadcast_of, refuse_unfit, shapes_of, with_sent
+from server.domain.alerts.release import World, broadcast_of, refuse_unfit, touched, with_sent
 from server.domain.alerts.states import Action, State, Why, draft_refusal, next_state, refusal
 from server.domain.alerts.verbs import (
     SAME_SECOND,
@@ -285,9 +285,7 @@ class Alerts:
 
     def _placed(self, desk: DeskAlert) -> DeskAlert:
         """The alert with the districts that its shapes meet, which the policy table asks for."""
-        polygons, circles = shapes_of(desk.alert)
-        meeting = self._world.geography.districts_meeting(polygons, circles) if polygons or circles else ()
-        return desk.model_copy(update={"touches": meeting})
+        return desk.model_copy(update={"touches": touched(desk.alert, self._world.divisions)})
 
     def _refuse(self, officer: Officer, action: Action, desk: DeskAlert) -> None:
         if why := refusal(officer, action, desk.facts):

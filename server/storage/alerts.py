@@ -9,12 +9,10 @@ in. Everything acknowledged is journaled by a majority. Messages are kept as byt
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from bson.codec_options import CodecOptions
-from pymongo import ASCENDING, WriteConcern
-from pymongo.asynchronous.database import AsyncDatabase
+from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.alerts.desk import DeskAlert
@@ -24,6 +22,7 @@ from server.domain.alerts.vocabulary import Colour
 from server.domain.broadcasts import Broadcast
 from server.domain.errors import ConflictError, NotFoundError
 from server.domain.officers import Unit
+from server.storage.mongo import Database, Document
 
 _RELEASED = ("released", "updated", "cancelled", "expired")
 _JSON = {"alert", "broadcast", "unit"}  # kept as bytes: exact, and their keys stay out of the database's language
@@ -32,26 +31,8 @@ _JSON = {"alert", "broadcast", "unit"}  # kept as bytes: exact, and their keys s
 class AlertStore:
     """The collection `alerts`. All times are aware UTC, to the millisecond."""
 
-    def __init__(self, database: AsyncDatabase[dict[str, Any]]) -> None:
-        self._alerts = database.get_collection(
-            "alerts",
-            codec_options=CodecOptions(tz_aware=True, tzinfo=UTC),
-            write_concern=WriteConcern(w="majority", j=True),
-        )
-
-    async def ensure_indexes(self) -> None:
-        """Create the indexes; a second call changes nothing."""
-        await self._alerts.create_index(
-            [("follows", ASCENDING)],
-            name="one_successor",
-            unique=True,
-            partialFilterExpression={"follows": {"$type": "string"}, "released_at": {"$type": "date"}},
-        )
-        await self._alerts.create_index([("chain", ASCENDING), ("released_at", ASCENDING)], name="chain")
-        await self._alerts.create_index([("state", ASCENDING), ("expires_at", ASCENDING)], name="state")
-        await self._alerts.create_index(
-            [("released_at", ASCENDING)], name="unpublished", partialFilterExpression={"is_unpublished": True}
-        )
+    def __init__(self, db: Database) -> None:
+        self._alerts = db["alerts"]
 
     async def insert(self, desk: DeskAlert) -> bool:
         """Put a new draft in; False if its identifier is taken."""
@@ -121,7 +102,7 @@ class AlertStore:
         return [_from_document(d) async for d in self._alerts.find(query).sort(sort, ASCENDING).limit(1_000)]
 
 
-def _to_document(desk: DeskAlert) -> dict[str, Any]:
+def _to_document(desk: DeskAlert) -> Document:
     facts = desk.facts
     plain = desk.model_dump(mode="python", exclude=_JSON)
     return {
@@ -141,7 +122,7 @@ def _to_document(desk: DeskAlert) -> dict[str, Any]:
     }
 
 
-def _from_document(document: Mapping[str, Any]) -> DeskAlert:
+def _from_document(document: Document) -> DeskAlert:
     fields = {name: document[name] for name in DeskAlert.model_fields if name not in _JSON}
     return DeskAlert.model_validate(
         {

@@ -12,28 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import shapely
+from shapely.geometry.base import BaseGeometry
+
 from server.domain.alerts.desk import DeskAlert
 from server.domain.alerts.model import Alert, cap_time
 from server.domain.alerts.verbs import BEIJING, Verb
 from server.domain.alerts.vocabulary import Scope, Status
 from server.domain.broadcasts import Audience, Broadcast, Lane, Policy, digest
+from server.domain.divisions import Divisions, circle, ring
 from server.domain.errors import InvalidInputError
 
 Ring = tuple[tuple[float, float], ...]
 Circle = tuple[float, float, float]
 DRILL_MARKS = ("演练", "exercise", "drill")
-
-
-class Geography(Protocol):
-    """Which districts a shape touches. Points are (latitude, longitude) in WGS-84, radii in km."""
-
-    def districts_meeting(self, polygons: Sequence[Ring], circles: Sequence[Circle]) -> tuple[str, ...]:
-        """Districts that one of the shapes meets."""
-        ...
-
-    def districts_inside(self, polygons: Sequence[Ring], circles: Sequence[Circle]) -> tuple[str, ...]:
-        """Districts that lie mostly inside the union of the shapes."""
-        ...
 
 
 class Render(Protocol):
@@ -48,7 +40,7 @@ class Render(Protocol):
 class World:
     """What a release depends on besides the alert: the map, the texts, and the citizens who take part in exercises."""
 
-    geography: Geography
+    divisions: Divisions
     render: Render
     test_list: tuple[int, ...] = ()
 
@@ -60,11 +52,12 @@ def broadcast_of(desk: DeskAlert, world: World, replaces: tuple[str, ...], sent_
     if expires_at is None:
         raise InvalidInputError("expires_missing", zh="没有失效时间", en="expires is missing", field="info.expires")
     lane = Lane(desk.colour.lower())
+    audience = audience_of(desk.alert, lane, world.divisions)
+    if desk.is_exercise:
+        audience = audience.model_copy(update={"citizens": _test_list(world)})
     texts = world.render(with_sent(desk.alert, sent_at), desk.verb)
-    audience = audience_of(desk.alert, lane, world.geography)
     if desk.is_exercise:
         _refuse_unmarked(texts)
-        audience = audience.model_copy(update={"citizens": _test_list(world)})
     broadcast = Broadcast(
         id=desk.identifier,
         subject=desk.identifier,
@@ -83,35 +76,43 @@ def broadcast_of(desk: DeskAlert, world: World, replaces: tuple[str, ...], sent_
     return broadcast.model_copy(update={"digest": digest(broadcast)})
 
 
-def audience_of(alert: Alert, lane: Lane, geography: Geography) -> Audience:
-    """Who lives or is in the area.
+def audience_of(alert: Alert, lane: Lane, divisions: Divisions) -> Audience:
+    """Who lives or is in the area; InvalidInputError for an unknown division, or if nothing of the city is covered.
 
     People without a point count with their district: if the area meets it (red, orange), or if it lies mostly inside.
     """
-    areas = [area for info in alert.infos for area in info.areas]
-    divisions = dict.fromkeys(division for area in areas for division in area.divisions)
+    named = {divisions.get(code).code for info in alert.infos for area in info.areas for code in area.divisions}
     polygons, circles = shapes_of(alert)
-    has_shapes = bool(polygons or circles)
-    meeting = geography.districts_meeting(polygons, circles) if has_shapes else ()
-    if not divisions and not meeting:
+    surface = surface_of(polygons, circles)
+    meeting = divisions.districts_meeting(surface)
+    if not named and not meeting:
         raise InvalidInputError(
             "area_missing", zh="预警没有覆盖任何区划", en="the area covers no division", field="info.area"
         )
-    loose = meeting if lane.is_urgent or not has_shapes else geography.districts_inside(polygons, circles)
     return Audience(
-        divisions=tuple(divisions),
+        divisions=tuple(sorted(named)),
         polygons=polygons,
         circles=circles,
         shape_districts=meeting,
-        loose_districts=loose,
+        loose_districts=meeting if lane.is_urgent else divisions.districts_mostly_inside(surface),
     )
+
+
+def surface_of(polygons: Sequence[Ring], circles: Sequence[Circle]) -> BaseGeometry:
+    """The union of the shapes, in the datum and axis order of the divisions' own."""
+    return shapely.union_all([*map(ring, polygons), *(circle(*each) for each in circles)])
+
+
+def touched(alert: Alert, divisions: Divisions) -> tuple[str, ...]:
+    """The districts that the alert's polygons and circles meet."""
+    return divisions.districts_meeting(surface_of(*shapes_of(alert)))
 
 
 def shapes_of(alert: Alert) -> tuple[tuple[Ring, ...], tuple[Circle, ...]]:
     """The polygons and circles of all blocks, each once; InvalidInputError names one that nobody can read."""
     areas = [area for info in alert.infos for area in info.areas]
-    polygons = dict.fromkeys(_ring(text) for area in areas for text in area.polygons)
-    circles = dict.fromkeys(_circle(text) for area in areas for text in area.circles)
+    polygons = dict.fromkeys(_read_ring(text) for area in areas for text in area.polygons)
+    circles = dict.fromkeys(_read_circle(text) for area in areas for text in area.circles)
     return tuple(polygons), tuple(circles)
 
 
@@ -160,30 +161,30 @@ def _leaves(value: Any, path: str = "texts") -> list[tuple[str, str]]:
     return []
 
 
-def _ring(text: str) -> Ring:
+def _read_ring(text: str) -> Ring:
     try:
-        ring = tuple((float(lat), float(lon)) for lat, lon in (pair.split(",") for pair in text.split()))
+        points = tuple((float(lat), float(lon)) for lat, lon in (pair.split(",") for pair in text.split()))
     except ValueError:
-        ring = ()
-    if len(ring) < 4 or ring[0] != ring[-1] or not all(_is_place(*point) for point in ring):
+        points = ()
+    if len(points) < 4 or points[0] != points[-1] or not all(_is_place(*point) for point in points):
         raise InvalidInputError(
             "polygon_unreadable", zh="多边形格式不对", en="the polygon is wrong", field="info.area.polygon"
         )
-    return ring
+    return points
 
 
-def _circle(text: str) -> Circle:
+def _read_circle(text: str) -> Circle:
     try:
         centre, radius = text.split()
         latitude, longitude = (float(number) for number in centre.split(","))
-        circle = (latitude, longitude, float(radius))
+        found = (latitude, longitude, float(radius))
     except ValueError:
-        circle = (0.0, 0.0, -1.0)
-    if not _is_place(*circle[:2]) or not 0 < circle[2] <= 20_000:
+        found = (0.0, 0.0, -1.0)
+    if not _is_place(*found[:2]) or not 0 < found[2] <= 20_000:
         raise InvalidInputError(
             "circle_unreadable", zh="圆形格式不对", en="the circle is wrong", field="info.area.circle"
         )
-    return circle
+    return found
 
 
 def _is_place(latitude: float, longitude: float) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from server.domain.divisions import prefix
 from server.domain.officers import Officer, Role
 
 
@@ -155,21 +156,9 @@ def _second_person_refusal(actor: Officer, action: Action, rule: Rule, alert: Fa
 
 
 def is_within(division: str, root: str) -> bool:
-    """Whether a division lies in the subtree of `root`. Codes have 6, 9 or 12 digits (GB/T 2260, street, community).
+    """Whether a division lies in the subtree of `root`; a malformed one lies nowhere.
 
-    >>> is_within("440305001", "440300"), is_within("440300", "440305")
-    (True, False)
+    >>> is_within("440305001", "440300"), is_within("440300", "440305"), is_within("", "440300")
+    (True, False, False)
     """
-    return division.startswith(_stem(root))
-
-
-def _stem(code: str) -> str:
-    """The significant digits: 2 of a province, 4 of a city, 6 of a district, 9 of a street, 12 of a community."""
-    stem = code
-    for size in (9, 6):
-        if len(stem) > size and not stem[size:].strip("0"):
-            stem = stem[:size]
-    for size in (4, 2):
-        if len(stem) == 6 and not stem[size:].strip("0"):
-            return stem[:2] if not stem[2:].strip("0") else stem[:4]
-    return stem
+    return division.startswith(prefix(root))

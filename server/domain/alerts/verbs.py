@@ -14,11 +14,12 @@ from enum import StrEnum
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, Text, cap_time, colour_parameter
-from server.domain.alerts.vocabulary import COLOUR_PARAMETER, Colour, MsgType, ResponseType
+from server.domain.alerts.vocabulary import COLOUR_PARAMETER, Colour, MsgType, ResponseType, Status
 from server.domain.errors import ConflictError, InvalidInputError
 
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
 SAME_SECOND = 10  # identifiers one unit can have in a second: without a suffix, then _1 .. _9
+DRILL_ZH, DRILL_EN = "【演练】", "[EXERCISE] "
 VERB_PARAMETER = "预警动作"  # valueName; the value reads "upgrade; Yellow": the verb and the colour before
 
 
@@ -136,7 +137,7 @@ def headline(info: Info, verb: Verb, colour: Colour, before: Colour | None = Non
     The colour after 升级为 is the one in force, which is how readers of such headlines take it.
     """
     unit, event = (info.sender_name or "").strip(), info.event.strip()
-    if (info.language or "en-US").lower().startswith("zh"):
+    if _is_chinese(info):
         if before and verb in (Verb.UPGRADE, Verb.DOWNGRADE):
             return f"{unit}将{event}预警由{before.zh}{verb.zh}为{colour.zh}"
         return f"{unit}{verb.zh}{event}{colour.zh}预警"
@@ -148,7 +149,9 @@ def headline(info: Info, verb: Verb, colour: Colour, before: Colour | None = Non
 def first_message(alert: Alert, *, name: str, sender: str) -> Alert:
     """What an author wrote as the first message of a chain, with what only the desk decides set over it."""
     colour = colour_of(alert)
-    infos = tuple(_marked(info, Verb.ISSUE, colour, None) for info in alert.infos)
+    infos = tuple(
+        _marked(info, Verb.ISSUE, colour, None, is_exercise=alert.status != Status.ACTUAL) for info in alert.infos
+    )
     fixed = {"identifier": name, "sender": sender, "msg_type": MsgType.ALERT.value, "references": None, "sent": ""}
     return alert.model_copy(update={**fixed, "infos": infos})
 
@@ -163,7 +166,8 @@ def next_message(chain: Sequence[Alert], verb: Verb, change: Change, *, name: st
     _refuse_ended(head, at)
     before = colour_of(head)
     colour = change.colour or before
-    infos = tuple(_changed(info, verb, change, colour, before) for info in head.infos)
+    drill = head.status != Status.ACTUAL
+    infos = tuple(_marked(_changed(info, verb, change), verb, colour, before, is_exercise=drill) for info in head.infos)
     following = head.model_copy(
         update={
             "identifier": name,
@@ -184,7 +188,8 @@ def edited(stored: Alert, wanted: Alert, verb: Verb, head: Alert | None) -> Aler
     kept = {
         name: getattr(stored, name) for name in ("identifier", "sender", "sent", "status", "msg_type", "references")
     }
-    infos = tuple(_marked(info, verb, colour, before) for info in wanted.infos)
+    drill = stored.status != Status.ACTUAL
+    infos = tuple(_marked(info, verb, colour, before, is_exercise=drill) for info in wanted.infos)
     result = wanted.model_copy(update={**kept, "infos": infos})
     if head:
         refuse_misfit(verb, head, result)
@@ -227,8 +232,8 @@ def _refuse_ended(head: Alert, at: datetime) -> None:
         raise ConflictError("alert_expired", zh="预警已失效，请重新发布", en="alert has expired; issue a new one")
 
 
-def _changed(info: Info, verb: Verb, change: Change, colour: Colour, before: Colour) -> Info:
-    """One language block of the next message."""
+def _changed(info: Info, verb: Verb, change: Change) -> Info:
+    """One language block of the next message, before its marks."""
     words = change.words.get((info.language or "en-US").lower().split("-")[0], Words())
     update: dict[str, object] = {
         "effective": None,  # from `sent` on, which is CAP's default
@@ -240,18 +245,20 @@ def _changed(info: Info, verb: Verb, change: Change, colour: Colour, before: Col
     }
     if verb is Verb.CANCEL:
         update["response_types"] = (ResponseType.ALL_CLEAR.value,)
-    return _marked(info.model_copy(update=update), verb, colour, before)
+    return info.model_copy(update=update)
 
 
-def _marked(info: Info, verb: Verb, colour: Colour, before: Colour | None) -> Info:
-    """The block with headline, severity and the parameters of colour and verb as they have to be."""
+def _marked(info: Info, verb: Verb, colour: Colour, before: Colour | None, *, is_exercise: bool) -> Info:
+    """The block with headline, severity, the parameters of colour and verb, and 演练 where it is only practice."""
     said = f"{verb}; {before}" if before else verb.value
     ours = (colour_parameter(colour), NamedValue(value_name=VERB_PARAMETER, value=said))
     rest = tuple(p for p in info.parameters if p.value_name not in {COLOUR_PARAMETER, VERB_PARAMETER})
-    return info.model_copy(
-        update={
-            "headline": headline(info, verb, colour, before),
-            "severity": colour.severity.value,
-            "parameters": (*ours, *rest),
-        }
-    )
+    texts = {"headline": headline(info, verb, colour, before), "description": info.description or ""}
+    if is_exercise:
+        mark = DRILL_ZH if _is_chinese(info) else DRILL_EN
+        texts = {name: mark + text.removeprefix(mark) for name, text in texts.items()}
+    return info.model_copy(update={**texts, "severity": colour.severity.value, "parameters": (*ours, *rest)})
+
+
+def _is_chinese(info: Info) -> bool:
+    return (info.language or "en-US").strip().lower().startswith("zh")
