@@ -17,12 +17,11 @@ from typing import Protocol
 from server.domain.alerts.cap import to_cap
 from server.domain.alerts.desk import DeskAlert, Hand, signed_digest
 from server.domain.alerts.model import Alert
-from server.domain.alerts.release import World, broadcast_of, refuse_unfit, touched, with_sent
+from server.domain.alerts.release import World, broadcast_of, message_of, refuse_unfit, touched
 from server.domain.alerts.states import Action, State, Why, draft_refusal, next_state, refusal
 from server.domain.alerts.verbs import (
     SAME_SECOND,
     Change,
-    Verb,
     edited,
     first_message,
     identifier,
@@ -33,6 +32,7 @@ from server.domain.alerts.verbs import (
 from server.domain.broadcasts import Broadcast
 from server.domain.errors import ConflictError, ForbiddenError, HuiminError, InvalidInputError, TooManyError
 from server.domain.officers import Officer
+from server.domain.texts import Kind
 from server.storage.alerts import AlertStore
 
 TRIES = 5  # against other writers of the same alert; each lost race is somebody else's progress
@@ -82,12 +82,12 @@ class Alerts:
 
         def begun(name: str) -> DeskAlert:
             message = first_message(alert, name=name, sender=unit.sender)
-            desk = DeskAlert(alert=message, chain=name, verb=Verb.ISSUE, unit=unit, author=hand, editor=hand)
+            desk = DeskAlert(alert=message, chain=name, kind=Kind.ALERT, unit=unit, author=hand, editor=hand)
             return self._placed(desk)
 
         return await self._insert(officer, begun, unit.code, "draft")
 
-    async def follow(self, officer: Officer, name: str, verb: Verb, change: Change) -> DeskAlert:
+    async def follow(self, officer: Officer, name: str, kind: Kind, change: Change) -> DeskAlert:
         """Draft the next message of the chain that `name` belongs to; it waits for a second person like any other."""
         first = await self._store.get(name)
         released = await self._store.find_chain(first.chain)
@@ -96,26 +96,33 @@ class Alerts:
                 "alert_state", zh="预警尚未发布：请退回或否决", en="not released yet: return or reject it"
             )
         head, messages, at = released[-1], [desk.alert for desk in released], self._now()
-        if verb is Verb.ISSUE:
+        if kind is Kind.ALERT:
             raise InvalidInputError(
                 "verb_misfit", zh="不是后续动作", en="not a verb for a released alert", field="verb"
             )
         hand = Hand.of(officer)
 
         def begun(name: str) -> DeskAlert:
-            message = next_message(messages, verb, change, name=name, at=at)
+            message = next_message(messages, kind, change, name=name, at=at)
             loud = is_loud(head.alert, message) if change.is_loud is None else change.is_loud
             desk = DeskAlert(
-                alert=message, chain=head.chain, verb=verb, follows=head.identifier, unit=head.unit, author=hand,
-                editor=hand, is_loud=loud,
-            )  # fmt: skip
+                alert=message,
+                previous=head.colour,
+                chain=head.chain,
+                kind=kind,
+                follows=head.identifier,
+                unit=head.unit,
+                author=hand,
+                editor=hand,
+                is_loud=loud,
+            )
             return self._placed(desk)
 
         if why := draft_refusal(officer, head.facts):
             raise _forbidden(why)
         begun(head.identifier)  # says what does not fit: already cancelled, no reason given
         self._refuse(officer, Action.FOLLOW, head)
-        return await self._insert(officer, begun, head.unit.code, verb.value)
+        return await self._insert(officer, begun, head.unit.code, kind.value)
 
     async def edit(self, officer: Officer, name: str, alert: Alert, version: int) -> DeskAlert:
         """Write over a draft. `version` is the one the officer saw; ConflictError if it is no longer the newest."""
@@ -123,7 +130,7 @@ class Alerts:
         _refuse_stale(desk, version)
         self._refuse(officer, Action.EDIT, desk)
         head = await self._store.get(desk.follows) if desk.follows else None
-        message = edited(desk.alert, alert, desk.verb, head.alert if head else None)
+        message = edited(desk.alert, alert, desk.kind, head.alert if head else None)
         changed = self._placed(desk.model_copy(update={"alert": message, "editor": Hand.of(officer), "digest": ""}))
         self._refuse(officer, Action.EDIT, changed)  # nor may the new area or event lie out of reach
         return await self._move(changed, desk, Action.EDIT, officer)
@@ -209,8 +216,9 @@ class Alerts:
                 en="texts, area or audience are not what was submitted; submit again",
                 field="digest",
             )
-        message = with_sent(desk.alert, at)
-        sent = desk.model_copy(update={"alert": message, "cap": to_cap(message), "released_at": at})
+        message = message_of(desk, self._world, at)
+        written = desk.alert.model_copy(update={"sent": message.sent})
+        sent = desk.model_copy(update={"alert": written, "cap": to_cap(message), "released_at": at})
         sent = sent.model_copy(update={"broadcast": broadcast_of(sent, self._world, _names(chain), at)})
         return await self._move(sent, desk, Action.RELEASE, officer)
 
@@ -225,7 +233,7 @@ class Alerts:
                 await self._publisher.publish(other.broadcast)
                 await self._store.mark_published(other.identifier, self._now())
         for other, successor in pairwise(upto):
-            action = Action.MARK_CANCELLED if successor.verb is Verb.CANCEL else Action.MARK_UPDATED
+            action = Action.MARK_CANCELLED if successor.kind is Kind.CANCEL else Action.MARK_UPDATED
             await self._try_move(other, action, reason=successor.identifier)
         return await self._store.get(desk.identifier)
 

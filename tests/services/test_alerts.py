@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,18 +13,19 @@ from server.domain.alerts.document import parse_xml
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
 from server.domain.alerts.release import World
 from server.domain.alerts.states import State
-from server.domain.alerts.verbs import BEIJING, Change, Verb, Words
+from server.domain.alerts.verbs import BEIJING, Change, Words
 from server.domain.alerts.vocabulary import DIVISION_CODE, EVENT_CODE, Colour
 from server.domain.broadcasts import Broadcast, Lane, Policy, digest
-from server.domain.divisions import load
 from server.domain.errors import ConflictError, ForbiddenError, HuiminError, InvalidInputError, TooManyError
 from server.domain.officers import Officer, Role, Unit
+from server.domain.texts import Kind
 from server.services.alerts import Alerts
 from server.storage.alerts import AlertStore
+from server.storage.catalogues import load_divisions, load_texts
 from server.storage.mongo import Database
 
-DATA = Path(__file__).parents[2] / "data" / "divisions"
-DIVISIONS = load([(DATA / "440300.csv").read_text("utf-8")], [(DATA / "440300.geojson").read_text("utf-8")])
+DIVISIONS = load_divisions(city="440300")
+TEXTS = load_texts()
 START = datetime(2026, 9, 1, 1, 30, tzinfo=UTC)
 UNIT = Unit(code="44030041600000", name="深圳市气象台", sender="weather@sz.example", division="440300")
 NANSHAN_RING = "22.50,113.90 22.50,113.95 22.55,113.95 22.55,113.90 22.50,113.90"
@@ -65,11 +63,6 @@ class Post:
 
 class KilledError(Exception):
     """The process dies here."""
-
-
-def render(alert: Alert, verb: Verb) -> Mapping[str, Any]:
-    """Texts as simple as they get."""
-    return {str(i.language): {"sms": f"{i.headline}。{i.description}{alert.sent}{verb}"} for i in alert.infos}
 
 
 def officer(person: str, *roles: Role, division: str = "440300", account: str = "") -> Officer:
@@ -110,7 +103,7 @@ def post() -> Post:
 
 @pytest.fixture
 def world() -> World:
-    return World(DIVISIONS, render)
+    return World(DIVISIONS, TEXTS)
 
 
 @pytest.fixture
@@ -130,9 +123,9 @@ async def released(desk: Alerts, alert: Alert, by: Officer = RELEASER) -> str:
     return (await desk.release(by, *await submitted(desk, alert))).identifier
 
 
-async def followed(desk: Alerts, name: str, verb: Verb, change: Change, by: Officer = RELEASER) -> str:
+async def followed(desk: Alerts, name: str, kind: Kind, change: Change, by: Officer = RELEASER) -> str:
     """The identifier of a released follow-up."""
-    begun = await desk.follow(AUTHOR, name, verb, change)
+    begun = await desk.follow(AUTHOR, name, kind, change)
     waiting = await desk.submit(AUTHOR, begun.identifier, begun.version)
     return (await desk.release(by, waiting.identifier, waiting.digest)).identifier
 
@@ -266,7 +259,7 @@ async def test_a_cancel_never_overtakes_an_alert_whose_publication_was_interrupt
     with pytest.raises(KilledError):
         await desk.release(RELEASER, name, signed)
     clock.pass_by(minutes=1)
-    cancel = await followed(desk, name, Verb.CANCEL, Change(note="台风远离"))
+    cancel = await followed(desk, name, Kind.CANCEL, Change(note="台风远离"))
     assert list(post.broadcasts) == [name, cancel]
 
 
@@ -275,9 +268,9 @@ async def test_a_cancel_gives_the_all_clear_to_those_who_have_any_of_the_chain(
 ):
     first = await released(desk, typhoon())
     clock.pass_by(minutes=10)
-    update = await followed(desk, first, Verb.UPDATE, Change(words={"zh": Words(description="风力减弱")}))
+    update = await followed(desk, first, Kind.UPDATE, Change(words={"zh": Words(description="风力减弱")}))
     clock.pass_by(minutes=10)
-    cancel = await followed(desk, first, Verb.CANCEL, Change(note="台风远离"))
+    cancel = await followed(desk, first, Kind.CANCEL, Change(note="台风远离"))
     assert (post.broadcasts[update].replaces, post.broadcasts[update].is_loud) == ((first,), False)
     assert post.broadcasts[cancel].replaces == (first, update)
     assert post.broadcasts[cancel].is_all_clear
@@ -285,14 +278,14 @@ async def test_a_cancel_gives_the_all_clear_to_those_who_have_any_of_the_chain(
     states = {d["_id"]: d["state"] async for d in db["alerts"].find()}
     assert states == {first: "updated", update: "cancelled", cancel: "released"}
     with pytest.raises(ConflictError, match="alert_cancelled"):
-        await desk.follow(AUTHOR, first, Verb.UPDATE, Change())
+        await desk.follow(AUTHOR, first, Kind.UPDATE, Change())
 
 
 async def test_a_chain_never_forks(desk: Alerts, post: Post, clock: Clock):
     first = await released(desk, typhoon())
     clock.pass_by(minutes=1)
     drafts = [
-        await desk.follow(AUTHOR, first, Verb.EXTEND, Change(expires_at=START + timedelta(hours=7 + n)))
+        await desk.follow(AUTHOR, first, Kind.EXTEND, Change(expires_at=START + timedelta(hours=7 + n)))
         for n in range(4)
     ]
     waiting = [await desk.submit(AUTHOR, d.identifier, d.version) for d in drafts]
@@ -307,7 +300,7 @@ async def test_a_chain_never_forks(desk: Alerts, post: Post, clock: Clock):
 async def test_an_upgrade_to_red_takes_a_chief_and_is_loud(desk: Alerts, post: Post, clock: Clock):
     first = await released(desk, typhoon())
     clock.pass_by(minutes=1)
-    begun = await desk.follow(AUTHOR, first, Verb.UPGRADE, Change(colour=Colour.RED))
+    begun = await desk.follow(AUTHOR, first, Kind.UPGRADE, Change(colour=Colour.RED))
     waiting = await desk.submit(AUTHOR, begun.identifier, begun.version)
     with pytest.raises(ForbiddenError, match="chief_needed"):
         await desk.release(RELEASER, waiting.identifier, waiting.digest)
@@ -365,7 +358,7 @@ async def test_a_released_alert_expires_and_is_not_followed_any_more(desk: Alert
     clock.pass_by(hours=6)
     assert await desk.expire() == [name]
     with pytest.raises(ConflictError, match="alert_expired"):
-        await desk.follow(AUTHOR, name, Verb.UPDATE, Change())
+        await desk.follow(AUTHOR, name, Kind.UPDATE, Change())
 
 
 async def test_an_alert_that_expired_while_it_waited_is_not_released(desk: Alerts, clock: Clock, post: Post):

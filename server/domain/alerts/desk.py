@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict
 
 from server.domain.alerts.model import Alert
 from server.domain.alerts.states import Action, Facts, State
-from server.domain.alerts.verbs import Verb, colour_of
+from server.domain.alerts.verbs import colour_of
 from server.domain.alerts.vocabulary import Colour, Status
 from server.domain.broadcasts import Broadcast
 from server.domain.broadcasts import digest as broadcast_digest
 from server.domain.officers import Officer, Unit
+from server.domain.texts import Kind
 
 
 class Hand(NamedTuple):
@@ -48,13 +49,17 @@ class Step(BaseModel):
 
 
 class DeskAlert(BaseModel):
-    """One message of a chain. `version` counts the steps; a step that was thought out on an older version fails."""
+    """One message of a chain. `version` counts the steps; a step that was thought out on an older version fails.
+
+    `alert` is what officers wrote. What is sent, `cap`, has the words of the texts besides: see `release.message_of`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     alert: Alert
     chain: str
-    verb: Verb
+    kind: Kind
+    previous: Colour | None = None  # the colour before an upgrade or downgrade
     follows: str | None = None
     state: State = State.DRAFT
     version: int = 0

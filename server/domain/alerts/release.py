@@ -10,30 +10,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from server.domain.alerts.desk import DeskAlert
 from server.domain.alerts.model import Alert, cap_time
-from server.domain.alerts.verbs import BEIJING, Verb
-from server.domain.alerts.vocabulary import Scope, Status
+from server.domain.alerts.verbs import BEIJING
+from server.domain.alerts.vocabulary import Colour, Scope, Status
 from server.domain.broadcasts import Audience, Broadcast, Lane, Policy, digest
 from server.domain.divisions import Divisions, circle, ring
 from server.domain.errors import InvalidInputError
+from server.domain.texts import LANGUAGES, Catalogue, Facts, Kind, Words, render
+from server.domain.texts import Colour as TextColour
 
 Ring = tuple[tuple[float, float], ...]
 Circle = tuple[float, float, float]
-DRILL_MARKS = ("演练", "exercise", "drill")
-
-
-class Render(Protocol):
-    """The texts of all channels and languages for one alert, frozen at release."""
-
-    def __call__(self, alert: Alert, verb: Verb) -> Mapping[str, Any]:
-        """InvalidInputError if a text cannot be made."""
-        ...
+DRILL_MARKS = ("演练", "[exercise]", "test: no action")  # as the frames of the texts write it
+_COLOURS: Mapping[Colour, TextColour] = {
+    Colour.RED: "red",
+    Colour.ORANGE: "orange",
+    Colour.YELLOW: "yellow",
+    Colour.BLUE: "blue",
+}
+PAGE = "pages/alerts/alerts?id="  # of the mini-program
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +42,18 @@ class World:
     """What a release depends on besides the alert: the map, the texts, and the citizens who take part in exercises."""
 
     divisions: Divisions
-    render: Render
+    catalogue: Catalogue
     test_list: tuple[int, ...] = ()
 
 
 def broadcast_of(desk: DeskAlert, world: World, replaces: tuple[str, ...], sent_at: datetime) -> Broadcast:
     """The broadcast of this alert if it is sent at `sent_at`; InvalidInputError names what forbids it."""
     refuse_unfit(desk.alert)
-    expires_at = desk.alert.expires_at
-    if expires_at is None:
-        raise InvalidInputError("expires_missing", zh="没有失效时间", en="expires is missing", field="info.expires")
     lane = Lane(desk.colour.lower())
     audience = audience_of(desk.alert, lane, world.divisions)
     if desk.is_exercise:
         audience = audience.model_copy(update={"citizens": _test_list(world)})
-    texts = world.render(with_sent(desk.alert, sent_at), desk.verb)
+    texts = texts_of(desk, world, sent_at)
     if desk.is_exercise:
         _refuse_unmarked(texts)
     broadcast = Broadcast(
@@ -69,11 +67,54 @@ def broadcast_of(desk: DeskAlert, world: World, replaces: tuple[str, ...], sent_
         texts=texts,
         audience=audience,
         replaces=replaces,
-        is_all_clear=desk.verb is Verb.CANCEL,
+        is_all_clear=desk.kind is Kind.CANCEL,
         released_at=sent_at,
-        expires_at=expires_at,
+        expires_at=_expires_at(desk),
     )
     return broadcast.model_copy(update={"digest": digest(broadcast)})
+
+
+def texts_of(desk: DeskAlert, world: World, sent_at: datetime) -> dict[str, Any]:
+    """The words of all channels and languages, as `texts.render` makes them; InvalidInputError if a fact is missing."""
+    alert, unit = desk.alert, desk.unit
+    codes = dict.fromkeys([*desk.facts.divisions])
+    details = {language: info.description or "" for language in LANGUAGES if (info := alert.info(language))}
+    facts = Facts(
+        event=desk.facts.events[0] if desk.facts.events else "",
+        colour=_COLOURS[desk.colour],
+        kind=desk.kind,
+        areas=[world.divisions.area(code) for code in codes],
+        sender=Words(unit.name, unit.name_en or unit.name),
+        sent_at=sent_at,
+        expires_at=_expires_at(desk),
+        page=f"{PAGE}{desk.identifier}",
+        is_exercise=desk.is_exercise,
+        previous=_COLOURS[desk.previous] if desk.previous else None,
+        detail=Words(details.get("zh", ""), details.get("en", "")),
+        reason=Words(alert.note or "", "") if desk.kind is Kind.CANCEL else Words("", ""),
+    )
+    return render(facts, world.catalogue)
+
+
+def message_of(desk: DeskAlert, world: World, sent_at: datetime) -> Alert:
+    """The CAP message as it is sent: what officers wrote, and the texts' words where they left it to the desk."""
+    texts = texts_of(desk, world, sent_at)
+    event = world.catalogue.events[desk.facts.events[0]]
+    names = {"zh": (event.name, desk.unit.name), "en": (event.name_en, desk.unit.name_en or desk.unit.name)}
+    infos = []
+    for info in desk.alert.infos:
+        language = (info.language or "en-US").strip().lower().split("-")[0]
+        said = language if language in LANGUAGES else "en"
+        name, sender = names[said]
+        words = {
+            "event": info.event or name,
+            "sender_name": info.sender_name or sender,
+            "headline": texts["headline"][said],
+            "description": _own(info.description, desk, said) or texts["description"][said],
+            "instruction": _own(info.instruction, desk, said) or texts["instruction"][said],
+        }
+        infos.append(info.model_copy(update=words))
+    return desk.alert.model_copy(update={"sent": cap_time(sent_at, BEIJING), "infos": tuple(infos)})
 
 
 def audience_of(alert: Alert, lane: Lane, divisions: Divisions) -> Audience:
@@ -128,9 +169,19 @@ def refuse_unfit(alert: Alert) -> None:
         )
 
 
-def with_sent(alert: Alert, at: datetime) -> Alert:
-    """The message as sent at this moment."""
-    return alert.model_copy(update={"sent": cap_time(at, BEIJING)})
+def _expires_at(desk: DeskAlert) -> datetime:
+    expires_at = desk.alert.expires_at
+    if expires_at is None:
+        raise InvalidInputError("expires_missing", zh="没有失效时间", en="expires is missing", field="info.expires")
+    return expires_at
+
+
+def _own(text: str | None, desk: DeskAlert, language: str) -> str:
+    """An officer's own words, marked if they are only practice."""
+    if not text or not desk.is_exercise:
+        return text or ""
+    mark = "【演练】" if language == "zh" else "[EXERCISE] "
+    return mark + text.removeprefix(mark)
 
 
 def _test_list(world: World) -> tuple[int, ...]:
@@ -144,21 +195,24 @@ def _test_list(world: World) -> tuple[int, ...]:
     return world.test_list
 
 
-def _refuse_unmarked(texts: Mapping[str, Any]) -> None:
-    """An exercise that does not say so in every text must not exist."""
-    for path, text in _leaves(texts):
-        if not any(mark in text.lower() for mark in DRILL_MARKS):
-            raise InvalidInputError(
-                "drill_unmarked", zh=f"演练文字缺少“演练”：{path}", en=f"an exercise has to say so: {path}", field=path
-            )
+def _refuse_unmarked(texts: Mapping[str, Mapping[str, Any]]) -> None:
+    """An exercise must say so in every notice. `texts`: part -> language -> what one person reads."""
+    for part, languages in texts.items():
+        for language, notice in languages.items():
+            said = " ".join(_leaves(notice)).lower()
+            if not any(mark in said for mark in DRILL_MARKS):
+                raise InvalidInputError(
+                    "drill_unmarked",
+                    zh=f"演练文字缺少“演练”：{part}.{language}",
+                    en=f"an exercise has to say so: {part}.{language}",
+                    field=f"texts.{part}.{language}",
+                )
 
 
-def _leaves(value: Any, path: str = "texts") -> list[tuple[str, str]]:
-    if isinstance(value, str):
-        return [(path, value)]
+def _leaves(value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}")]
-    return []
+        return [leaf for item in value.values() for leaf in _leaves(item)]
+    return [value] if isinstance(value, str) else []
 
 
 def _read_ring(text: str) -> Ring:

@@ -1,6 +1,7 @@
 """The next message of a chain: update, upgrade, downgrade, extend, cancel.
 
-An officer says what changes; identifier, references, msgType, headline and the marks of what happened are built here.
+An officer says what changes; references, msgType and the marks of what happened are built here, and the headline by
+the texts at release.
 Promises: the references name every message of the chain that has not expired; what an officer did not change is carried
 over, in every language; a verb that does not fit what changes (an "upgrade" to a lower colour) is refused.
 """
@@ -9,58 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from enum import StrEnum
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, Text, cap_time, colour_parameter
-from server.domain.alerts.vocabulary import COLOUR_PARAMETER, Colour, MsgType, ResponseType, Status
+from server.domain.alerts.vocabulary import COLOUR_PARAMETER, Colour, MsgType, ResponseType
 from server.domain.errors import ConflictError, InvalidInputError
+from server.domain.texts import Kind
 
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
 SAME_SECOND = 10  # identifiers one unit can have in a second: without a suffix, then _1 .. _9
-DRILL_ZH, DRILL_EN = "【演练】", "[EXERCISE] "
 VERB_PARAMETER = "预警动作"  # valueName; the value reads "upgrade; Yellow": the verb and the colour before
 
 
-class Verb(StrEnum):
-    """What a message does to its chain."""
-
-    ISSUE = "issue"
-    UPDATE = "update"
-    UPGRADE = "upgrade"
-    DOWNGRADE = "downgrade"
-    EXTEND = "extend"
-    CANCEL = "cancel"
-
-    @property
-    def zh(self) -> str:
-        """The word in a headline."""
-        return _WORDS[self]
-
-    @property
-    def msg_type(self) -> MsgType:
-        """What CAP calls it."""
-        return _TYPES.get(self, MsgType.UPDATE)
-
-
-_WORDS = {
-    Verb.ISSUE: "发布",
-    Verb.UPDATE: "更新",
-    Verb.UPGRADE: "升级",
-    Verb.DOWNGRADE: "降级",
-    Verb.EXTEND: "延长",
-    Verb.CANCEL: "解除",
-}
-_PARTICIPLES = {
-    Verb.ISSUE: "issued",
-    Verb.UPDATE: "updated",
-    Verb.UPGRADE: "upgraded",
-    Verb.DOWNGRADE: "downgraded",
-    Verb.EXTEND: "extended",
-    Verb.CANCEL: "lifted",
-}
-_TYPES = {Verb.ISSUE: MsgType.ALERT, Verb.CANCEL: MsgType.CANCEL}
 _RANKS = {colour: rank for rank, colour in enumerate(reversed(Colour))}  # blue 0 .. red 3
 
 
@@ -69,8 +31,8 @@ class Words(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    description: Text | None = Field(default=None, max_length=4000)
-    instruction: Text | None = Field(default=None, max_length=4000)
+    description: Text | None = Field(default=None, max_length=1500)
+    instruction: Text | None = Field(default=None, max_length=1500)
 
 
 class Change(BaseModel):
@@ -96,6 +58,11 @@ def identifier(unit_code: str, at: datetime, nth: int = 0) -> str:
     if not 0 <= nth < SAME_SECOND:
         raise ValueError(f"{nth} is not in 0..{SAME_SECOND - 1}")
     return f"{unit_code}_{at.astimezone(BEIJING):%Y%m%d%H%M%S}" + (f"_{nth}" if nth else "")
+
+
+def msg_type_of(kind: Kind) -> MsgType:
+    """What CAP calls it."""
+    return {Kind.ALERT: MsgType.ALERT, Kind.CANCEL: MsgType.CANCEL}.get(kind, MsgType.UPDATE)
 
 
 def colour_of(alert: Alert) -> Colour:
@@ -131,32 +98,15 @@ def is_loud(before: Alert | None, after: Alert) -> bool:
     return colour_of(before) != colour_of(after) or area_of(before) != area_of(after)
 
 
-def headline(info: Info, verb: Verb, colour: Colour, before: Colour | None = None) -> str:
-    """Unit + 发布|更新|升级|降级|延长|解除 + event + colour + 预警, or the same in English.
-
-    The colour after 升级为 is the one in force, which is how readers of such headlines take it.
-    """
-    unit, event = (info.sender_name or "").strip(), info.event.strip()
-    if _is_chinese(info):
-        if before and verb in (Verb.UPGRADE, Verb.DOWNGRADE):
-            return f"{unit}将{event}预警由{before.zh}{verb.zh}为{colour.zh}"
-        return f"{unit}{verb.zh}{event}{colour.zh}预警"
-    if before and verb in (Verb.UPGRADE, Verb.DOWNGRADE):
-        return f"{event} alert {verb}d from {before.lower()} to {colour.lower()} by {unit}"
-    return f"{event} {colour.lower()} alert {_PARTICIPLES[verb]} by {unit}"
-
-
 def first_message(alert: Alert, *, name: str, sender: str) -> Alert:
     """What an author wrote as the first message of a chain, with what only the desk decides set over it."""
     colour = colour_of(alert)
-    infos = tuple(
-        _marked(info, Verb.ISSUE, colour, None, is_exercise=alert.status != Status.ACTUAL) for info in alert.infos
-    )
+    infos = tuple(_marked(info, Kind.ALERT, colour, None) for info in alert.infos)
     fixed = {"identifier": name, "sender": sender, "msg_type": MsgType.ALERT.value, "references": None, "sent": ""}
     return alert.model_copy(update={**fixed, "infos": infos})
 
 
-def next_message(chain: Sequence[Alert], verb: Verb, change: Change, *, name: str, at: datetime) -> Alert:
+def next_message(chain: Sequence[Alert], kind: Kind, change: Change, *, name: str, at: datetime) -> Alert:
     """The next CAP message of a released chain, oldest message first; `name` is its identifier, `at` is now.
 
     ConflictError `alert_cancelled` or `alert_expired` if nothing may follow; InvalidInputError if the verb does not fit
@@ -166,53 +116,51 @@ def next_message(chain: Sequence[Alert], verb: Verb, change: Change, *, name: st
     _refuse_ended(head, at)
     before = colour_of(head)
     colour = change.colour or before
-    drill = head.status != Status.ACTUAL
-    infos = tuple(_marked(_changed(info, verb, change), verb, colour, before, is_exercise=drill) for info in head.infos)
+    infos = tuple(_marked(_changed(info, kind, change), kind, colour, before) for info in head.infos)
     following = head.model_copy(
         update={
             "identifier": name,
             "sent": "",
-            "msg_type": verb.msg_type.value,
-            "note": change.note if change.note is not None or verb is Verb.CANCEL else head.note,
+            "msg_type": msg_type_of(kind).value,
+            "note": change.note if change.note is not None or kind is Kind.CANCEL else head.note,
             "references": " ".join(str(m.reference) for m in chain if not is_over(m, at)),
             "infos": infos,
         }
     )
-    refuse_misfit(verb, head, following)
+    refuse_misfit(kind, head, following)
     return following
 
 
-def edited(stored: Alert, wanted: Alert, verb: Verb, head: Alert | None) -> Alert:
+def edited(stored: Alert, wanted: Alert, kind: Kind, head: Alert | None) -> Alert:
     """What an author wrote over a draft: all but what the desk decides. Headlines follow colour and verb."""
     colour, before = colour_of(wanted), colour_of(head) if head else None
     kept = {
         name: getattr(stored, name) for name in ("identifier", "sender", "sent", "status", "msg_type", "references")
     }
-    drill = stored.status != Status.ACTUAL
-    infos = tuple(_marked(info, verb, colour, before, is_exercise=drill) for info in wanted.infos)
+    infos = tuple(_marked(info, kind, colour, before) for info in wanted.infos)
     result = wanted.model_copy(update={**kept, "infos": infos})
     if head:
-        refuse_misfit(verb, head, result)
+        refuse_misfit(kind, head, result)
     return result
 
 
-def refuse_misfit(verb: Verb, head: Alert, following: Alert) -> None:
+def refuse_misfit(kind: Kind, head: Alert, following: Alert) -> None:
     """InvalidInputError if the verb says one thing and the change another."""
     rise = _RANKS[colour_of(following)] - _RANKS[colour_of(head)]
-    fits = {Verb.UPGRADE: rise > 0, Verb.DOWNGRADE: rise < 0}.get(verb, rise == 0)
+    fits = {Kind.UPGRADE: rise > 0, Kind.DOWNGRADE: rise < 0}.get(kind, rise == 0)
     if not fits:
         raise InvalidInputError(
             "verb_misfit",
-            zh=f"“{verb.zh}”与级别变化不符（{colour_of(head).zh}→{colour_of(following).zh}）",
-            en=f"{verb} does not fit {colour_of(head)} -> {colour_of(following)}",
+            zh=f"动作与级别变化不符（{colour_of(head).zh}→{colour_of(following).zh}）",
+            en=f"{kind} does not fit {colour_of(head)} -> {colour_of(following)}",
             field="colour",
         )
     old, new = head.expires_at, following.expires_at
-    if verb is Verb.EXTEND and not (old and new and new > old):
+    if kind is Kind.EXTEND and not (old and new and new > old):
         raise InvalidInputError(
             "verb_misfit", zh="延长后的失效时间必须更晚", en="to extend, expires has to be later", field="expires_at"
         )
-    if verb is Verb.CANCEL and not (following.note or "").strip():
+    if kind is Kind.CANCEL and not (following.note or "").strip():
         raise InvalidInputError("note_missing", zh="请说明解除原因", en="give the reason for cancelling", field="note")
 
 
@@ -232,33 +180,29 @@ def _refuse_ended(head: Alert, at: datetime) -> None:
         raise ConflictError("alert_expired", zh="预警已失效，请重新发布", en="alert has expired; issue a new one")
 
 
-def _changed(info: Info, verb: Verb, change: Change) -> Info:
-    """One language block of the next message, before its marks."""
+def _changed(info: Info, kind: Kind, change: Change) -> Info:
+    """One language block of the next message, before its marks.
+
+    Own words about what is over, or advice for another colour, would be wrong now: then the frames of the texts speak.
+    """
     words = change.words.get((info.language or "en-US").lower().split("-")[0], Words())
+    is_over_now, is_recoloured = kind is Kind.CANCEL, kind in (Kind.UPGRADE, Kind.DOWNGRADE, Kind.CANCEL)
     update: dict[str, object] = {
         "effective": None,  # from `sent` on, which is CAP's default
         "onset": cap_time(change.onset_at, BEIJING) if change.onset_at else info.onset,
         "expires": cap_time(change.expires_at, BEIJING) if change.expires_at else info.expires,
         "areas": change.areas if change.areas is not None else info.areas,
-        "description": words.description if words.description is not None else info.description,
-        "instruction": words.instruction if words.instruction is not None else info.instruction,
+        "description": words.description or (None if is_over_now else info.description),
+        "instruction": words.instruction or (None if is_recoloured else info.instruction),
     }
-    if verb is Verb.CANCEL:
+    if is_over_now:
         update["response_types"] = (ResponseType.ALL_CLEAR.value,)
     return info.model_copy(update=update)
 
 
-def _marked(info: Info, verb: Verb, colour: Colour, before: Colour | None, *, is_exercise: bool) -> Info:
-    """The block with headline, severity, the parameters of colour and verb, and 演练 where it is only practice."""
-    said = f"{verb}; {before}" if before else verb.value
+def _marked(info: Info, kind: Kind, colour: Colour, before: Colour | None) -> Info:
+    """The block with severity and the parameters of colour and verb; its headline is written when it is released."""
+    said = f"{kind}; {before}" if before else kind.value
     ours = (colour_parameter(colour), NamedValue(value_name=VERB_PARAMETER, value=said))
     rest = tuple(p for p in info.parameters if p.value_name not in {COLOUR_PARAMETER, VERB_PARAMETER})
-    texts = {"headline": headline(info, verb, colour, before), "description": info.description or ""}
-    if is_exercise:
-        mark = DRILL_ZH if _is_chinese(info) else DRILL_EN
-        texts = {name: mark + text.removeprefix(mark) for name, text in texts.items()}
-    return info.model_copy(update={**texts, "severity": colour.severity.value, "parameters": (*ours, *rest)})
-
-
-def _is_chinese(info: Info) -> bool:
-    return (info.language or "en-US").strip().lower().startswith("zh")
+    return info.model_copy(update={"headline": None, "severity": colour.severity.value, "parameters": (*ours, *rest)})
