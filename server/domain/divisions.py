@@ -53,7 +53,7 @@ class Division:
 
     @property
     def level(self) -> str:
-        """city | district | street | community."""
+        """One of city, district, street, community."""
         return "city" if self.code.endswith("00") and len(self.code) == 6 else LEVELS[len(self.code)]
 
     @property
@@ -203,12 +203,12 @@ def circle(lat: float, lon: float, radius_km: float) -> BaseGeometry:
 
 
 def load(tables: Iterable[str], shapes: Iterable[str]) -> Divisions:
-    """The registry from texts: tables are CSV (index, code, name, name_en, short), shapes are GeoJSON.
+    r"""The registry from texts: tables are CSV (index, code, name, name_en, short), shapes are GeoJSON.
 
     A feature without a geometry names in `within` the districts it lies in and is treated as their union for audiences.
     ConfigurationError says which row is wrong.
 
-    >>> load(["index,code,name,name_en,short\\n0,440300,深圳市,Shenzhen,\\n"], []).index_of("440300000000")
+    >>> load(["index,code,name,name_en,short\n0,440300,深圳市,Shenzhen,\n"], []).index_of("440300000000")
     0
     """
     rows = [row for table in tables for row in csv.DictReader(StringIO(table))]

@@ -1,9 +1,9 @@
-"""The templates that are filed with WeChat and the SMS providers, which one a warning uses, and how long a value may be.
+"""The templates filed with WeChat and the SMS providers, which one a warning uses, and how long a value may be.
 
 A provider sends only what it has approved: a template id and values within its limits. The registry is data
-(`data/templates.yaml`); `Registry.choose` finds the most specific row for a warning, provider by provider. Limits: WeChat
-subscribe messages by the type of the key (thing <= 20 ...); SMS values 6 characters (Tencent's default for accounts since
-2024); an SMS of 70 characters with its sign is one segment, a longer one counts 67 a segment (Aliyun and the carriers).
+(`data/templates.yaml`); `Registry.choose` finds the most specific row for a warning, provider by provider. Limits:
+WeChat subscribe messages by the type of the key (thing <= 20 ...); SMS values 6 characters (Tencent's default for
+accounts opened since 2024); an SMS of 70 characters with its sign is one segment, a longer one counts 67 a segment.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def units(text: str) -> int:
 
 
 def fit(text: str, limit: int) -> str:
-    """The text cleaned and within `limit` UTF-16 units: cut after a whole clause or word if one is long enough, with "…".
+    """The text cleaned and within `limit` UTF-16 units, cut after a whole clause or word if that leaves enough.
 
     >>> fit("停课停业，未出门的不要出门，在路上的就近躲避", 20)
     '停课停业，未出门的不要出门…'

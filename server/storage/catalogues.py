@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from server.domain import divisions, texts
+from server.domain import divisions, texts, wording
 from server.domain.errors import ConfigurationError
 
 DATA = Path(__file__).resolve().parents[2] / "data"  # beside the packages, in a checkout and in the image
@@ -30,10 +30,10 @@ def load_divisions(data: Path = DATA, city: str = "*") -> divisions.Divisions:
     return divisions.load(tables, [_read(path) for path in sorted(folder.glob(f"{city}.geojson"))])
 
 
-def load_texts(data: Path = DATA) -> texts.Catalogue:
+def load_texts(data: Path = DATA) -> wording.Wording:
     """Event names, advice, frames and the provider templates: what `texts.render` needs."""
     return texts.load(
-        texts.Sources(
+        wording.Sources(
             event_codes=_read(data / "event_codes.csv"),
             advice=[_yaml(path) for path in sorted((data / "events").glob("*.yaml"))],
             cities=_yaml(data / "cities.yaml"),
