@@ -32,7 +32,7 @@ from server.domain.alerts.verbs import (
 from server.domain.broadcasts import Broadcast
 from server.domain.errors import ConflictError, ForbiddenError, HuiminError, InvalidInputError, TooManyError
 from server.domain.officers import Officer
-from server.domain.texts import Kind
+from server.domain.wording import Kind
 from server.storage.alerts import AlertStore
 
 TRIES = 5  # against other writers of the same alert; each lost race is somebody else's progress

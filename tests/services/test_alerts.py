@@ -18,7 +18,7 @@ from server.domain.alerts.vocabulary import DIVISION_CODE, EVENT_CODE, Colour
 from server.domain.broadcasts import Broadcast, Lane, Policy, digest
 from server.domain.errors import ConflictError, ForbiddenError, HuiminError, InvalidInputError, TooManyError
 from server.domain.officers import Officer, Role, Unit
-from server.domain.texts import Kind
+from server.domain.wording import Kind
 from server.services.alerts import Alerts
 from server.storage.alerts import AlertStore
 from server.storage.catalogues import load_divisions, load_texts
@@ -144,13 +144,17 @@ async def test_two_persons_bring_an_alert_to_the_public(desk: Alerts, post: Post
     assert (sent.lane, sent.policy, sent.audience.divisions) == (Lane.YELLOW, Policy.LADDER, ("440305",))
     assert sent.audience.citizens is None
     assert sent.digest == digest(sent)
-    assert "深圳市气象台发布台风黄色预警" in sent.texts["zh-CN"]["sms"]
+    assert "台风黄色预警" in sent.texts["push"]["zh"]["title"]
     stored = await db["alerts"].find_one({"_id": name})
     assert stored is not None
-    tree = parse_xml(stored["cap"])
-    assert read_cap(tree) == done.alert  # type: ignore[arg-type]
-    assert stored["cap"] == to_cap(done.alert)
-    assert done.alert.sent == "2026-09-01T09:33:00+08:00"
+    message = read_cap(parse_xml(stored["cap"]))  # type: ignore[arg-type]
+    assert stored["cap"] == to_cap(message)
+    assert (message.sender, message.sent) == (UNIT.sender, "2026-09-01T09:33:00+08:00")
+    chinese, english = message.infos
+    assert chinese.headline == "深圳市气象台发布台风黄色预警"
+    assert (english.headline or "").startswith("Yellow alert for typhoon")
+    assert chinese.description == "台风 12"
+    assert chinese.instruction  # the officer left it to the texts
 
 
 async def test_the_identifier_is_the_chinese_one_and_counts_within_a_second(desk: Alerts):
@@ -211,7 +215,8 @@ async def test_a_change_of_the_texts_behind_its_back_voids_a_submission(
     db: Database, desk: Alerts, world: World, post: Post, clock: Clock
 ):
     name, signed = await submitted(desk, typhoon())
-    other = replace(world, render=lambda alert, verb: {"zh-CN": {"sms": f"别的{alert.identifier}{verb}"}})
+    events = {**TEXTS.events, "11B01": TEXTS.events["11B01"]._replace(name="台風")}
+    other = replace(world, wording=replace(TEXTS, events=events))
     with pytest.raises(ConflictError, match="digest_changed"):
         await Alerts(AlertStore(db), other, post, now=clock).release(RELEASER, name, signed)
     assert (await desk.release(RELEASER, name, signed)).state is State.RELEASED
@@ -314,7 +319,9 @@ async def test_an_exercise_reaches_the_test_list_and_says_so(db: Database, post:
     name = await released(desk, typhoon(status="Exercise"))
     assert post.broadcasts[name].audience.citizens == (7, 8)
     assert post.broadcasts[name].is_exercise
-    assert post.broadcasts[name].texts["zh-CN"]["sms"].startswith("【演练】")
+    for channel in ("wechat", "push", "sms"):
+        assert "演练" in str(post.broadcasts[name].texts[channel]["zh"])
+        assert "exercise" in str(post.broadcasts[name].texts[channel]["en"]).lower()
 
 
 async def test_an_exercise_without_a_test_list_cannot_be_submitted(desk: Alerts, post: Post):

@@ -19,7 +19,7 @@ from server.domain.alerts.vocabulary import Colour, Status
 from server.domain.broadcasts import Broadcast
 from server.domain.broadcasts import digest as broadcast_digest
 from server.domain.officers import Officer, Unit
-from server.domain.texts import Kind
+from server.domain.wording import Kind
 
 
 class Hand(NamedTuple):

@@ -22,8 +22,9 @@ from server.domain.alerts.vocabulary import Colour, Scope, Status
 from server.domain.broadcasts import Audience, Broadcast, Lane, Policy, digest
 from server.domain.divisions import Divisions, circle, ring
 from server.domain.errors import InvalidInputError
-from server.domain.texts import LANGUAGES, Catalogue, Facts, Kind, Words, render
-from server.domain.texts import Colour as TextColour
+from server.domain.texts import Facts, render
+from server.domain.wording import LANGUAGES, Kind, Wording, Words
+from server.domain.wording import Colour as TextColour
 
 Ring = tuple[tuple[float, float], ...]
 Circle = tuple[float, float, float]
@@ -42,7 +43,7 @@ class World:
     """What a release depends on besides the alert: the map, the texts, and the citizens who take part in exercises."""
 
     divisions: Divisions
-    catalogue: Catalogue
+    wording: Wording
     test_list: tuple[int, ...] = ()
 
 
@@ -93,13 +94,13 @@ def texts_of(desk: DeskAlert, world: World, sent_at: datetime) -> dict[str, Any]
         detail=Words(details.get("zh", ""), details.get("en", "")),
         reason=Words(alert.note or "", "") if desk.kind is Kind.CANCEL else Words("", ""),
     )
-    return render(facts, world.catalogue)
+    return render(facts, world.wording)
 
 
 def message_of(desk: DeskAlert, world: World, sent_at: datetime) -> Alert:
     """The CAP message as it is sent: what officers wrote, and the texts' words where they left it to the desk."""
     texts = texts_of(desk, world, sent_at)
-    event = world.catalogue.events[desk.facts.events[0]]
+    event = world.wording.events[desk.facts.events[0]]
     names = {"zh": (event.name, desk.unit.name), "en": (event.name_en, desk.unit.name_en or desk.unit.name)}
     infos = []
     for info in desk.alert.infos:

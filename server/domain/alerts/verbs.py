@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, Text, cap_time, colour_parameter
 from server.domain.alerts.vocabulary import COLOUR_PARAMETER, Colour, MsgType, ResponseType
 from server.domain.errors import ConflictError, InvalidInputError
-from server.domain.texts import Kind
+from server.domain.wording import Kind
 
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
 SAME_SECOND = 10  # identifiers one unit can have in a second: without a suffix, then _1 .. _9
