@@ -96,10 +96,6 @@ class Alerts:
                 "alert_state", zh="预警尚未发布：请退回或否决", en="not released yet: return or reject it"
             )
         head, messages, at = released[-1], [desk.alert for desk in released], self._now()
-        if kind is Kind.ALERT:
-            raise InvalidInputError(
-                "verb_misfit", zh="不是后续动作", en="not a verb for a released alert", field="verb"
-            )
         hand = Hand.of(officer)
 
         def begun(name: str) -> DeskAlert:

@@ -147,7 +147,7 @@ def edited(stored: Alert, wanted: Alert, kind: Kind, head: Alert | None) -> Aler
 def refuse_misfit(kind: Kind, head: Alert, following: Alert) -> None:
     """InvalidInputError if the verb says one thing and the change another."""
     rise = _RANKS[colour_of(following)] - _RANKS[colour_of(head)]
-    fits = {Kind.UPGRADE: rise > 0, Kind.DOWNGRADE: rise < 0}.get(kind, rise == 0)
+    fits = {Kind.UPGRADE: rise > 0, Kind.DOWNGRADE: rise < 0, Kind.ALERT: False}.get(kind, rise == 0)
     if not fits:
         raise InvalidInputError(
             "verb_misfit",
