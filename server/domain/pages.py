@@ -67,6 +67,16 @@ class Page:
     waits_until: datetime | None = None  # ladder: when the unreached go on
     is_fallen: bool = False  # ladder: the refused have gone on
 
+    def entry(self, position: int) -> dict[str, object]:
+        """What this page says about one recipient, for people: status, why, and every hand-off."""
+        hands = [s for s in self.sent if position in s.positions]
+        return {
+            "status": ranks.status(effective(self)[position]),
+            "why": self.why.get(position, self.reason),
+            "handed_over": [{"at": s.at.isoformat(), "account": s.account, "attempt": s.attempt} for s in hands],
+            "sent_twice": position in self.resent,
+        }
+
 
 def ids_to_bytes(ids: Iterable[int]) -> bytes:
     """Packed 8-byte ids, big-endian so that bytes sort like ids."""

@@ -13,15 +13,15 @@ planned < sending1 < retry1 < sending2 < ... < suppressed < expired < refused < 
 from __future__ import annotations
 
 PLANNED = 0
-MAX_ATTEMPTS = 20
-SUPPRESSED = 100
-EXPIRED = 101
-REFUSED = 102
-UNKNOWN = 103
-ACCEPTED = 104
-UNDELIVERED = 105
-DELIVERED = 106
-READ = 107
+MAX_ATTEMPTS = 400  # with a minute between them, longer than any outage that somebody should sit out
+SUPPRESSED = 1000
+EXPIRED = 1001
+REFUSED = 1002
+UNKNOWN = 1003
+ACCEPTED = 1004
+UNDELIVERED = 1005
+DELIVERED = 1006
+READ = 1007
 
 FINAL_NAMES = {
     SUPPRESSED: "suppressed",

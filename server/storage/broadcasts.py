@@ -148,6 +148,16 @@ class Broadcasts:
         cursor = self._ranges.find(query, {"lane": 1}).hint("open_ranges").limit(limit)
         return [(d["_id"], Lane(d["lane"])) async for d in cursor]
 
+    async def close_ranges(self, broadcast: str) -> None:
+        """Nothing more is planned for a stopped broadcast. A planner that holds a range finds its renewal refused."""
+        await self._ranges.update_many({"broadcast": broadcast, "state": "open"}, {"$set": {"state": "planned"}})
+
+    async def is_any_range_open(self, broadcast: str) -> bool:
+        """Whether planning is not finished yet."""
+        planned = await self._ranges.count_documents({"broadcast": broadcast, "state": "planned"})
+        cut = await self._broadcasts.find_one({"_id": broadcast}, {"ranges": 1, "is_cut": 1})
+        return cut is None or not cut["is_cut"] or planned < cut["ranges"]
+
     async def set_sums(self, id_: str, sums: Sums, now: datetime) -> None:
         """Store the recomputed sums of a range."""
         await self._ranges.update_one({"_id": id_}, {"$set": {"sums": sums, "sums_at": now}})

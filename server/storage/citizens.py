@@ -149,6 +149,10 @@ class Citizens:
                     found[value] = document["_id"]
         return found
 
+    def index(self, channel: str, value: str) -> bytes:
+        """The blind index of an address."""
+        return self._vault.index(value, field=channel)
+
     async def retire(self, channel: str, dead: Sequence[tuple[int, bytes]], *, code: str, now: datetime) -> None:
         """Take dead addresses out of use; a person without any left is not planned on this channel any more."""
         if not dead:

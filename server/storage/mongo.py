@@ -11,14 +11,16 @@ from bson import CodecOptions
 from pymongo import ASCENDING, AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+MongoError = PyMongoError  # a broken database; the floors above need not know the driver
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
 Collection = AsyncCollection[Document]
 
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
-AWARE = CodecOptions(tz_aware=True)
+AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 INDEXES: dict[str, list[IndexModel]] = {
     "citizens": [IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)])],
@@ -35,7 +37,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("lane", ASCENDING)], partialFilterExpression={"state": "open"}, name="open_ranges"),
     ],
     "pages": [
-        IndexModel([("broadcast", ASCENDING), ("channel", ASCENDING), ("lo", ASCENDING)]),
+        IndexModel([("broadcast", ASCENDING), ("number", ASCENDING), ("channel", ASCENDING), ("lo", ASCENDING)]),
         IndexModel(
             [("lane", ASCENDING), ("channel", ASCENDING), ("lease.at", ASCENDING), ("not_before", ASCENDING)],
             partialFilterExpression={"state": "open"},

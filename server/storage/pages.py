@@ -12,24 +12,17 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from server.domain.broadcasts import UNREACHABLE, Lane
-from server.domain.pages import (
-    Page,
-    PageState,
-    Sent,
-    ids_from_bytes,
-    ids_to_bytes,
-    runs,
-    shorts_from_bytes,
-    shorts_to_bytes,
-)
+from server.domain import ranks
+from server.domain.broadcasts import UNREACHABLE, Lane, range_of
+from server.domain.pages import MOVED, Page, PageState, Sent, ids_from_bytes, ids_to_bytes, runs, shorts_from_bytes, shorts_to_bytes
 from server.storage.commit import Fence, GroupCommit, Write
 from server.storage.mongo import Database, Document
 
@@ -39,7 +32,20 @@ DUPLICATE_KEY = 11000
 SKELETON = {"refs": 0, "why": 0}
 HINT = {"channel": 1, "lane": 1}
 
+SPANS_PER_QUERY = 100
+
 Hint = tuple[str, str, Lane]  # page id, channel, lane
+Home = tuple[str, int]  # broadcast id and its number of ranges: enough to find the range of any citizen
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where one person stands: page, position, range, and the hash of the provider's reference where one is known."""
+
+    page: str
+    position: int
+    range_id: str
+    reference: bytes | None
 
 
 def lease_s(lane: Lane) -> float:
@@ -85,10 +91,7 @@ class Pages:
         }
         if len(ids) == 1:
             found = await self._pages.find_one_and_update(
-                {"_id": ids[0], "state": "open", "$expr": due},
-                update,
-                return_document=ReturnDocument.AFTER,
-                projection=SKELETON,
+                {"_id": ids[0], "state": "open", "$expr": due}, update, return_document=ReturnDocument.AFTER, projection=SKELETON
             )
             return [_to_page(found)] if found else []
         await self._pages.bulk_write(
@@ -97,7 +100,9 @@ class Pages:
         taken = self._pages.find({"_id": {"$in": list(ids)}, "lease.token": token, "lease.owner": owner}, SKELETON)
         return [_to_page(document) async for document in taken]
 
-    async def write(self, page: Page, changes: Mapping[str, Any], *, is_fenced: bool, is_urgent: bool = False) -> bool:
+    async def write(
+        self, page: Page, changes: Mapping[str, Any], *, is_fenced: bool, is_urgent: bool = False
+    ) -> bool:
         """Apply the changes (see `outcomes`, `intent`, `release` ...); False if fenced and the lease is not ours any more."""
         fence = Fence(page.owner or "", page.attempt) if is_fenced else None
         return await self._commit.write(Write(page.id, changes, fence), is_urgent=is_urgent)
@@ -125,11 +130,27 @@ class Pages:
         """Whether anything of this broadcast is still to be done, now or later."""
         return await self._pages.find_one({"broadcast": broadcast, "state": "open"}, {"_id": 1}) is not None
 
-    async def find_unfinished(self, broadcast: str, *, limit: int = 5_000) -> list[Hint]:
-        """All open pages of one broadcast, due or not: what has to be closed when it was stopped."""
-        return [
-            _to_hint(d) async for d in self._pages.find({"broadcast": broadcast, "state": "open"}, HINT).limit(limit)
-        ]
+    async def close_untouched(self, broadcast: str, reason: str) -> int:
+        """Close, in the database, every page of which nobody has sent anything: its people are suppressed."""
+        result = await self._pages.update_many(
+            {"broadcast": broadcast, "state": "open", "lease.owner": None, "sent": {"$exists": False}},
+            [
+                {
+                    "$set": {
+                        "s": {"$map": {"input": "$s", "in": {"$max": ["$$this", ranks.SUPPRESSED]}}},
+                        "state": PageState.DONE.value,
+                        "reason": reason,
+                    }
+                }
+            ],
+        )
+        return result.modified_count
+
+    async def hasten(self, broadcast: str) -> list[Hint]:
+        """Make the open pages of a stopped broadcast due now, so that a worker closes them; returns them."""
+        query = {"broadcast": broadcast, "state": {"$in": ["open", "dead"]}}
+        await self._pages.update_many(query, {"$min": {"not_before": await self._now()}, "$set": {"state": "open"}})
+        return [_to_hint(d) async for d in self._pages.find({"broadcast": broadcast, "state": "open"}, HINT)]
 
     async def _now(self) -> datetime:
         hello = await self._pages.database.command("hello")
@@ -139,9 +160,7 @@ class Pages:
     async def last_of_range(self, broadcast: str, channel: str, number: int) -> tuple[int, int] | None:
         """(page count, highest id) that planning has reached in this range, or None. A planner resumes after it."""
         prefix = f"{broadcast}/{channel}/{number:05d}/"
-        query = {
-            "_id": {"$gte": prefix, "$lt": prefix + ":"}
-        }  # ':' follows '9'; follow-up pages (+, ~) sort before digits end
+        query = {"_id": {"$gte": prefix, "$lt": prefix + ":"}}  # ':' follows '9'; follow-up pages (+, ~) sort before digits end
         cursor = self._pages.find({**query, "planned": True}, {"hi": 1}).sort("_id", -1).limit(1)
         async for document in cursor:
             return int(document["_id"].rsplit("/", 1)[1]) + 1, document["hi"]
@@ -151,17 +170,19 @@ class Pages:
         """All pages of one range on all channels, follow-ups too."""
         return [_to_page(d) async for d in self._pages.find({"broadcast": broadcast, "number": number}, {"refs": 0})]
 
-    async def overlapping(self, broadcasts: Sequence[str], lo: int, hi: int) -> AsyncIterator[Page]:
-        """Pages of these broadcasts that hold ids in [lo, hi)."""
-        query = {"broadcast": {"$in": list(broadcasts)}, "lo": {"$lt": hi}, "hi": {"$gte": lo}}
-        async for document in self._pages.find(query):
-            yield _to_page(document)
+    async def overlapping(self, homes: Sequence[Home], lo: int, hi: int) -> AsyncIterator[Page]:
+        """Pages of these broadcasts that hold ids with lo <= id <= hi."""
+        for broadcast, ranges in homes:
+            numbers = {"$gte": range_of(lo, ranges), "$lte": range_of(hi, ranges)}
+            query = {"broadcast": broadcast, "number": numbers, "lo": {"$lte": hi}, "hi": {"$gte": lo}}
+            async for document in self._pages.find(query):
+                yield _to_page(document)
 
     async def is_any_leased(self, broadcasts: Sequence[str], lo: int, hi: int) -> bool:
-        """Whether somebody may still be handing over notices of these broadcasts to ids in [lo, hi)."""
+        """Whether somebody may still be handing over notices of these broadcasts to ids with lo <= id <= hi."""
         query = {
             "broadcast": {"$in": list(broadcasts)},
-            "lo": {"$lt": hi},
+            "lo": {"$lte": hi},
             "hi": {"$gte": lo},
             "state": "open",
             "lease.owner": {"$ne": None},
@@ -169,21 +190,48 @@ class Pages:
         }
         return await self._pages.find_one(query, {"_id": 1}) is not None
 
-    async def holding(self, channel: str, wanted: Mapping[str, Sequence[int]]) -> AsyncIterator[Page]:
-        """Pages on this channel that may hold these ids: {broadcast: ids}. The caller checks positions."""
-        for broadcast, ids in wanted.items():
-            clauses = [{"lo": {"$lte": i}, "hi": {"$gte": i}} for i in sorted(ids)]
-            for start in range(0, len(clauses), 100):
-                query = {"broadcast": broadcast, "channel": channel, "$or": clauses[start : start + 100]}
-                async for document in self._pages.find(query):
-                    yield _to_page(document)
+    async def find_spots(self, channel: str, recent: Sequence[Home], ids: Sequence[int]) -> dict[int, list[Spot]]:
+        """Where these people stand on the pages of these broadcasts, in the order of `recent`.
+
+        The reference hashes are read only if there are several broadcasts: only then are they needed. People who moved
+        to a page of a later time are found there.
+        """
+        fields = {"to": 1, "number": 1, "why": 1} | ({"refs": 1} if len(recent) > 1 else {})
+        wanted = set(ids)
+        found: dict[int, list[Spot]] = {}
+        for broadcast, ranges in recent:
+            async for document in self._holding(broadcast, ranges, channel, ids, fields):
+                references = _unpack_references(document.get("refs", {}))
+                why = document.get("why", {})
+                range_id_ = f"{broadcast}/{document['number']:05d}"
+                for position, citizen in enumerate(ids_from_bytes(document["to"])):
+                    if citizen in wanted and why.get(str(position)) != MOVED:
+                        spot = Spot(document["_id"], position, range_id_, references.get(position))
+                        found.setdefault(citizen, []).append(spot)
+        return found
+
+    async def _holding(
+        self, broadcast: str, ranges: int, channel: str, ids: Sequence[int], fields: Mapping[str, int]
+    ) -> AsyncIterator[Document]:
+        """Pages of one broadcast and channel that span one of the ids."""
+        by_number: dict[int, list[int]] = {}
+        for i in ids:
+            by_number.setdefault(range_of(i, ranges), []).append(i)
+        spans = [
+            {"number": number, "lo": {"$lte": max(inside)}, "hi": {"$gte": min(inside)}}
+            for number, inside in by_number.items()
+        ]
+        for start in range(0, len(spans), SPANS_PER_QUERY):
+            clauses = [
+                {"broadcast": broadcast, "channel": channel, **span} for span in spans[start : start + SPANS_PER_QUERY]
+            ]
+            async for document in self._pages.find({"$or": clauses}, fields):
+                yield document
 
     async def apply(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Unfenced changes of many pages at once (receipts), durable when it returns."""
         if changes:
-            await self._pages.bulk_write(
-                [UpdateOne({"_id": i}, change) for i, change in changes.items()], ordered=False
-            )
+            await self._pages.bulk_write([UpdateOne({"_id": i}, change) for i, change in changes.items()], ordered=False)
 
     async def dead(self, limit: int = 100) -> list[Page]:
         """The dead-letter list."""
@@ -198,19 +246,22 @@ class Pages:
         )
         return found
 
-    async def of_citizen(self, citizen: int, broadcasts: Sequence[str]) -> list[tuple[Page, int]]:
+    async def of_citizen(self, citizen: int, recent: Sequence[Home]) -> list[tuple[Page, int]]:
         """Every page of these broadcasts with this citizen in it, and the position."""
-        query = {"broadcast": {"$in": list(broadcasts)}, "lo": {"$lte": citizen}, "hi": {"$gte": citizen}}
-        pages = [_to_page(d) async for d in self._pages.find(query)]
-        return [(page, page.to.index(citizen)) for page in pages if citizen in page.to]
+        places = []
+        for broadcast, ranges in recent:
+            query = {"broadcast": broadcast, "number": range_of(citizen, ranges), "lo": {"$lte": citizen}}
+            async for document in self._pages.find(query | {"hi": {"$gte": citizen}}):
+                page = _to_page(document)
+                if citizen in page.to:
+                    places.append((page, page.to.index(citizen)))
+        return places
 
 
 # --- changes: parts of an update, combined with `combine` -------------------------------------------------------------
 
 
-def outcomes(
-    ranks_: Mapping[int, int], why: Mapping[int, str], references: Mapping[int, str], key: str
-) -> dict[str, Any]:
+def outcomes(ranks_: Mapping[int, int], why: Mapping[int, str], references: Mapping[int, str], key: str) -> dict[str, Any]:
     """Outcomes of one window: they only raise ranks. `key` is unique per window of the page (attempt.first position)."""
     change: dict[str, Any] = {"$max": {f"s.{i}": rank for i, rank in ranks_.items()}}
     sets: dict[str, Any] = {f"why.{i}": reason for i, reason in why.items()}
@@ -233,9 +284,7 @@ def send_again(positions: Sequence[int]) -> dict[str, Any]:
     return {"$addToSet": {"resent": {"$each": list(positions)}}} if positions else {}
 
 
-def release(
-    *, not_before: datetime | None = None, state: PageState = PageState.OPEN, reason: str = ""
-) -> dict[str, Any]:
+def release(*, not_before: datetime | None = None, state: PageState = PageState.OPEN, reason: str = "") -> dict[str, Any]:
     """Give the lease back: done, dead with a reason, or open again from `not_before` on."""
     sets: dict[str, Any] = {"state": state.value}
     if not_before:
@@ -262,6 +311,14 @@ def combine(*changes: Mapping[str, Any]) -> dict[str, Any]:
         for operator, fields in change.items():
             result.setdefault(operator, {}).update(fields)
     return result
+
+
+def receipt(change: dict[str, Any], position: int, rank: int, code: str) -> None:
+    """Add a receipt to a page's change (unfenced: ranks only rise)."""
+    raised = change.setdefault("$max", {})
+    raised[f"s.{position}"] = max(rank, raised.get(f"s.{position}", rank))
+    if code:
+        change.setdefault("$set", {})[f"why.{position}"] = code[:60]
 
 
 # --- the document --------------------------------------------------------------------------------------------------

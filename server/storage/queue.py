@@ -33,8 +33,18 @@ return granted
 """
 
 
+def connect(url: str) -> Redis:
+    """A client whose calls end: two seconds for an answer, on top of what a blocking pop asks for."""
+    return Redis.from_url(
+        url, decode_responses=True, socket_timeout=3.0, socket_connect_timeout=1.0, max_connections=64, protocol=2
+    )
+
+
 class Queue:
-    """Hints by lane and channel. All methods answer something harmless when Redis is away."""
+    """Hints by lane and channel. All methods answer something harmless when Redis is away.
+
+    The client must decode replies and use a read time-out above `block_s`: see `connect`.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -58,7 +68,7 @@ class Queue:
             found = await self._redis.blmpop(block_s, len(keys), *keys, direction="LEFT", count=count)
         except (RedisError, OSError):
             return None
-        return [i.decode() for i in found[1]] if found else []
+        return [str(i) for i in found[1]] if found else []
 
     async def length(self, channel: str, lane: Lane) -> int:
         """How many hints wait; 0 when Redis is away."""
@@ -77,7 +87,7 @@ class Queue:
     async def pop_stale(self, count: int) -> list[str]:
         """Some ranges whose sums are stale."""
         try:
-            return [i.decode() for i in await self._redis.spop("stale", count) or []]
+            return [str(i) for i in await self._redis.spop("stale", count) or []]
         except (RedisError, OSError):
             return []
 
