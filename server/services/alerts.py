@@ -100,7 +100,6 @@ class Alerts:
 
         def begun(name: str) -> DeskAlert:
             message = next_message(messages, kind, change, name=name, at=at)
-            loud = is_loud(head.alert, message) if change.is_loud is None else change.is_loud
             desk = DeskAlert(
                 alert=message,
                 previous=head.colour,
@@ -110,7 +109,8 @@ class Alerts:
                 unit=head.unit,
                 author=hand,
                 editor=hand,
-                is_loud=loud,
+                is_loud=is_loud(head.alert, message) if change.is_loud is None else change.is_loud,
+                is_loud_by_choice=change.is_loud is not None,
             )
             return self._placed(desk)
 
@@ -125,9 +125,11 @@ class Alerts:
         desk = await self._store.get(name)
         _refuse_stale(desk, version)
         self._refuse(officer, Action.EDIT, desk)
-        head = await self._store.get(desk.follows) if desk.follows else None
-        message = edited(desk.alert, alert, desk.kind, head.alert if head else None)
-        changed = self._placed(desk.model_copy(update={"alert": message, "editor": Hand.of(officer), "digest": ""}))
+        head = (await self._store.get(desk.follows)).alert if desk.follows else None
+        message = edited(desk.alert, alert, desk.kind, head)
+        loud = desk.is_loud if desk.is_loud_by_choice else is_loud(head, message)
+        update = {"alert": message, "editor": Hand.of(officer), "digest": "", "is_loud": loud}
+        changed = self._placed(desk.model_copy(update=update))
         self._refuse(officer, Action.EDIT, changed)  # nor may the new area or event lie out of reach
         return await self._move(changed, desk, Action.EDIT, officer)
 
@@ -187,10 +189,17 @@ class Alerts:
 
     async def finish_interrupted(self) -> list[str]:
         """Publish what was released but, for all we know, not published: the process died in between. Run at start."""
-        unpublished = await self._store.find_unpublished()
-        for desk in unpublished:
-            await self._settle(desk)
-        return [desk.identifier for desk in unpublished]
+        finished, failed = [], []
+        for desk in await self._store.find_unpublished():
+            try:
+                await self._settle(desk)
+            except HuiminError as error:  # one that cannot be published must not keep back the others
+                failed.append(error)
+            else:
+                finished.append(desk.identifier)
+        if failed:
+            raise ExceptionGroup(f"{len(failed)} released alerts could not be published", failed)
+        return finished
 
     async def expire(self) -> list[str]:
         """Mark released alerts whose time is over."""

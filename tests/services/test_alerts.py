@@ -16,7 +16,14 @@ from server.domain.alerts.states import State
 from server.domain.alerts.verbs import BEIJING, Change, Words
 from server.domain.alerts.vocabulary import DIVISION_CODE, EVENT_CODE, Colour
 from server.domain.broadcasts import Broadcast, Lane, Policy, digest
-from server.domain.errors import ConflictError, ForbiddenError, HuiminError, InvalidInputError, TooManyError
+from server.domain.errors import (
+    ConflictError,
+    ForbiddenError,
+    HuiminError,
+    InvalidInputError,
+    TooManyError,
+    UnavailableError,
+)
 from server.domain.officers import Officer, Role, Unit
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
@@ -47,17 +54,21 @@ class Clock:
 
 
 class Post:
-    """What was published: idempotent by id, as the contract asks. `fails` calls die before they write."""
+    """What was published: idempotent by id, as the contract asks. `fails` calls die, `refuses` raise."""
 
     def __init__(self) -> None:
         self.broadcasts: dict[str, Broadcast] = {}
         self.fails = 0
+        self.refuses = 0
 
     async def publish(self, broadcast: Broadcast) -> None:
         """Keep it, or die."""
         if self.fails:
             self.fails -= 1
             raise KilledError
+        if self.refuses:
+            self.refuses -= 1
+            raise UnavailableError("down", zh="不可用", en="down")
         self.broadcasts.setdefault(broadcast.id, broadcast)
 
 
@@ -284,6 +295,32 @@ async def test_a_cancel_gives_the_all_clear_to_those_who_have_any_of_the_chain(
     assert states == {first: "updated", update: "cancelled", cancel: "released"}
     with pytest.raises(ConflictError, match="alert_cancelled"):
         await desk.follow(AUTHOR, first, Kind.UPDATE, Change())
+
+
+async def test_an_update_edited_to_another_area_is_loud_again(desk: Alerts):
+    begun = await desk.follow(AUTHOR, await released(desk, typhoon()), Kind.UPDATE, Change())
+    elsewhere = Area(geocodes=(NamedValue(value_name=DIVISION_CODE, value="440303"),))
+    changed = await desk.edit(AUTHOR, begun.identifier, typhoon(area=elsewhere), begun.version)
+    assert (begun.is_loud, changed.is_loud) == (False, True)
+
+
+async def test_an_officer_may_choose_that_an_update_is_loud(desk: Alerts):
+    begun = await desk.follow(AUTHOR, await released(desk, typhoon()), Kind.UPDATE, Change(is_loud=True))
+    changed = await desk.edit(AUTHOR, begun.identifier, typhoon(), begun.version)
+    assert (begun.is_loud, changed.is_loud) == (True, True)
+
+
+async def test_one_alert_that_cannot_be_published_does_not_keep_back_the_others(desk: Alerts, post: Post):
+    post.fails = 2
+    for _ in range(2):
+        with pytest.raises(KilledError):
+            await released(desk, typhoon())
+    post.refuses = 1
+    with pytest.raises(ExceptionGroup):
+        await desk.finish_interrupted()
+    assert len(post.broadcasts) == 1
+    assert len(await desk.finish_interrupted()) == 1
+    assert len(post.broadcasts) == 2
 
 
 async def test_a_chain_never_forks(desk: Alerts, post: Post, clock: Clock):

@@ -69,6 +69,7 @@ class DeskAlert(BaseModel):
     submitter: Hand | None = None
     touches: tuple[str, ...] = ()  # districts that its polygons and circles meet
     is_loud: bool = True
+    is_loud_by_choice: bool = False  # an officer said so; else it follows from colour and area
     digest: str = ""  # what was submitted
     submitted_at: datetime | None = None
     released_at: datetime | None = None

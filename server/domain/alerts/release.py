@@ -110,6 +110,7 @@ def message_of(desk: DeskAlert, world: World, sent_at: datetime) -> Alert:
         words = {
             "event": info.event or name,
             "sender_name": info.sender_name or sender,
+            "contact": info.contact or desk.unit.contact or None,
             "headline": texts["headline"][said],
             "description": _own(info.description, desk, said) or texts["description"][said],
             "instruction": _own(info.instruction, desk, said) or texts["instruction"][said],
