@@ -16,8 +16,10 @@ from typing import Protocol
 
 from server.domain.alerts.cap import to_cap
 from server.domain.alerts.desk import DeskAlert, Hand, signed_digest
+from server.domain.alerts.finding import Finding
 from server.domain.alerts.model import Alert
 from server.domain.alerts.release import World, broadcast_of, message_of, refuse_unfit, touched
+from server.domain.alerts.review import refuse_faulty, review
 from server.domain.alerts.states import Action, State, Why, draft_refusal, next_state, refusal
 from server.domain.alerts.verbs import (
     SAME_SECOND,
@@ -133,16 +135,27 @@ class Alerts:
         self._refuse(officer, Action.EDIT, changed)  # nor may the new area or event lie out of reach
         return await self._move(changed, desk, Action.EDIT, officer)
 
-    async def submit(self, officer: Officer, name: str, version: int) -> DeskAlert:
-        """Hand it in. The `digest` of the answer is what the second person has to confirm."""
+    async def check(self, name: str) -> list[Finding]:
+        """What the rule table says about it as it stands, if it were sent now."""
+        return await self._review(await self._store.get(name), self._now())
+
+    async def submit(
+        self, officer: Officer, name: str, version: int, acknowledged: frozenset[str] = frozenset()
+    ) -> DeskAlert:
+        """Hand it in. The `digest` of the answer is what the second person has to confirm.
+
+        InvalidInputError `alert_faulty` or `alert_unacknowledged` (warnings whose codes are not in `acknowledged`).
+        """
         desk = await self._store.get(name)
         _refuse_stale(desk, version)
         self._refuse(officer, Action.SUBMIT, desk)
         at = self._now()
+        refuse_faulty(await self._review(desk, at), acknowledged)
         waiting = desk.model_copy(update={"submitter": Hand.of(officer), "submitted_at": at})
         chain = await self._chain_before(desk)
         digest = signed_digest(waiting.alert, broadcast_of(waiting, self._world, _names(chain), at))
-        return await self._move(waiting.model_copy(update={"digest": digest}), desk, Action.SUBMIT, officer)
+        reason = f"acknowledged {' '.join(sorted(acknowledged))}" if acknowledged else ""
+        return await self._move(waiting.model_copy(update={"digest": digest}), desk, Action.SUBMIT, officer, reason)
 
     async def return_(self, officer: Officer, name: str, reason: str) -> DeskAlert:
         """Give it back to be changed, or take it back."""
@@ -262,6 +275,12 @@ class Alerts:
         desk = await self._store.get(name)
         self._refuse(officer, action, desk)
         return await self._move(desk, desk, action, officer, reason)
+
+    async def _review(self, desk: DeskAlert, at: datetime) -> list[Finding]:
+        chain = await self._store.find_chain(desk.chain)
+        others = await self._store.find_live(desk.unit.sender, at)
+        history = [other for other in others if other.chain != desk.chain] + chain
+        return review(desk, self._world, [other for other in history if other.identifier != desk.identifier], at)
 
     async def _chain_before(self, desk: DeskAlert) -> list[DeskAlert]:
         """The released messages before this one; ConflictError if the chain has moved on since it was drafted."""

@@ -94,6 +94,11 @@ class AlertStore:
         query = {"state": State.SUBMITTED.value, "colour": Colour.RED.value, "submitted_at": {"$lte": before}}
         return await self._list(query, sort="submitted_at")
 
+    async def find_live(self, sender: str, at: datetime) -> list[DeskAlert]:
+        """The newest message of each chain of a sender that is still in force, oldest first."""
+        query = {"state": State.RELEASED.value, "expires_at": {"$gt": at}, "sender": sender}
+        return await self._list(query, sort="released_at")
+
     async def find_ended(self, at: datetime) -> list[DeskAlert]:
         """Released alerts whose time is over."""
         return await self._list({"state": State.RELEASED.value, "expires_at": {"$lte": at}}, sort="expires_at")
@@ -115,6 +120,7 @@ def _to_document(desk: DeskAlert) -> Document:
         "alert": desk.alert.model_dump_json().encode(),
         "unit": desk.unit.model_dump_json().encode(),
         "broadcast": desk.broadcast.model_dump_json().encode() if desk.broadcast else None,
+        "sender": desk.unit.sender,
         "colour": desk.colour.value,
         "divisions": list(facts.divisions),
         "events": list(facts.events),

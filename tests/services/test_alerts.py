@@ -34,7 +34,7 @@ from server.storage.mongo import Database
 DIVISIONS = load_divisions(city="440300")
 TEXTS = load_texts()
 START = datetime(2026, 9, 1, 1, 30, tzinfo=UTC)
-UNIT = Unit(code="44030041600000", name="深圳市气象台", sender="weather@sz.example", division="440300")
+UNIT = Unit(code="44030041600000", name="深圳市气象台", sender="weather@sz.example", division="440300", contact="12121")
 NANSHAN_RING = "22.50,113.90 22.50,113.95 22.55,113.95 22.55,113.90 22.50,113.90"
 
 
@@ -99,7 +99,10 @@ def typhoon(colour: Colour = Colour.YELLOW, *, status: str = "Actual", area: Are
             expires=cap_time(START + timedelta(hours=6), BEIJING), description=f"{event} 12", areas=(where,),
         )  # fmt: skip
 
-    return Alert(status=status, infos=(block("zh-CN", "台风", "深圳市气象台"), block("en-US", "Typhoon", "Shenzhen")))
+    note = None if status == "Actual" else "2026年防台风演练"
+    return Alert(
+        status=status, note=note, infos=(block("zh-CN", "台风", "深圳市气象台"), block("en-US", "Typhoon", "Shenzhen"))
+    )
 
 
 @pytest.fixture
@@ -312,9 +315,9 @@ async def test_an_officer_may_choose_that_an_update_is_loud(desk: Alerts):
 
 async def test_one_alert_that_cannot_be_published_does_not_keep_back_the_others(desk: Alerts, post: Post):
     post.fails = 2
-    for _ in range(2):
+    for colour in (Colour.YELLOW, Colour.BLUE):
         with pytest.raises(KilledError):
-            await released(desk, typhoon())
+            await released(desk, typhoon(colour))
     post.refuses = 1
     with pytest.raises(ExceptionGroup):
         await desk.finish_interrupted()
@@ -426,6 +429,39 @@ async def test_a_district_officer_cannot_move_an_alert_out_of_the_district(desk:
     whole_city = Area(geocodes=(NamedValue(value_name=DIVISION_CODE, value="440300"),))
     with pytest.raises(ForbiddenError, match="outside_division"):
         await desk.edit(local, begun.identifier, typhoon(area=whole_city), begun.version)
+
+
+async def test_an_author_gets_every_finding_and_cannot_submit_an_error(desk: Alerts):
+    alert = typhoon(status="Exercise").model_copy(update={"note": None})
+    infos = tuple(info.model_copy(update={"urgency": "Soon", "web": "nowhere"}) for info in alert.infos)
+    begun = await desk.draft(AUTHOR, alert.model_copy(update={"infos": infos}))
+    assert {finding.code for finding in await desk.check(begun.identifier)} >= {"CAP-015", "CAP-020", "CAP-036"}
+    with pytest.raises(InvalidInputError, match="alert_faulty"):
+        await desk.submit(AUTHOR, begun.identifier, begun.version, frozenset({"CAP-015", "CAP-020", "CAP-036"}))
+
+
+async def test_a_warning_is_acknowledged_by_the_author_and_that_is_on_record(desk: Alerts):
+    await released(desk, typhoon())
+    again = await desk.draft(AUTHOR, typhoon())
+    with pytest.raises(InvalidInputError, match=r"alert_unacknowledged.*CAP-013"):
+        await desk.submit(AUTHOR, again.identifier, again.version)
+    waiting = await desk.submit(AUTHOR, again.identifier, again.version, frozenset({"CAP-013"}))
+    assert waiting.steps[-1].reason == "acknowledged CAP-013"
+
+
+async def test_a_unit_cannot_warn_outside_its_own_division(desk: Alerts):
+    county = officer("author", Role.AUTHOR, division="440000")
+    begun = await desk.draft(
+        county, typhoon(area=Area(geocodes=(NamedValue(value_name=DIVISION_CODE, value="440100"),)))
+    )
+    assert "CAP-031" in {finding.code for finding in await desk.check(begun.identifier)}
+
+
+async def test_a_draft_without_an_end_gets_findings_not_a_crash(desk: Alerts):
+    alert = typhoon()
+    infos = tuple(info.model_copy(update={"expires": None}) for info in alert.infos)
+    begun = await desk.draft(AUTHOR, alert.model_copy(update={"infos": infos}))
+    assert "CAP-022" in {finding.code for finding in await desk.check(begun.identifier)}
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from server.domain.alerts.desk import DeskAlert
-from server.domain.alerts.model import Alert, cap_time
+from server.domain.alerts.geometry import Ring, is_on_earth, parse_circle, parse_ring
+from server.domain.alerts.model import Alert, Area, Info, cap_time
 from server.domain.alerts.verbs import BEIJING
-from server.domain.alerts.vocabulary import Colour, Scope, Status
+from server.domain.alerts.vocabulary import Colour, ResponseType, Scope, Status, category_of
 from server.domain.broadcasts import Audience, Broadcast, Lane, Policy, digest
 from server.domain.divisions import Divisions, circle, ring
 from server.domain.errors import InvalidInputError
@@ -26,8 +27,9 @@ from server.domain.texts import Facts, render
 from server.domain.wording import LANGUAGES, Kind, Wording, Words
 from server.domain.wording import Colour as TextColour
 
-Ring = tuple[tuple[float, float], ...]
 Circle = tuple[float, float, float]
+MAX_RADIUS_KM = 2_000.0
+MAX_SHAPES, MAX_POINTS = 100, 2_000  # of one alert: what the map can be asked for without making anybody wait
 DRILL_MARKS = ("演练", "[exercise]", "test: no action")  # as the frames of the texts write it
 _COLOURS: Mapping[Colour, TextColour] = {
     Colour.RED: "red",
@@ -100,23 +102,38 @@ def texts_of(desk: DeskAlert, world: World, sent_at: datetime) -> dict[str, Any]
 def message_of(desk: DeskAlert, world: World, sent_at: datetime) -> Alert:
     """The CAP message as it is sent: what officers wrote, and the texts' words where they left it to the desk."""
     texts = texts_of(desk, world, sent_at)
-    event = world.wording.events[desk.facts.events[0]]
-    names = {"zh": (event.name, desk.unit.name), "en": (event.name_en, desk.unit.name_en or desk.unit.name)}
-    infos = []
-    for info in desk.alert.infos:
-        language = (info.language or "en-US").strip().lower().split("-")[0]
-        said = language if language in LANGUAGES else "en"
-        name, sender = names[said]
-        words = {
-            "event": info.event or name,
-            "sender_name": info.sender_name or sender,
-            "contact": info.contact or desk.unit.contact or None,
-            "headline": texts["headline"][said],
-            "description": _own(info.description, desk, said) or texts["description"][said],
-            "instruction": _own(info.instruction, desk, said) or texts["instruction"][said],
-        }
-        infos.append(info.model_copy(update=words))
-    return desk.alert.model_copy(update={"sent": cap_time(sent_at, BEIJING), "infos": tuple(infos)})
+    infos = tuple(_worded(info, desk, world, texts) for info in desk.alert.infos)
+    return desk.alert.model_copy(update={"sent": cap_time(sent_at, BEIJING), "infos": infos})
+
+
+def _worded(info: Info, desk: DeskAlert, world: World, texts: Mapping[str, Mapping[str, str]]) -> Info:
+    """One block with the headline of the texts, and with what its author left open."""
+    language = (info.language or "en-US").strip().lower().split("-")[0]
+    said = language if language in LANGUAGES else "en"
+    event, unit = world.wording.events[desk.facts.events[0]], desk.unit
+    words = {
+        "categories": info.categories or (category_of(event.code).value,),
+        "event": info.event or (event.name if said == "zh" else event.name_en),
+        "response_types": info.response_types or (ResponseType.EXECUTE.value,),  # CAP: do what the instruction says
+        "sender_name": info.sender_name or Words(unit.name, unit.name_en).get(said),
+        "contact": info.contact or unit.contact or None,
+        "headline": texts["headline"][said],
+        "description": _own(info.description, desk, said) or texts["description"][said],
+        "instruction": _own(info.instruction, desk, said) or texts["instruction"][said],
+        "areas": tuple(_described(area, world, said) for area in info.areas),
+    }
+    return info.model_copy(update=words)
+
+
+def _described(area: Area, world: World, language: str) -> Area:
+    """An area says in words where it is."""
+    if area.area_desc.strip():
+        return area
+    named = [world.divisions.area(code) for code in area.divisions]
+    words = "、".join(each.zh for each in named) if language == "zh" else ", ".join(each.en for each in named)
+    return area.model_copy(
+        update={"area_desc": words or ("地图所示区域" if language == "zh" else "the area on the map")}
+    )
 
 
 def audience_of(alert: Alert, lane: Lane, divisions: Divisions) -> Audience:
@@ -154,9 +171,11 @@ def touched(alert: Alert, divisions: Divisions) -> tuple[str, ...]:
 def shapes_of(alert: Alert) -> tuple[tuple[Ring, ...], tuple[Circle, ...]]:
     """The polygons and circles of all blocks, each once; InvalidInputError names one that nobody can read."""
     areas = [area for info in alert.infos for area in info.areas]
-    polygons = dict.fromkeys(_read_ring(text) for area in areas for text in area.polygons)
-    circles = dict.fromkeys(_read_circle(text) for area in areas for text in area.circles)
-    return tuple(polygons), tuple(circles)
+    texts = dict.fromkeys(text for area in areas for text in area.polygons)
+    circles = dict.fromkeys(text for area in areas for text in area.circles)
+    if len(texts) + len(circles) > MAX_SHAPES or sum(text.count(",") for text in texts) > MAX_POINTS:
+        raise InvalidInputError("area_too_fine", zh="区域过于复杂", en="too many shapes or points", field="info.area")
+    return tuple(map(_read_ring, texts)), tuple(map(_read_circle, circles))
 
 
 def refuse_unfit(alert: Alert) -> None:
@@ -218,11 +237,8 @@ def _leaves(value: Any) -> list[str]:
 
 
 def _read_ring(text: str) -> Ring:
-    try:
-        points = tuple((float(lat), float(lon)) for lat, lon in (pair.split(",") for pair in text.split()))
-    except ValueError:
-        points = ()
-    if len(points) < 4 or points[0] != points[-1] or not all(_is_place(*point) for point in points):
+    points = parse_ring(text)
+    if points is None or len(points) < 4 or points[0] != points[-1] or not all(is_on_earth(*p) for p in points):
         raise InvalidInputError(
             "polygon_unreadable", zh="多边形格式不对", en="the polygon is wrong", field="info.area.polygon"
         )
@@ -230,18 +246,9 @@ def _read_ring(text: str) -> Ring:
 
 
 def _read_circle(text: str) -> Circle:
-    try:
-        centre, radius = text.split()
-        latitude, longitude = (float(number) for number in centre.split(","))
-        found = (latitude, longitude, float(radius))
-    except ValueError:
-        found = (0.0, 0.0, -1.0)
-    if not _is_place(*found[:2]) or not 0 < found[2] <= 20_000:
+    found = parse_circle(text)
+    if found is None or not is_on_earth(*found[:2]) or not 0 < found[2] <= MAX_RADIUS_KM:
         raise InvalidInputError(
             "circle_unreadable", zh="圆形格式不对", en="the circle is wrong", field="info.area.circle"
         )
     return found
-
-
-def _is_place(latitude: float, longitude: float) -> bool:
-    return -90 <= latitude <= 90 and -180 <= longitude <= 180  # false for NaN too
