@@ -18,7 +18,7 @@ class Answer(NamedTuple):
 
 
 class Owed(NamedTuple):
-    """A receipt that a provider owes: `code` is empty if the notice was delivered. `event` is another XML event's text."""
+    """A receipt that a provider owes. `code` is empty if the notice was delivered; `event` is another event's XML."""
 
     address: str
     template: str
@@ -28,6 +28,8 @@ class Owed(NamedTuple):
     code: str
     event: str = ""
 
+
+_UNDELIVERED = {"wechat": "user block", "fcm": "", "sms_aliyun": "UNDELIV", "sms_tencent": "UNDELIV"}
 
 Owe = Callable[[float, Owed], None]  # (seconds from now, receipt)
 
@@ -65,13 +67,20 @@ class Book:
         """Count an answer that is not an accept, by the provider's own code."""
         self.counts[f"refused {code}"] += 1
 
+    def is_over_rate(self, recipients: int) -> bool:
+        """Whether so many recipients more are over the announced rate; counted."""
+        if self.dice.takes(recipients, self.clock()):
+            return False
+        self.counts["over rate"] += 1
+        return True
+
     def _owe(self, owed: Owed) -> None:
         assert self.owe is not None
         delays_s = self.dice.receipt_delays_s()
         if not delays_s:
             self.counts["receipts lost"] += 1
         if delays_s and self.dice.is_undelivered(owed.address):
-            owed = owed._replace(code=self.dice.faults.receipts.code or "UNDELIV")
+            owed = owed._replace(code=self.dice.faults.receipts.code or _UNDELIVERED[self.provider])
         for delay_s in delays_s:
             self.owe(delay_s, owed)
 

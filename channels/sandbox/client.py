@@ -1,4 +1,4 @@
-"""A keep-alive HTTP/1.1 client for posting receipts: one request at a time a connection, bounded, with a deadline."""
+"""A keep-alive HTTP/1.1 client for receipts and control: one request at a time, bounded, with a deadline."""
 
 from __future__ import annotations
 
@@ -25,11 +25,17 @@ class Poster(asyncio.Protocol):
 
     async def post(self, url: str, body: bytes, content_type: str, timeout_s: float) -> tuple[int, bytes]:
         """(status, body) of the answer; raises PostFailedError. Never two at once on one poster."""
+        return await self.request("POST", url, body, content_type, timeout_s)
+
+    async def request(
+        self, method: str, url: str, body: bytes, content_type: str, timeout_s: float
+    ) -> tuple[int, bytes]:
+        """The same with any method."""
         parts = urlsplit(url)
         origin = (parts.hostname or "", parts.port or 80)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         head = (
-            f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
+            f"{method} {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         try:
@@ -38,7 +44,8 @@ class Poster(asyncio.Protocol):
                     self.close()
                     await self._loop.create_connection(lambda: self, *origin)
                     self._origin = origin
-                assert self._transport is not None
+                if self._transport is None:
+                    raise ConnectionResetError("closed at once")
                 self._answer = self._loop.create_future()
                 self._transport.write(head.encode("latin-1") + body)
                 return await self._answer

@@ -57,7 +57,7 @@ class CallbackUrl(BaseModel):
     """Where receipts go."""
 
     model_config = _STRICT
-    url: str = Field(pattern=r"^(http://\S+)?$")
+    url: str = Field(pattern=r"^(http://[\w.-]+(:\d{1,5})?(/[\x21-\x7e]*)?)?$")
 
 
 class Flush(BaseModel):

@@ -56,7 +56,7 @@ class ReceiptFaults(BaseModel):
     delay_ms: float = Field(default=200, ge=0, le=3_600_000, description="from the accept to the receipt")
     jitter_ms: float = Field(default=200, ge=0, le=3_600_000, description="evenly more than delay_ms")
     undelivered: Share = Field(default=0.0, description="of the addresses; by hash, so always the same ones")
-    code: str = Field(default="", pattern=r"^[\w:/.-]{0,32}$", description="of undelivered; empty = a common one")
+    code: str = Field(default="", pattern=r"^[\w:/. -]{0,32}$", description="of undelivered; empty = a common one")
     lost: Share = Field(default=0.0, description="never sent")
     doubled: Share = Field(default=0.0, description="sent twice")
     late: Share = Field(default=0.0, description="sent late_ms later than they should be")
@@ -130,7 +130,7 @@ class Dice:
         self.has_dead = faults.dead > 0
         self.has_grant_gone = faults.grant_gone > 0
         self.has_latency = faults.latency_ms > 0 or faults.jitter_ms > 0
-        self.is_calm = not (self._has_fates or self.has_latency or faults.rate_per_s or faults.down)
+        self.is_calm = not (self._has_fates or self.has_latency or faults.down)
 
     def is_down(self, now: float) -> bool:
         """Whether an outage covers this moment."""

@@ -1,8 +1,8 @@
 """The least HTTP/1.1 a provider needs: bounded, keep-alive and pipelining safe, a few microseconds a request.
 
-A connection cuts its bytes into requests and hands each to the service together with a `Reply`. Replies may become ready
-in any order and at any later time; they leave in the order of their requests (RFC 9112, 9.3.2). What is malformed or too
-large is answered with 400, 411, 413 or 431 and the connection is closed: nothing after it can be trusted.
+A connection cuts its bytes into requests and hands each to the service together with a `Reply`. Replies may become
+ready in any order and at any later time; they leave in the order of their requests (RFC 9112, 9.3.2). What is malformed
+or too large is answered with 400, 411, 413 or 431 and the connection is closed: nothing after it can be trusted.
 """
 
 from __future__ import annotations
@@ -46,13 +46,12 @@ class Request:
 
     __slots__ = ("body", "head", "lower", "method", "path", "query")
 
-    def __init__(self, head: bytes, lower: bytes, body: bytes) -> None:
+    def __init__(self, method: bytes, target: bytes, head: bytes, lower: bytes, body: bytes) -> None:
+        self.method = method
+        self.path, _, self.query = target.partition(b"?")
         self.head = head
         self.lower = lower
         self.body = body
-        eol = head.find(b"\r\n")
-        self.method, target, _ = (head if eol < 0 else head[:eol]).split(b" ", 2)
-        self.path, _, self.query = target.partition(b"?")
 
     def header(self, name: bytes) -> bytes:
         """The value of the first header of this lower-case name, or b""."""
@@ -164,16 +163,14 @@ class Connection(asyncio.Protocol):
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             return 0
         self._is_continued = False
-        if (
-            not (lower.endswith(b" http/1.1") or b" http/1.1\r\n" in lower)
-            or lower.count(b" ", 0, lower.find(b"\r")) != 2
-        ):
+        words = head.partition(b"\r\n")[0].split(b" ")
+        if len(words) != 3 or words[2] != b"HTTP/1.1":
             return self._refuse(400)
         reply = Reply(self)
         self._replies.append(reply)
         if b"\r\nconnection: close" in lower:
             reply.is_last = self._is_over = True
-        self._service(Request(head, lower, data[start:stop]), reply)
+        self._service(Request(words[0], words[1], head, lower, data[start:stop]), reply)
         return stop - at
 
     def _refuse(self, status: int) -> int:

@@ -61,8 +61,8 @@ def clean(text: str) -> str:
 class Journal:
     """Appends to one file. Only one process may write it.
 
-    Group commit: lines that come while one write is out go in the next, and each group is one write and one fdatasync in
-    a thread of its own. So a slow disk costs latency, not the event loop.
+    Group commit: lines that come while one write is out go in the next, and each group is one write and one
+    fdatasync in a thread of its own. So a slow disk costs latency, not the event loop.
     """
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
@@ -72,6 +72,7 @@ class Journal:
         self._lines: list[bytes] = []
         self._then: list[Callable[[], None]] = []
         self._is_busy = False
+        self._idle = asyncio.Event()
         self._second = 0
         self._prefix = ""
 
@@ -112,11 +113,13 @@ class Journal:
             self._commit()
         else:
             self._is_busy = False
+            self._idle.set()
 
     async def close(self) -> None:
         """Wait for the last group and close the file."""
-        while self._is_busy:
-            await asyncio.sleep(0.001)
+        if self._is_busy:
+            self._idle.clear()
+            await self._idle.wait()
         self._thread.shutdown()
         os.close(self._fd)
 

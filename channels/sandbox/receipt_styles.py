@@ -71,13 +71,14 @@ def sent_event(owed: Owed, now: float) -> str:
 def grant_event(openid: str, template_id: str, *, is_accepted: bool, now: float) -> str:
     """The XML of a citizen's answer to the pop-up (accept), or of a withdrawal in the settings (reject)."""
     name = "Popup" if is_accepted else "Change"
+    word = "accept" if is_accepted else "reject"
     scene = "<PopupScene>0</PopupScene>" if is_accepted else ""
     return _event(
         f"subscribe_msg_{name.lower()}_event",
         f"SubscribeMsg{name}Event",
         openid,
         f"<List><TemplateId><![CDATA[{template_id}]]></TemplateId>"
-        f"<SubscribeStatusString><![CDATA[{'accept' if is_accepted else 'reject'}]]></SubscribeStatusString>{scene}</List>",
+        f"<SubscribeStatusString><![CDATA[{word}]]></SubscribeStatusString>{scene}</List>",
         now,
     )
 

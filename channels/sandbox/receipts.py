@@ -53,8 +53,6 @@ class Outbox:
         self._ready: deque[Owed] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
-        self._idle.set()
-        self._posting = 0
         self.pending = 0
 
     def owe(self, delay_s: float, owed: Owed) -> None:
@@ -92,8 +90,9 @@ class Outbox:
             self._ripen(key)
         try:
             async with asyncio.timeout(timeout_s):
-                while self.pending:
-                    await asyncio.sleep(0.01)
+                if self.pending:
+                    self._idle.clear()
+                    await self._idle.wait()
         except TimeoutError:
             return False
         return True
@@ -107,6 +106,8 @@ class Outbox:
             is_taken = await self._deliver(poster, batch)
             self.pending -= len(batch)
             self._counts["receipts sent" if is_taken else "receipts given up"] += len(batch)
+            if not self.pending:
+                self._idle.set()
 
     async def _deliver(self, poster: Poster, batch: Sequence[Owed]) -> bool:
         pause_s = self._style.first_pause_s

@@ -140,37 +140,20 @@ class Sandbox:
     def _serve_badly(self, route: _Route, dice: Dice, request: Request, reply: Reply) -> None:
         """The same with the fault script's say."""
         provider, counts = route.provider, route.provider.book.counts
-        now = self._clock()
-        if dice.is_down(now):
+        if dice.is_down(self._clock()):
             counts["faults DOWN"] += 1
             reply.reset()
             return
         fate = dice.fate() if route.is_send else Fate.FAIR
         if fate is not Fate.FAIR:
             counts[f"faults {fate.name}"] += 1
-        elif route.is_send and route.provider in (self.wechat, self.fcm) and not dice.takes(1, now):
-            fate = Fate.TOO_MANY
-        lines = b""
-        match fate:
-            case Fate.RESET:
-                reply.reset()
-                return
-            case Fate.HANG:
-                self._loop.call_later(dice.faults.hang_s, reply.reset)
-                return
-            case Fate.TOO_MANY:
-                reply.data = provider.too_many(dice.faults.retry_after_s)
-            case Fate.SERVER_ERROR:
-                reply.data = provider.server_error()
-            case Fate.BUSY:
-                reply.data = provider.busy()
-            case Fate.QUOTA:
-                reply.data = provider.over_quota()
-            case Fate.UNKNOWN_CODE:
-                reply.data = provider.unknown()
-            case _:
-                reply.data, lines = route.answer(request)
-        self._leave(reply, lines, fate, dice)
+        if fate is Fate.RESET:
+            reply.reset()
+        elif fate is Fate.HANG:
+            self._loop.call_later(dice.faults.hang_s, reply.reset)
+        else:
+            reply.data, lines = _worded(provider, fate, dice) or route.answer(request)
+            self._leave(reply, lines, fate, dice)
 
     def _leave(self, reply: Reply, lines: bytes, fate: Fate, dice: Dice) -> None:
         then: Callable[[], None] = reply.release
@@ -200,6 +183,23 @@ class Sandbox:
     def _release_due(self, key: int) -> None:
         for reply in self._late.pop(key):
             reply.release()
+
+
+def _worded(provider: Provider, fate: Fate, dice: Dice) -> Answer | None:
+    """A fault in the provider's own words; None if this fate lets the provider answer for itself."""
+    match fate:
+        case Fate.TOO_MANY:
+            return Answer(provider.too_many(dice.faults.retry_after_s))
+        case Fate.SERVER_ERROR:
+            return Answer(provider.server_error())
+        case Fate.BUSY:
+            return Answer(provider.busy())
+        case Fate.QUOTA:
+            return Answer(provider.over_quota())
+        case Fate.UNKNOWN_CODE:
+            return Answer(provider.unknown())
+        case _:
+            return None
 
 
 def _nothing(_kept: object) -> None:

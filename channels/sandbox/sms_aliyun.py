@@ -11,6 +11,7 @@ import hmac
 import re
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -33,8 +34,12 @@ _PHONE = re.compile(r"(?:\+?86|0086)?(1[3-9]\d{9})")
 _URL = re.compile(r"https?://|www\.")
 
 
+_Fault = tuple[str, str]  # Code, Message
+_GatewayFault = tuple[int, str, str]  # HTTP status, Code, Message
+
+
 class AliyunLimits(BaseModel):
-    """What the vendor allows. Per number and template a day: 50 for notices; 0 = do not count, so benches can repeat."""
+    """What the vendor allows. Per number and template a day: 50 for notices; 0 = do not count, for benches."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     per_number_per_day: int = Field(default=0, ge=0)
@@ -67,7 +72,7 @@ class AliyunSms:
 
     # -- the gateway: signature V3
 
-    def _gateway_fault(self, request: Request) -> tuple[int, str, str] | None:
+    def _gateway_fault(self, request: Request) -> _GatewayFault | None:
         match = _AUTH.fullmatch(request.header(b"authorization").decode("latin-1"))
         if match is None:
             return 400, "IncompleteSignature", "The request signature does not conform to Aliyun standards."
@@ -75,19 +80,15 @@ class AliyunSms:
         if key_id != accounts.ACCESS_KEY_ID:
             return 404, "InvalidAccessKeyId.NotFound", "Specified access key is not found."
         headers = {name: request.header(name.encode("latin-1")).decode("latin-1") for name in names.split(";")}
-        if not headers.keys() >= _MUST_BE_SIGNED:
+        if _MUST_BE_SIGNED - headers.keys():
             return 400, "IncompleteSignature", "SignedHeaders must hold host and all x-acs- headers."
         if headers["x-acs-version"] != "2017-05-25":
             return 400, "InvalidVersion", "Specified parameter Version is not valid."
-        expected, canonical = signature_v3(request, headers)
-        if headers["x-acs-content-sha256"] != hashlib.sha256(request.body).hexdigest():
-            return 400, "SignatureDoesNotMatch", "x-acs-content-sha256 is not the hash of the body."
-        if not hmac.compare_digest(expected, signature):
-            text = f"Specified signature is not matched with our calculation. server string to sign is: {canonical!r}"
-            return 400, "SignatureDoesNotMatch", text
-        return self._freshness_fault(headers["x-acs-date"], headers["x-acs-signature-nonce"])
+        return _signature_fault(request, headers, signature) or self._freshness_fault(
+            headers["x-acs-date"], headers["x-acs-signature-nonce"]
+        )
 
-    def _freshness_fault(self, date: str, nonce: str) -> tuple[int, str, str] | None:
+    def _freshness_fault(self, date: str, nonce: str) -> _GatewayFault | None:
         now = self.book.clock()
         try:
             at = datetime.strptime(date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
@@ -111,7 +112,7 @@ class AliyunSms:
         wrong = self._template_fault(asked) or self._numbers_fault(numbers, template)
         if wrong:
             return self._error(*wrong)
-        if not self.book.dice.takes(len(numbers), self.book.clock()):
+        if self.book.is_over_rate(len(numbers)):
             return Answer(self.too_many(self.book.dice.faults.retry_after_s))
         self._next_id += 1
         biz_id = f"{self._next_id}^0"
@@ -119,30 +120,35 @@ class AliyunSms:
         lines = b"".join([self.book.accept(e164(number), template, ours, biz_id) for number in numbers])
         return Answer(_ok({"Code": "OK", "Message": "OK", "BizId": biz_id}), lines)
 
-    def _template_fault(self, asked: dict[str, str]) -> tuple[str, str] | None:
+    def _template_fault(self, asked: Mapping[str, str]) -> _Fault | None:
         if asked.get("SignName") != self._sign:
             return "isv.SMS_SIGNATURE_ILLEGAL", "短信签名不合法"
-        names = self._names.get(asked.get("TemplateCode", ""))
-        if names is None:
+        if asked.get("TemplateCode") not in self._names:
             return "isv.SMS_TEMPLATE_ILLEGAL", "短信模版不合法"
+        if len(asked.get("OutId", "").encode()) > 255:
+            return "isv.INVALID_PARAMETERS", "参数异常: OutId"
         try:
             params = orjson.loads(asked.get("TemplateParam") or "{}")
         except orjson.JSONDecodeError:
-            return "isv.INVALID_JSON_PARAM", "JSON参数不合法，只接受字符串值"
+            params = None
         if type(params) is not dict or not all(type(value) is str for value in params.values()):
             return "isv.INVALID_JSON_PARAM", "JSON参数不合法，只接受字符串值"
-        if not names <= params.keys():
-            return "isv.TEMPLATE_MISSING_PARAMETERS", f"模版缺少变量{min(names - params.keys())}"
+        return self._params_fault(asked["TemplateCode"], params)
+
+    def _params_fault(self, template: str, params: Mapping[str, str]) -> _Fault | None:
+        missing = self._names[template] - params.keys()
+        if missing:
+            return "isv.TEMPLATE_MISSING_PARAMETERS", f"模版缺少变量{min(missing)}"
         if any(len(value) > self.limits.max_param_chars for value in params.values()):
             return "isv.PARAM_LENGTH_LIMIT", "参数超出长度限制"
         if any(_URL.search(value) for value in params.values()):
             return "isv.PARAM_NOT_SUPPORT_URL", "不支持变量传URL"
-        text = re.sub(r"\$\{(\w+)\}", lambda m: params[m[1]], self._texts[asked["TemplateCode"]])
+        text = re.sub(r"\$\{(\w+)\}", lambda m: params[m[1]], self._texts[template])
         if len(f"【{self._sign}】{text}") > 500:
             return "isv.PARAM_LENGTH_LIMIT", "短信内容超出长度限制"
-        return ("isv.INVALID_PARAMETERS", "参数异常: OutId") if len(asked.get("OutId", "").encode()) > 255 else None
+        return None
 
-    def _numbers_fault(self, numbers: list[str], template: str) -> tuple[str, str] | None:
+    def _numbers_fault(self, numbers: list[str], template: str) -> _Fault | None:
         if len(numbers) > MAX_NUMBERS:
             return "isv.MOBILE_COUNT_OVER_LIMIT", "手机号码数量超过限制"
         dice = self.book.dice
@@ -152,7 +158,7 @@ class AliyunSms:
         limit = self.limits.per_number_per_day
         return self._day_fault(numbers, template, limit) if limit else None
 
-    def _day_fault(self, numbers: list[str], template: str, limit: int) -> tuple[str, str] | None:
+    def _day_fault(self, numbers: list[str], template: str, limit: int) -> _Fault | None:
         day = int((self.book.clock() + 8 * 3600) // 86_400)
         if day != self._day:
             self._day = day
@@ -199,7 +205,17 @@ class AliyunSms:
         return self._error("isv.SANDBOX_UNSEEN", "a code that stands in no documentation").data
 
 
-def signature_v3(request: Request, headers: dict[str, str]) -> tuple[str, str]:
+def _signature_fault(request: Request, headers: Mapping[str, str], signature: str) -> _GatewayFault | None:
+    if headers["x-acs-content-sha256"] != hashlib.sha256(request.body).hexdigest():
+        return 400, "SignatureDoesNotMatch", "x-acs-content-sha256 is not the hash of the body."
+    expected, to_sign = signature_v3(request, headers)
+    if not hmac.compare_digest(expected, signature):
+        text = f"Specified signature is not matched with our calculation. server string to sign is: {to_sign!r}"
+        return 400, "SignatureDoesNotMatch", text
+    return None
+
+
+def signature_v3(request: Request, headers: Mapping[str, str]) -> tuple[str, str]:
     """(hex signature, string to sign) of a request whose signed headers are `headers`."""
     query = sorted(parse_qsl(request.query.decode("latin-1"), keep_blank_values=True))
     names = sorted(headers)

@@ -1,7 +1,7 @@
 """Tencent Cloud SMS (2021-01-11): SendSms with signature TC3-HMAC-SHA256.
 
-Every answer is HTTP 200. An Error speaks for the whole request; otherwise each number has its own Code, so a request can
-succeed in part.
+Every answer is HTTP 200. An Error speaks for the whole request; otherwise each number has its own Code, so a
+request can succeed in part.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,9 @@ _AUTH = re.compile(
 )
 _MAINLAND = re.compile(r"\+861[3-9]\d{9}")
 _ABROAD = re.compile(r"\+(?!86)[1-9]\d{6,14}")
+
+
+_Fault = tuple[str, str]  # Code, Message
 
 
 class TencentLimits(BaseModel):
@@ -62,19 +66,15 @@ class TencentSms:
             wrong = ("NoSuchVersion", "The version does not exist.")
         if wrong:
             return self._error(*wrong)
-        try:
-            asked = orjson.loads(request.body)
-            numbers = asked["PhoneNumberSet"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return self._error("MissingParameter", "The request is missing a required parameter `PhoneNumberSet`.")
-        wrong = _shape_fault(asked, numbers) or self._template_fault(asked)
+        asked = _parsed(request.body)
+        wrong = _shape_fault(asked, asked.get("PhoneNumberSet")) or _application_fault(asked)
         if wrong:
             return self._error(*wrong)
-        if not self.book.dice.takes(len(numbers), self.book.clock()):
+        if self.book.is_over_rate(len(asked["PhoneNumberSet"])):
             return Answer(self._error("RequestLimitExceeded", "Your current request times exceeds the limit.").data)
-        return self._send(asked, numbers)
+        return self._send(asked, asked["PhoneNumberSet"])
 
-    def _signature_fault(self, request: Request) -> tuple[str, str] | None:
+    def _signature_fault(self, request: Request) -> _Fault | None:
         match = _AUTH.fullmatch(request.header(b"authorization").decode("latin-1"))
         stamp = request.header(b"x-tc-timestamp")
         if match is None or not stamp.isdigit() or len(stamp) > 12:
@@ -90,14 +90,6 @@ class TencentSms:
             return "AuthFailure.SignatureFailure", "SignedHeaders must hold content-type and host."
         if not hmac.compare_digest(signature_tc3(request, headers, int(stamp), date), signature):
             return "AuthFailure.SignatureFailure", "The provided credentials could not be validated."
-        return None
-
-    def _template_fault(self, asked: dict[str, Any]) -> tuple[str, str] | None:
-        """Faults of the whole request: signature name, template, parameters."""
-        if asked["SmsSdkAppId"] != accounts.SDK_APP_ID:
-            return "UnauthorizedOperation.SmsSdkAppIdVerifyFail", "SmsSdkAppId verify fail."
-        if len(asked.get("SessionContext", "").encode()) > 512:
-            return "InvalidParameterValue.SessionContextLengthLimit", "SessionContext is too long."
         return None
 
     def _content_code(self, asked: dict[str, Any]) -> str:
@@ -203,7 +195,7 @@ _MESSAGES = {
 }
 
 
-def signature_tc3(request: Request, headers: dict[str, str], timestamp: int, date: str) -> str:
+def signature_tc3(request: Request, headers: Mapping[str, str], timestamp: int, date: str) -> str:
     """The hex signature of a request whose signed headers are `headers`."""
     names = sorted(headers)
     canonical = "\n".join(
@@ -224,25 +216,39 @@ def signature_tc3(request: Request, headers: dict[str, str], timestamp: int, dat
     return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
 
-def _shape_fault(asked: Any, numbers: Any) -> tuple[str, str] | None:
-    texts = ("SmsSdkAppId", "TemplateId")
-    if not all(type(asked.get(name)) is str for name in texts):
+def _parsed(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body; an empty one, which lacks every parameter, if it is none."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if type(value) is dict else {}
+
+
+def _shape_fault(asked: Mapping[str, Any], numbers: Any) -> _Fault | None:
+    """Whether types and counts are those of SendSms."""
+    if not all(type(asked.get(name)) is str for name in ("SmsSdkAppId", "TemplateId")):
         return "MissingParameter", "The request is missing a required parameter."
     lists = (numbers, asked.get("TemplateParamSet", []))
-    if not all(type(one) is list and all(type(text) is str for text in one) for one in lists):
-        return "InvalidParameter", "Parameter type error."
-    if not all(type(asked.get(name, "")) is str for name in ("SignName", "SessionContext", "ExtendCode")):
+    are_lists = all(type(one) is list and all(type(text) is str for text in one) for one in lists)
+    if not are_lists or not all(type(asked.get(k, "")) is str for k in ("SignName", "SessionContext", "ExtendCode")):
         return "InvalidParameter", "Parameter type error."
     if not numbers:
         return "InvalidParameterValue.IncorrectPhoneNumber", "PhoneNumberSet is empty."
     if len(numbers) > MAX_NUMBERS:
         return "LimitExceeded.PhoneNumberCountLimit", "The number of phone numbers exceeds 200."
-    abroad = sum(1 for number in numbers if _ABROAD.fullmatch(number))
-    if 0 < abroad < len(numbers):
-        return (
-            "UnsupportedOperation.ContainDomesticAndInternationalPhoneNumber",
-            "Domestic and international numbers are mixed.",
-        )
+    if 0 < sum(1 for number in numbers if _ABROAD.fullmatch(number)) < len(numbers):
+        code = "UnsupportedOperation.ContainDomesticAndInternationalPhoneNumber"
+        return code, "Domestic and international numbers are mixed."
+    return None
+
+
+def _application_fault(asked: Mapping[str, Any]) -> _Fault | None:
+    """Faults of the whole request: which application, and what it wants echoed."""
+    if asked["SmsSdkAppId"] != accounts.SDK_APP_ID:
+        return "UnauthorizedOperation.SmsSdkAppIdVerifyFail", "SmsSdkAppId verify fail."
+    if len(asked.get("SessionContext", "").encode()) > 512:
+        return "InvalidParameterValue.SessionContextLengthLimit", "SessionContext is too long."
     return None
 
 

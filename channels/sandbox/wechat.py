@@ -34,6 +34,9 @@ _OK = response(
 )[:-20]
 
 
+_Fault = tuple[int, str]  # errcode, errmsg without its rid
+
+
 class WeChatLimits(BaseModel):
     """What the vendor allows. 0 = no limit."""
 
@@ -74,33 +77,36 @@ class WeChat:
         """subscribeMessage.send."""
         now = self.book.clock()
         wrong = self._token_fault(request.query, now)
+        message = None if wrong else _message(request.body)
+        if wrong or message is None:
+            return self._error(*(wrong or _body_fault(request.body)))
+        if self.book.is_over_rate(1):
+            return Answer(self.too_many(self.book.dice.faults.retry_after_s))
+        openid, template_id = message["touser"], message["template_id"]
+        wrong = (
+            self._openid_fault(openid)
+            or self._message_fault(message, template_id)
+            or self._limit_fault(now)
+            or self._grant_fault(openid, template_id)
+        )
         if wrong:
             return self._error(*wrong)
-        if b"\\u" in request.body:
-            return self._error(
-                40033, "invalid charset. please check your request, if include \\uxxxx will create fail!"
-            )
-        try:
-            message = orjson.loads(request.body)
-            openid, template_id, data = message["touser"], message["template_id"], message["data"]
-            kinds = self._fields.get(template_id)
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return self._error(47001, "data format error hint: [wrong json or missing touser, template_id or data]")
-        dice = self.book.dice
-        if type(openid) is not str or not _OPENID.fullmatch(openid) or (dice.has_dead and dice.is_dead(openid)):
-            return self._error(40003, "invalid openid")
-        if kinds is None:
-            return self._error(40037, "invalid template_id")
-        wrong = self._message_fault(message, data, kinds) or self._limit_fault(now)
-        if wrong:
-            return self._error(*wrong)
-        if (dice.has_grant_gone and dice.is_grant_gone(openid)) or not self.grants.use(openid, template_id):
-            return self._error(43101, "user refuse to accept the msg")
         self._next_id += 1
         msgid = str(self._next_id)
         return Answer(_OK + msgid.encode() + b"}", self.book.accept(openid, template_id, template_id, msgid))
 
-    def _token_fault(self, query: bytes, now: float) -> tuple[int, str] | None:
+    def _openid_fault(self, openid: str) -> _Fault | None:
+        dice = self.book.dice
+        is_good = _OPENID.fullmatch(openid) and not (dice.has_dead and dice.is_dead(openid))
+        return None if is_good else (40003, "invalid openid")
+
+    def _grant_fault(self, openid: str, template_id: str) -> _Fault | None:
+        dice = self.book.dice
+        is_gone = dice.has_grant_gone and dice.is_grant_gone(openid)
+        may = not is_gone and self.grants.use(openid, template_id)
+        return None if may else (43101, "user refuse to accept the msg")
+
+    def _token_fault(self, query: bytes, now: float) -> _Fault | None:
         token = query[13:]
         if not query.startswith(b"access_token=") or b"&" in token:
             token = parse_qs(query).get(b"access_token", [b""])[0]
@@ -113,26 +119,19 @@ class WeChat:
             )
         return (42001, "access_token expired") if now >= expires else None
 
-    def _message_fault(self, message: dict[str, Any], data: Any, kinds: Mapping[str, str]) -> tuple[int, str] | None:
+    def _message_fault(self, message: Mapping[str, Any], template_id: str) -> _Fault | None:
+        kinds = self._fields.get(template_id)
+        if kinds is None:
+            return 40037, "invalid template_id"
         if message.get("miniprogram_state", "formal") not in _STATES or message.get("lang", "zh_CN") not in _LANGS:
             return 47003, "argument invalid! miniprogram_state or lang invalid"
-        if type(data) is not dict:
-            return 47001, "data format error"
-        for key, kind in kinds.items():
-            field = data.get(key)
-            value = field.get("value") if type(field) is dict else None
-            fault = wechat_fields.fault(kind, value if type(value) is str else "")
-            if fault:
-                return 47003, f"argument invalid! data.{key}.value {fault}"
-        if len(data) != len(kinds):
-            extra = next(key for key in data if key not in kinds)
-            return 47003, f"argument invalid! data.{extra[:64]} is not in the template"
+        wrong = _data_fault(message["data"], kinds)
         page = message.get("page", "")
-        if page and not (type(page) is str and _PAGE.fullmatch(page)):
+        if not wrong and page and not (type(page) is str and _PAGE.fullmatch(page)):
             return 41030, "invalid page"
-        return None
+        return wrong
 
-    def _limit_fault(self, now: float) -> tuple[int, str] | None:
+    def _limit_fault(self, now: float) -> _Fault | None:
         minute = int(now // 60)
         if minute != self._minute:
             self._minute, self._this_minute = minute, 0
@@ -299,12 +298,45 @@ class Grants:
         return template_id in self._is_long_term
 
 
+def _message(body: bytes) -> dict[str, Any] | None:
+    """The message of a request body; None if it is not one."""
+    try:
+        message = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if type(message) is not dict or b"\\u" in body:
+        return None
+    is_whole = type(message.get("touser")) is str and type(message.get("template_id")) is str
+    return message if is_whole and type(message.get("data")) is dict else None
+
+
+def _body_fault(body: bytes) -> _Fault:
+    """Why `_message` found none."""
+    if b"\\u" in body:
+        return 40033, "invalid charset. please check your request, if include \\uxxxx will create fail!"
+    return 47001, "data format error hint: [json with touser, template_id and data is required]"
+
+
+def _data_fault(data: Mapping[str, Any], kinds: Mapping[str, str]) -> _Fault | None:
+    """Whether the fields of a message are those of its template, each within the limits of its type."""
+    for key, kind in kinds.items():
+        field = data.get(key)
+        value = field.get("value") if type(field) is dict else None
+        fault = wechat_fields.fault(kind, value if type(value) is str else "")
+        if fault:
+            return 47003, f"argument invalid! data.{key}.value {fault}"
+    if len(data) != len(kinds):
+        extra = next(key for key in data if key not in kinds)
+        return 47003, f"argument invalid! data.{extra[:64]} is not in the template"
+    return None
+
+
 def openid_of(citizen: str) -> str:
     """The openid of whoever logs in with codes that begin with `citizen`."""
     return "o" + hashlib.sha256(f"{accounts.APPID}/{citizen}".encode()).hexdigest()[:27]
 
 
-def _credential_fault(appid: Any, secret: Any) -> tuple[int, str] | None:
+def _credential_fault(appid: Any, secret: Any) -> _Fault | None:
     if appid != accounts.APPID:
         return 40013, "invalid appid"
     return None if secret == accounts.APP_SECRET else (40125, "invalid appsecret")

@@ -1,4 +1,4 @@
-"""`sandbox`: run the four providers on loopback, for the demo, the tests, the bench, and whoever tries their own client."""
+"""`sandbox`: run the four providers on loopback, for the demo, the tests, the bench, and whoever tries a client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -30,8 +30,9 @@ class SandboxOptions:
     port: int
     home: Path
     callback: str = ""
-    script: FaultScript = FaultScript()
+    script: FaultScript = field(default_factory=FaultScript)
     templates_file: Path = TEMPLATES
+    is_child: bool = False  # end when standard input ends, so that no starter leaves it behind, however it died
 
 
 async def run(options: SandboxOptions) -> None:
@@ -40,6 +41,8 @@ async def run(options: SandboxOptions) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if options.is_child:
+        loop.add_reader(sys.stdin, lambda: sys.stdin.buffer.read1() or stop.set())
     sandbox = Sandbox(options.home, templates.load(options.templates_file), options.script.seed)
     sandbox.script(options.script)
     sandbox.send_receipts_to(options.callback)
@@ -61,10 +64,11 @@ def sandbox(
     faults: Annotated[Path | None, typer.Option(help="Fault script (JSON); none = a perfect day.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the fault script.")] = None,
     rate: Annotated[float, typer.Option(help="Recipients a second at each provider; 0 = as the script says.")] = 0.0,
+    is_child: Annotated[bool, typer.Option("--child", help="End when standard input ends.")] = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Run local WeChat, FCM, Aliyun and Tencent: signatures, quotas, grants, receipts, faults and a journal."""
     script = FaultScript.model_validate_json(faults.read_bytes()) if faults else FaultScript()
-    uvloop.run(run(SandboxOptions(port, home, callback, _adjusted(script, seed, rate))))
+    uvloop.run(run(SandboxOptions(port, home, callback, _adjusted(script, seed, rate), is_child=is_child)))
 
 
 def _adjusted(script: FaultScript, seed: int | None, rate: float) -> FaultScript:
