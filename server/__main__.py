@@ -12,13 +12,13 @@ import os
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import structlog
 import typer
 
 from server import telemetry
-from server.commands import database, doctor, health, version
+from server.commands import database, doctor, health, sandbox, serve, version
 from server.domain.errors import ConfigurationError, HuiminError, InvalidInputError
 
 # The groups of --help.
@@ -44,7 +44,10 @@ def command_line() -> typer.Typer:
     app = typer.Typer(
         name="huimin", no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, epilog=EPILOG
     )
-    app.callback()(_root)
+    app.callback()(root)
+    app.command("sandbox", rich_help_panel=RUN)(sandbox.sandbox)
+    app.command("api", rich_help_panel=RUN)(serve.api)
+    app.command("worker", rich_help_panel=RUN)(serve.worker)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
     app.command("health", rich_help_panel=HOUSE)(health.health)
@@ -52,20 +55,25 @@ def command_line() -> typer.Typer:
     return app
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main() -> None:
+    """The command line of this process."""
+    run(command_line(), sys.argv[1:], os.environ)
+
+
+def run(app: typer.Typer, arguments: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
     """Run one command and leave with its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        command_line()(arguments, prog_name="huimin")
+        app(list(arguments), prog_name="huimin")
     except HuiminError as error:
-        typer.echo(f"huimin: {error.zh if speaks_chinese(os.environ) else error.en} [{error.code}]", err=True)
+        typer.echo(f"huimin: {error.zh if speaks_chinese(environ) else error.en} [{error.code}]", err=True)
         sys.exit(2 if isinstance(error, ConfigurationError | InvalidInputError) else 1)
     except Exception as error:  # noqa: BLE001 - the edge: nobody above can do more than read it
         reference = uuid.uuid4().hex[:12]
-        typer.echo(_unexpected(error, reference, is_chinese=speaks_chinese(os.environ)), err=True)
+        typer.echo(_unexpected(error, reference, is_chinese=speaks_chinese(environ)), err=True)
         if "--debug" in arguments:
             structlog.get_logger().error("unexpected", reference=reference, exc_info=error)
         sys.exit(1)
+    sys.exit(0)
 
 
 def speaks_chinese(environ: Mapping[str, str]) -> bool:
@@ -74,7 +82,7 @@ def speaks_chinese(environ: Mapping[str, str]) -> bool:
     return chosen.lower().startswith("zh")
 
 
-def _root(
+def root(
     *,
     debug: Annotated[bool, typer.Option("--debug", help="Log more, and tracebacks of unexpected errors.")] = False,
 ) -> None:

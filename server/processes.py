@@ -36,6 +36,13 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+def owned(command: list[str]) -> list[str]:
+    """The command line that runs `command` (its first word a path) so that it ends with us. Elsewhere than on Linux: as it is."""
+    if sys.platform != "linux":
+        return command
+    return [sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid()), *command]
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What differs between the two servers, beside the command line: when one is ready, and its URL."""
@@ -130,9 +137,7 @@ class Server:
             await asyncio.gather(ready, return_exceptions=True)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        command = self._command(self._data, self._port)
-        if sys.platform == "linux":
-            command = [sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid()), *command]
+        command = owned(self._command(self._data, self._port))
         environ = {name: value for name, value in os.environ.items() if not name.startswith("HUIMIN_")}  # no secrets
         with self._log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own command line, no shell

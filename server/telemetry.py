@@ -19,41 +19,47 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 MASK = "***"
 MAX_TEXT = 4_000  # characters of one value; a traceback keeps its end
+MAX_SCANNED = 4 * MAX_TEXT  # what is looked through at all: a log line must not cost more than the request it is about
 MAX_DEPTH = 6
 
-# A key with one of these words in its name holds a secret or a person. Ids of ours are random and may be logged.
+# A key with one of these words holds a secret or a person, unless it ends like a measure. Our ids are random: logged.
 _SECRET_KEY = re.compile(
-    r"password|passwd|secret|token|authorization|cookie|credential|api_?key|_key$|^key$|aes|private|signature|otp|"
-    r"phone|mobile|^tel|openid|unionid|id_?number|id_?card|idno|address|^name$|real_?name|citizen_?name|birth|email",
+    r"passw|secret|token|authorization|cookie|credential|api_?key|aes_?key|_key$|^key$|private|signature|(^|_)otp|"
+    r"phone|mobile|^tel$|open_?id|union_?id|id_?number|id_?card|idno|address|^name$|real_?name|birth|email",
     re.IGNORECASE,
 )
+_MEASURE = re.compile(r"_(count|total|bytes|ms|s|at|version)$")
 
+_START = r"(?:(?<!\d)|(?<=%[0-9A-Fa-f]\d))"  # of a number: no digit before it, but a percent-encoded character may be
+_WORD = r"[A-Za-z0-9_-]"
+# Each is linear, or bounded by a count: the text may be written to make a pattern slow.
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     # PEM blocks and JWTs (RFC 7519), before the shorter shapes cut them up
     (re.compile(r"-----BEGIN [A-Z ]+-----.*?(-----END [A-Z ]+-----|\Z)", re.DOTALL), MASK),
-    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.?[\w-]*"), MASK),
-    (re.compile(r"(?i)\b(bearer|basic|digest)\s+[\w.~+/=-]{6,}"), rf"\1 {MASK}"),
+    (re.compile(rf"eyJ{_WORD}{{5,500}}\.{_WORD}+\.?{_WORD}*"), MASK),
+    (re.compile(r"(?i)\b(bearer|basic|digest)\s+[a-z0-9._~+/=-]{6,}"), rf"\1 {MASK}"),
     # secrets in query strings, forms and JSON texts; user:password@ in URLs
     (
         re.compile(
-            r"(?i)((?:access_?token|refresh_?token|token|secret|appsecret|password|signature|js_?code|"
-            r"access_?key_?id|openid|unionid|phone(?:_?numbers?)?|mobile)[\"']?\s*[=:]\s*[\"']?)[^\s&\"',;}\])]+"
+            r"(?i)((?:token|secret|password|passwd|signature|js_?code|access_?key_?id|openid|unionid|"
+            r"phone(?:_?numbers?)?|mobile)[\"'\\]*\s*[=:]\s*[\"'\\]*)[^\s&\"',;}\])\\]+"
         ),
         rf"\1{MASK}",
     ),
-    (re.compile(r"(?<=://)[^/\s@]+:[^/\s@]*@"), f"{MASK}@"),
+    (re.compile(r"(?<=://)[^/\s@:]*:[^/\s@]*@"), f"{MASK}@"),
     # WeChat openid and unionid: 28 characters that start with o
-    (re.compile(r"(?<![\w-])o[\w-]{27}(?![\w-])"), MASK),
+    (re.compile(rf"(?:(?<!{_WORD})|(?<=%[0-9A-Fa-f]{{2}}))o{_WORD}{{27}}(?!{_WORD})"), MASK),
     # FCM registration token: an instance id, a colon, 100 and more characters
-    (re.compile(r"(?<![\w-])[\w-]{8,}:[\w-]{100,}"), MASK),
-    # GB 11643 ID number, with or without blanks; the old 15 digits
-    (re.compile(r"(?<!\d)\d{6}[ -]?(?:18|19|20)\d{2}[ -]?[01]\d[ -]?[0-3]\d[ -]?\d{3}[ -]?[\dXx](?![\dXx])"), MASK),
-    (re.compile(r"(?<!\d)[1-8]\d{5}\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}(?!\d)"), MASK),
+    (re.compile(rf"{_WORD}{{8,64}}:{_WORD}{{100,}}"), MASK),
+    # GB 11643 ID number, with or without blanks; the old one of 15 digits
+    (re.compile(_START + r"\d{6}[ -]?(?:18|19|20)\d{2}[ -]?[01]\d[ -]?[0-3]\d[ -]?\d{3}[ -]?[\dXx](?!\d)"), MASK),
+    (re.compile(_START + r"[1-8]\d{7}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}(?!\d)"), MASK),
     # mobile numbers of the mainland in any common dress, and any number in E.164
-    (re.compile(r"(?<![\dA-Za-z.])(?:(?:\+|00)?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)"), MASK),
-    (re.compile(r"(?<![\w+])\+[1-9](?:[ -]?\d){7,14}(?!\d)"), MASK),
+    (re.compile(_START + r"(?:(?:\+|00)?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)"), MASK),
+    (re.compile(r"(?:\+|%2[Bb])[1-9](?:[ -]?\d){7,14}(?!\d)"), MASK),
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_FULL_WIDTH = {0xFF10 + digit: ord("0") + digit for digit in range(10)} | {0xFF0B: ord("+")}
 
 
 def configure(*, console: bool, debug: bool = False, stream: TextIO | None = None) -> None:
@@ -91,24 +97,34 @@ def configure(*, console: bool, debug: bool = False, stream: TextIO | None = Non
 def mask_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The structlog processor: every value of the event, masked."""
     for key in list(event):
-        if not key.startswith("_"):  # structlog's own record of where the line came from
+        if key in ("exception", "stack"):
+            event[key] = _traceback(str(event[key]))
+        elif not key.startswith("_"):  # structlog's own record of where the line came from
             event[key] = _clean(key, event[key], 0)
     return event
 
 
 def masked(text: str) -> str:
     """The text on one line, without anything that has the shape of an address or number of a person, or a secret."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), _without_shapes(text))
+
+
+def _traceback(text: str) -> str:
+    """A traceback keeps its lines, but each is indented: none can be taken for an entry of the log."""
+    return "\n".join(f"    {masked(line)}" for line in _without_shapes(text).split("\n"))
+
+
+def _without_shapes(text: str) -> str:
+    text = text[-MAX_SCANNED:].translate(_FULL_WIDTH)
     for shape, mask in _SHAPES:
         text = shape.sub(mask, text)
-    if len(text) > MAX_TEXT:
-        text = f"...{text[-MAX_TEXT:]}"
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return text if len(text) <= MAX_TEXT else f"...{text[-MAX_TEXT:]}"
 
 
 def _clean(key: str, value: object, depth: int) -> object:
     if value is None or isinstance(value, bool | float):
         return value
-    if _SECRET_KEY.search(key) or depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or (_SECRET_KEY.search(key) and not _MEASURE.search(key)):
         return MASK
     if isinstance(value, int):
         return MASK if MASK in masked(str(value)) else value

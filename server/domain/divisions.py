@@ -26,6 +26,7 @@ from server.domain.errors import ConfigurationError, InvalidInputError
 
 LEVELS = {6: "district", 9: "street", 12: "community"}
 MAX_DIVISIONS = 0x10000  # an index is two bytes in the ledger
+COLUMNS = ("index", "code", "name", "name_en", "short")
 SHORT_LIMIT = 6  # characters an SMS variable may have
 _CODE = re.compile(r"\d{6}|\d{9}|\d{12}", re.ASCII)
 _COMMITTEE = re.compile(r"(?:居民委员会|居委会|委员会)$")
@@ -211,11 +212,7 @@ def load(tables: Iterable[str], shapes: Iterable[str]) -> Divisions:
     >>> load(["index,code,name,name_en,short\n0,440300,深圳市,Shenzhen,\n"], []).index_of("440300000000")
     0
     """
-    rows = [row for table in tables for row in csv.DictReader(StringIO(table))]
-    try:
-        all_divisions = [Division(int(r["index"]), r["code"], r["name"], r["name_en"], r["short"]) for r in rows]
-    except (KeyError, TypeError, ValueError) as error:
-        raise _wrong(f"a row is not index,code,name,name_en,short: {error}") from None
+    all_divisions = [_division(row) for table in tables for row in csv.DictReader(StringIO(table))]
     _check(all_divisions)
     by_code = {each.code: each for each in all_divisions}
     below: dict[str, list[str]] = {}
@@ -230,6 +227,14 @@ def load(tables: Iterable[str], shapes: Iterable[str]) -> Divisions:
         shapes=drawn,
         outlines=outlines,
     )
+
+
+def _division(row: Mapping[str, str | None]) -> Division:
+    index, *words = (row.get(column) for column in COLUMNS)
+    code, name, name_en, short = ("" if word is None else word for word in words)
+    if None in words or index is None or not (index.isascii() and index.isdigit()):
+        raise _wrong(f"{dict(row)} is not {','.join(COLUMNS)}")
+    return Division(int(index), code, name, name_en, short)
 
 
 def _check(divisions: Sequence[Division]) -> None:
@@ -250,17 +255,17 @@ def _shapes(
     texts: Iterable[str], by_code: Mapping[str, Division]
 ) -> tuple[dict[str, BaseGeometry], dict[str, BaseGeometry]]:
     """The shapes drawn, and the same with the unions that stand in for districts without one."""
-    features = [feature for text in texts for feature in json.loads(text)["features"]]
-    drawn = {f["properties"]["code"]: shape(f["geometry"]) for f in features if f["geometry"]}
-    outlines = dict(drawn)
-    for properties in (feature["properties"] for feature in features):
-        code = properties["code"]
-        if code not in by_code:
-            raise _wrong(f"shape of {code}: no such division")
-        if code not in drawn:
-            outlines[code] = shapely.union_all([drawn[each] for each in properties["within"]])
-        if not outlines[code].is_valid:
-            raise _wrong(f"shape of {code} crosses itself")
+    try:
+        features = [feature for text in texts for feature in json.loads(text)["features"]]
+        within = {f["properties"]["code"]: f["properties"].get("within", ()) for f in features}
+        drawn = {f["properties"]["code"]: shape(f["geometry"]) for f in features if f["geometry"]}
+        unions = {code: shapely.union_all([drawn[each] for each in parts]) for code, parts in within.items() if parts}
+    except (ValueError, KeyError, TypeError, AttributeError, shapely.errors.ShapelyError) as error:
+        raise _wrong(f"a shape is not as it should be: {error!r}") from None
+    outlines = unions | drawn
+    for code in within:
+        if code not in by_code or code not in outlines or not outlines[code].is_valid:
+            raise _wrong(f"shape of {code}: no such division, nothing drawn, or it crosses itself")
     return drawn, outlines
 
 

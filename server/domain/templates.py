@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from math import ceil
 from typing import Literal, NamedTuple, Self
@@ -39,7 +40,9 @@ SMS_NAMES = frozenset({"area", "event", "colour", "change", "verb"})
 _KEY = re.compile(r"([a-z_]+?)\d{1,3}", re.ASCII)
 _ALIYUN_NAME = re.compile(r"\$\{(\w+)\}")
 _TENCENT_NUMBER = re.compile(r"\{(\d+)\}")
-_UNFIT = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ufeff]+")  # control characters, line ends, runs of space
+_UNFIT = re.compile(  # control characters, line ends, invisible and direction marks, lone surrogates, runs of space
+    r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+"
+)
 _BREAKS = "，。；、,;"
 _GSM7 = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
@@ -144,6 +147,8 @@ class Registry(_Row):
             used = {getattr(row, provider) for row in self.rows} - {None}
             if used - known:
                 raise ValueError(f"rows use {provider} ids that are not listed: {sorted(used - known)}")
+        if len(self._by_pattern) != len(self.rows):
+            raise ValueError("two rows are for the same event, colour, kind, exercise and language")
         for kind, exercise, language in product(("alert", "update", "cancel"), (False, True), ("zh", "en")):
             if not _finds(self.choose(Key("*", "*", kind, exercise, language))):
                 raise ValueError(f"no generic row for kind {kind}, exercise {exercise}, language {language}")
@@ -154,10 +159,14 @@ class Registry(_Row):
 
         Each provider is looked up alone, so a row may name some of them and leave the others to a wider row.
         """
-        fitting = [row for row in self.rows if _fits(row, key)]
-        fitting.sort(key=_weight, reverse=True)
+        patterns = product(*((value, "*") for value in key))
+        fitting = [self._by_pattern[pattern] for pattern in patterns if pattern in self._by_pattern]
         ids = (next((i for row in fitting if (i := getattr(row, p)) is not None), None) for p in Choice._fields)
         return Choice(*ids)
+
+    @cached_property
+    def _by_pattern(self) -> dict[tuple[str | bool, ...], Row]:
+        return {_pattern(row): row for row in self.rows}
 
     def all_ids(self) -> dict[str, frozenset[str]]:
         """Every template id by provider: what a sandbox has to know."""
@@ -171,7 +180,7 @@ def clean(text: str) -> str:
 
 def units(text: str) -> int:
     """Length in UTF-16 units, as SMS counts and as the stricter reading of WeChat's "characters"."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return len(text) + sum(char > "\uffff" for char in text)
 
 
 def fit(text: str, limit: int) -> str:
@@ -233,12 +242,8 @@ def _check_names(template_id: str, names: Sequence[str], known: frozenset[str]) 
         raise ValueError(f"{template_id}: unknown names {sorted(set(names) - known)}; known are {sorted(known)}")
 
 
-def _fits(row: Row, key: Key) -> bool:
-    return all(getattr(row, name) in ("*", value) for name, value in key._asdict().items())
-
-
-def _weight(row: Row) -> tuple[bool, ...]:
-    return tuple(getattr(row, name) != "*" for name in Key._fields)
+def _pattern(row: Row) -> tuple[str | bool, ...]:
+    return tuple(getattr(row, name) for name in Key._fields)
 
 
 def _finds(choice: Choice) -> bool:

@@ -32,8 +32,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 class Facts:
     """What a message says. Times are aware; `page` is the mini-program's page with its query.
 
-    `detail` is the officer's own sentence (what was measured, what is expected), `reason` why a warning is lifted; both
-    may be empty. `previous` is the colour before an upgrade or downgrade.
+    `detail` is the officer's own sentence (what was measured, what is expected), `reason` why a warning is lifted; each
+    language says its own, and may be empty. `previous` is the colour before an upgrade or downgrade.
     """
 
     event: str
@@ -104,8 +104,8 @@ def _values(facts: Facts, wording: Wording, language: str) -> dict[str, Any]:
         "sender": clean(facts.sender.get(language)),
         "sent": _clock(facts.sent_at, language),
         "until": _clock(facts.expires_at, language),
-        "detail": clean(facts.detail.get(language)),
-        "reason": clean(facts.reason.get(language)).rstrip("。.") or frames.reason,
+        "detail": clean(getattr(facts.detail, language)),
+        "reason": clean(getattr(facts.reason, language)).rstrip("。.") or frames.reason,
         "brief": advice.brief.get(language),
         "do": advice.do.get(language),
         "kind": facts.kind.value,
@@ -129,9 +129,13 @@ def _part(facts: Facts, wording: Wording, language: str, part: str) -> str:
 
 def _push(facts: Facts, wording: Wording, language: str) -> dict[str, str]:
     frames, values = wording.frames[language], _values(facts, wording, language)
-    values |= {"areas": join_areas(facts.areas, language, 24) or frames.your_area, "event": values["event_short"]}
+    values |= {
+        "areas": join_areas(facts.areas, language, PUSH_AREAS_LIMIT) or frames.your_area,
+        "event": values["event_short"],
+    }
     mark = frames.exercise if facts.is_exercise else ""
-    only = f"{mark}{frames.exercise_only} " if facts.is_exercise else ""
+    space = "" if language == "zh" else " "
+    only = f"{mark}{frames.exercise_only}{space}" if facts.is_exercise else ""
     return {
         "title": fit(mark + wording.write(language, "push_title", facts.kind, values), LIMITS["push_title"]),
         "body": fit(only + wording.write(language, "push_body", facts.kind, values), LIMITS["push_body"]),
@@ -200,10 +204,10 @@ def join_areas(areas: Sequence[Area], language: str, limit: int) -> str:
     """As many names as fit into `limit` characters, then how many there are in all; "" if not even the first fits.
 
     >>> join_areas([Area("南山区", "Nanshan"), Area("福田区", "Futian"), Area("罗湖区", "Luohu")], "zh", 10)
-    '南山区等3地'
+    '南山区、福田区等3地'
     """
     tight = limit <= SMS_VALUE_LIMIT
-    names = [_name(area, language, tight=tight) for area in areas]
+    names = [name for area in areas if (name := _name(area, language, tight=tight))]
     separator, rest = ("、", "等{n}地") if language == "zh" else (", ", " +{more}")
     for count in range(len(names), 0, -1):
         text = separator.join(names[:count])

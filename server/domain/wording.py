@@ -1,7 +1,7 @@
 """The data behind the words: event names, advice, colours per city, frames, provider templates; parsed and checked.
 
 Facts stand in data (`data/event_codes.csv`, `data/events`, `data/cities.yaml`), sentences in frames that all events
-share (`data/frames.yaml`). Frames are Jinja2 in its sandbox, strict: an unknown name is an error and never a gap in a text.
+share (`data/frames.yaml`). Frames are Jinja2, sandboxed and strict: an unknown name is an error, never a gap in a text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import StrEnum
 from io import StringIO
 from typing import Any, Literal, NamedTuple, Self
 
-from jinja2 import StrictUndefined, Template
+from jinja2 import DictLoader, StrictUndefined, Template
 from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -216,7 +216,11 @@ def _event(row: Mapping[str, str]) -> Event:
 
 
 def _compile(frames: Mapping[str, Frames]) -> dict[tuple[str, str, str], Template]:
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)  # plain text, no HTML
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined,
+        autoescape=False,  # plain text, no HTML
+        loader=DictLoader({}),  # a frame includes nothing
+    )
     compiled = {}
     for language, own in frames.items():
         families: dict[str, Mapping[Any, str]] = {name: getattr(own, name) for name in FRAMES}

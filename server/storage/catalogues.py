@@ -32,14 +32,17 @@ def load_divisions(data: Path = DATA, city: str = "*") -> divisions.Divisions:
 
 def load_texts(data: Path = DATA) -> wording.Wording:
     """Event names, advice, frames and the provider templates: what `texts.render` needs."""
-    return texts.load(
-        wording.Sources(
-            event_codes=_read(data / "event_codes.csv"),
-            advice=[_yaml(path) for path in sorted((data / "events").glob("*.yaml"))],
-            cities=_yaml(data / "cities.yaml"),
-            frames=_yaml(data / "frames.yaml"),
-            templates=_yaml(data / "templates.yaml"),
-        )
+    return texts.load(read_sources(data))
+
+
+def read_sources(data: Path) -> wording.Sources:
+    """The files that texts are made of, parsed but not yet checked."""
+    return wording.Sources(
+        event_codes=_read(data / "event_codes.csv"),
+        advice=[_yaml(path) for path in sorted((data / "events").glob("*.yaml"))],
+        cities=_yaml(data / "cities.yaml"),
+        frames=_yaml(data / "frames.yaml"),
+        templates=_yaml(data / "templates.yaml"),
     )
 
 
