@@ -98,7 +98,8 @@ def make_app(routes: Sequence[Route]) -> tornado.web.Application:
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
     """One line per request, without its query: queries of callbacks carry signatures and openids."""
-    log.info(
+    report = log.debug if handler.get_status() < 400 else log.warning
+    report(
         "request",
         method=handler.request.method,
         path=handler.request.path,
