@@ -29,6 +29,7 @@ CITIES = {"440300": Words("深圳市气象台", "Shenzhen Meteorological Observa
 SENT_AT = datetime(2026, 12, 31, 16, 5, tzinfo=UTC)  # already 1 January in China
 WECHAT_TIME = re.compile(r"\d{4}年\d{1,2}月\d{1,2}日 \d{2}:\d{2}")
 OWN_EVENTS = 26
+CLASSES = {"12*", "13*", "14*", "*"}  # generic advice
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -130,10 +131,11 @@ def test_the_advice_of_every_event_and_colour_is_its_own(wording: Wording):
     own = {
         (event, colour): advice
         for event, each in wording.advice.items()
-        if event != "*"
+        if not event.endswith("*")
         for colour, advice in each.colours.items()
     }
-    assert len(wording.advice) == OWN_EVENTS + 1
+    assert len({event for event, _ in own}) == OWN_EVENTS
+    assert len(wording.advice) == OWN_EVENTS + len(CLASSES)
     for language in ("zh", "en"):
         lines = [line for advice in own.values() for line in advice.do.get(language)]
         assert len({advice.do.get(language) for advice in own.values()}) == len(own)
@@ -144,9 +146,15 @@ def test_the_advice_of_every_event_and_colour_is_its_own(wording: Wording):
     assert all(units(advice.brief.zh) <= 20 and units(advice.brief.en) <= 20 for advice in own.values())
 
 
+def test_an_event_without_advice_of_its_own_takes_that_of_its_class(wording: Wording):
+    assert wording.advice_for("13A05", "red") == wording.advice["13*"].colours["red"]
+    assert wording.advice_for("11F01", "red") == wording.advice["*"].colours["red"]
+    assert wording.advice_for("11B15", "blue") == wording.advice["*"].colours["blue"]
+
+
 def test_every_colour_that_a_city_issues_for_an_event_with_a_file_has_advice(wording: Wording):
     for city, event in product(CITIES, wording.advice):
-        if event != "*":
+        if not event.endswith("*"):
             assert set(wording.colours(city, event)) <= set(wording.advice[event].colours), (city, event)
 
 
@@ -265,6 +273,13 @@ def test_area_names_are_as_many_as_fit_and_the_rest_is_counted(limit: int, text:
     assert join_areas(names, "zh", limit) == text
 
 
+def test_a_long_name_is_cut_and_the_rest_still_counted():
+    names = [Area("石家庄", "Shijiazhuang Chemical Park"), Area("石家庄", "Shijiazhuang Hi-tech Zone")]
+    assert join_areas(names, "en", 24) == "Shijiazhuang… +1"
+    assert join_areas(names[:1], "en", 20) == "Shijiazhuang…"
+    assert join_areas([], "en", 20) == ""
+
+
 def test_a_name_that_no_sms_can_hold_becomes_your_area(wording: Wording, storm: Facts):
     rendered = render(replace(storm, areas=[Area("石家庄高新技术产业开发区", "")]), wording)
     assert rendered["sms"]["zh"]["text"].startswith("【惠民预警】您所在区域暴雨红色预警")
@@ -317,4 +332,4 @@ def sources():
 
 def test_sources_name_every_file(sources: Sources):
     assert isinstance(sources, Sources)
-    assert len(sources.advice) == OWN_EVENTS + 1
+    assert len(sources.advice) == OWN_EVENTS + len(CLASSES)
