@@ -158,7 +158,9 @@ def _tokens(redis: Redis, vault: Vault) -> RedisTokens:
         except (SealedError, ValueError):
             return None
 
-    return RedisTokens(redis, lambda: secrets.token_hex(8), lambda v: b64encode(vault.seal(v, owner=owner)).decode(), unseal)
+    return RedisTokens(
+        redis, lambda: secrets.token_hex(8), lambda v: b64encode(vault.seal(v, owner=owner)).decode(), unseal
+    )
 
 
 def _district(divisions: Divisions) -> Callable[[int], int]:

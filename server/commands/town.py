@@ -67,7 +67,9 @@ class Process:
         line = await asyncio.wait_for(self._process.stdout.readline(), START_TIMEOUT_S)
         if not line:
             what = " ".join(self._arguments)
-            raise UnavailableError("process_failed", zh=f"{what} 启动失败，见 {self._log}", en=f"{what} ended; see {self._log}")
+            raise UnavailableError(
+                "process_failed", zh=f"{what} 启动失败，见 {self._log}", en=f"{what} ended; see {self._log}"
+            )
         self.facts = json.loads(line)
 
     async def stop(self) -> int | None:
@@ -81,7 +83,7 @@ class Process:
             return await self.kill()
 
     async def kill(self) -> int | None:
-        """kill -9 and wait."""
+        """Kill -9 and wait."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -139,7 +141,9 @@ async def town(
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
         url = f"http://127.0.0.1:{sandbox.facts['port']}"
-        full = settings.model_copy(update={**accounts(url, home / "sandbox"), "port": port, "admin_port": 0, "home": home})
+        full = settings.model_copy(
+            update={**accounts(url, home / "sandbox"), "port": port, "admin_port": 0, "home": home}
+        )
         api = Process(["api"], environment(full), home / "log" / "api.log")
         await api.start()
         stack.push_async_callback(api.stop)
@@ -170,7 +174,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, BaseModel):
-        return {name: _plain(getattr(value, name)) for name in type(value).model_fields if getattr(value, name) is not None}
+        return {
+            name: _plain(getattr(value, name)) for name in type(value).model_fields if getattr(value, name) is not None
+        }
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     return value
