@@ -152,6 +152,14 @@ async def test_sms_reports_come_as_arrays_with_the_references_of_the_answer(sand
     assert (report["report_status"], report["errmsg"]) == ("FAIL", "MK:0001")
 
 
+async def test_a_dead_number_at_aliyun_is_taken_and_reported_as_no_such_number(sandbox: SandboxProcess, start: Start):
+    city = await start({"sms_aliyun": {"dead": 1}})
+    assert aliyun_send(aliyun(sandbox), "13800000007")["Code"] == "OK"
+    await flush(sandbox)
+    (report,) = orjson.loads(city.requests[0].body)
+    assert (report["success"], report["err_code"]) == (False, "MK:0001")
+
+
 async def test_a_change_of_a_grant_is_told_by_an_event(sandbox: SandboxProcess, start: Start):
     city = await start({})
     grant = {"template_id": WECHAT_TEMPLATE, "openids": [openid(5)], "notify": True}
