@@ -18,7 +18,7 @@ import structlog
 import typer
 
 from server import telemetry
-from server.commands import database, doctor, health, version
+from server.commands import database, doctor, health, sandbox, serve, version
 from server.domain.errors import ConfigurationError, HuiminError, InvalidInputError
 
 # The groups of --help.
@@ -45,6 +45,9 @@ def command_line() -> typer.Typer:
         name="huimin", no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, epilog=EPILOG
     )
     app.callback()(root)
+    app.command("sandbox", rich_help_panel=RUN)(sandbox.sandbox)
+    app.command("api", rich_help_panel=RUN)(serve.api)
+    app.command("worker", rich_help_panel=RUN)(serve.worker)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
     app.command("health", rich_help_panel=HOUSE)(health.health)

@@ -19,11 +19,9 @@ from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
 from channels.fcm import FcmChannel
-from channels.sms_aliyun import AliyunChannel, AliyunReceipts
-from channels.sms_tencent import TencentChannel, TencentReceipts
 from channels.transport import transport_for
 from channels.wechat import WeChatChannel
-from channels.wechat_events import WeChatEvents
+from channels.wechat_events import WeChatReceiptReader
 from push.contents import Contents
 from push.ladder import Ladder
 from push.pace import Account, Pace
@@ -34,7 +32,7 @@ from push.worker import Worker
 from server.domain.divisions import Divisions
 from server.services.broadcasts import Broadcasts
 from server.services.receipts import Receipts
-from server.settings import AliyunSmsAccount, Settings
+from server.settings import Settings
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
 from server.storage.clock import DatabaseClock
 from server.storage.tokens import RedisTokens
@@ -126,12 +124,7 @@ def receipts(assembly: Assembly) -> Receipts:
     readers: dict[str, tuple[str, ReceiptReader]] = {}
     settings = assembly.settings
     if settings.wechat:
-        readers["wechat"] = ("wechat", WeChatEvents(settings.wechat))
-    for account in settings.sms:
-        if isinstance(account, AliyunSmsAccount):
-            readers["sms_aliyun"] = ("sms", AliyunReceipts(account))
-        else:
-            readers["sms_tencent"] = ("sms", TencentReceipts(account))
+        readers["wechat"] = ("wechat", WeChatReceiptReader(settings.wechat))
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
 
@@ -144,7 +137,7 @@ def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequenc
     def add(channel: Channel, name: str, rate_per_s: float) -> None:
         built[channel.channel].append(Account(channel, name, rate_per_s))
 
-    for account in (settings.wechat, settings.fcm, *settings.sms):
+    for account in (settings.wechat, settings.fcm):
         if account is None:
             continue
         transport = transport_for(account)
@@ -153,10 +146,6 @@ def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequenc
             add(WeChatChannel(account, transport, tokens, now), f"wechat/{account.appid}", account.rate_per_s)
         elif account is settings.fcm:
             add(FcmChannel(account, transport, tokens, now), f"fcm/{account.project_id}", account.rate_per_s)
-        elif isinstance(account, AliyunSmsAccount):
-            add(AliyunChannel(account, transport, now), f"sms_aliyun/{account.access_key_id}", account.rate_per_s)
-        else:
-            add(TencentChannel(account, transport, now), f"sms_tencent/{account.sdk_app_id}", account.rate_per_s)
     return built
 
 
