@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 import tornado.web
-from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from handlers.base import ApiHandler
@@ -17,6 +16,7 @@ from handlers.receipts import ReceiptHandler
 from server.assemble import Assembly
 from server.domain.errors import NotFoundError
 from server.services.receipts import Receipts
+from server.storage.mongo import MongoError
 
 MAX_BODY_BYTES = 1_048_576
 
@@ -60,7 +60,7 @@ def admin_routes(assembly: Assembly) -> Sequence[Route]:
     async def mongo_answers() -> bool:
         try:
             await assembly.db.command("ping")
-        except PyMongoError:
+        except MongoError:
             return False
         return True
 

@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated
 
 import structlog

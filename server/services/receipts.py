@@ -13,7 +13,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from channels.base import Callback, CallbackRequest, ForgedCallbackError, GrantChange, Kind, Receipt, ReceiptReader, ReceiptVerdict
+from channels.base import (
+    Callback,
+    CallbackRequest,
+    ForgedCallbackError,
+    GrantChange,
+    Kind,
+    Receipt,
+    ReceiptReader,
+    ReceiptVerdict,
+)
 from server.domain import ranks
 from server.domain.errors import ForbiddenError, NotFoundError
 from server.storage.broadcasts import Broadcasts

@@ -22,7 +22,17 @@ from pymongo.errors import BulkWriteError
 
 from server.domain import ranks
 from server.domain.broadcasts import UNREACHABLE, Lane, range_of
-from server.domain.pages import MOVED, Page, PageState, Sent, ids_from_bytes, ids_to_bytes, runs, shorts_from_bytes, shorts_to_bytes
+from server.domain.pages import (
+    MOVED,
+    Page,
+    PageState,
+    Sent,
+    ids_from_bytes,
+    ids_to_bytes,
+    runs,
+    shorts_from_bytes,
+    shorts_to_bytes,
+)
 from server.storage.commit import Fence, GroupCommit, Write
 from server.storage.mongo import Database, Document
 
