@@ -20,8 +20,8 @@ TARGETS = ("help", "setup", "demo", "run", "test", "check", "bench", "chaos", "l
 
 ASSEMBLY = ("server.assemble", "channels.sandbox")
 
-# Each outside library has one home: the packages or modules that may import it. The same holds for each channel, so that
-# services and the engine know only the contract (channels.base), and channels do not know each other.
+# Each outside library has one home: the packages or modules that may import it. The same holds for each channel, so
+# that services and the engine know only the contract (channels.base), and channels do not know each other.
 HOMES = {
     "pymongo": ("server.storage", "server.embedded", "handlers.base"),  # the edge tells a broken database from a bug
     "bson": ("server.storage", "server.embedded"),
