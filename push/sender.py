@@ -120,9 +120,12 @@ class PageRun:
             account = await self._account()
             if account is None or self._parts.watch.state(self._page.broadcast) is not State.LIVE:
                 return left
-            granted = await self._parts.pace.take(
-                account, min(len(left), account.window), is_urgent=self._is_urgent, until=self._clock() + 1.0
-            )
+            granted = 0
+            if self._is_urgent or await account.wait_for_room(1.0):
+                want = min(len(left), account.window)
+                granted = await self._parts.pace.take(
+                    account, want, is_urgent=self._is_urgent, until=self._clock() + 1.0
+                )
             if not granted:
                 await self._renew()
                 if self.result.is_lost:
@@ -174,6 +177,7 @@ class PageRun:
             by_lang.setdefault(person.lang, []).extend((i, a) for a in person.addresses)
         self._quiet.clear()
         for lang, targets in by_lang.items():
+            account.leaves(len(targets))
             account.channel.send(
                 Window(
                     content=self._contents.get(self._broadcast, self._page.channel, lang),
@@ -188,6 +192,7 @@ class PageRun:
 
     def _answer(self, account: Account, position: int, address: Address, outcome: Outcome) -> None:
         """Called by the channel, once per device."""
+        account.answered()
         self._parts.pace.note(account, outcome)
         self._parts.counters.outcome(account.name, outcome)
         left = self._open.get(position, 1) - 1

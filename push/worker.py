@@ -64,6 +64,9 @@ class Worker:
                 if self._parts.accounts.get(channel):
                     group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                     group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+        counters = self._parts.counters
+        outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
+        log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
 
     async def _plan(self, lanes: Sequence[Lane], stop: asyncio.Event) -> None:
         """Take ranges and plan them, one at a time."""
