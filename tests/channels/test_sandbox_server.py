@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import sys
 import time
 from asyncio.subprocess import PIPE
@@ -18,9 +20,10 @@ from hypothesis import strategies as st
 from channels.sandbox import fcm, templates, wechat
 from channels.sandbox.control import Control
 from channels.sandbox.http import Reply, Request
-from channels.sandbox.process import SandboxProcess
+from channels.sandbox.process import SandboxFailedError, SandboxProcess
 from channels.sandbox.server import JOURNAL, Sandbox
-from server.commands.sandbox import TEMPLATES
+from server.commands import sandbox as sandbox_command
+from server.domain.errors import InvalidInputError
 from tests.channels.sandbox_world import COMMAND, Caller, message, openid, push
 
 ROUNDS = 300
@@ -59,7 +62,7 @@ class Deaf:
 @pytest.fixture(scope="module")
 async def inside(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """A sandbox in this process, asked without a network."""
-    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"), templates.load(TEMPLATES), seed=1)
+    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"), templates.load(sandbox_command.TEMPLATES), seed=1)
     sandbox.wechat._tokens[b"t"] = sandbox.fcm._tokens[b"t"] = time.time() + 9e6  # noqa: SLF001 - past the token checks
     return sandbox
 
@@ -183,3 +186,50 @@ async def test_a_message_costs_at_most_six_times_a_bare_answer(bare: tuple[int, 
     assert await sandbox.stop() == 0
     assert (tmp_path / JOURNAL).read_bytes().count(b"\n") == 64 * ROUNDS
     assert theirs / ours < 6, f"{ours:.0f} against {theirs:.0f} answers a processor second"
+
+
+@pytest.mark.parametrize(
+    ("option", "field"),
+    [
+        ({"callback": "ftp://x"}, "callback"),
+        ({"callback": "http://127.0.0.1:99999/x"}, "callback"),
+        ({"faults": Path("/nowhere.json")}, "faults"),
+        ({"rate": -1.0}, "faults"),
+    ],
+)
+def test_a_wrong_option_is_named(tmp_path: Path, option: dict[str, Any], field: str):
+    with pytest.raises(InvalidInputError) as caught:
+        sandbox_command.sandbox(port=0, home=tmp_path, **option)
+    assert caught.value.field == field
+
+
+async def test_two_sandboxes_never_share_a_journal(tmp_path: Path):
+    sandbox = await SandboxProcess.start(COMMAND, tmp_path)
+    with pytest.raises(SandboxFailedError, match="ended with 1"):
+        await SandboxProcess.start(COMMAND, tmp_path)
+    await sandbox.kill()
+    again = await SandboxProcess.start(COMMAND, tmp_path)
+    assert await again.stop() == 0
+
+
+async def test_a_sandbox_does_not_outlive_its_starter(tmp_path: Path):
+    script = (
+        "import asyncio, pathlib, sys\n"
+        "from channels.sandbox.process import SandboxProcess\n"
+        "from tests.channels.sandbox_world import COMMAND\n"
+        "sandbox = asyncio.run(SandboxProcess.start(COMMAND, pathlib.Path(sys.argv[1])))\n"
+        "print(sandbox.pid, flush=True)\n"
+        "import os; os.kill(os.getpid(), 9)\n"
+    )
+    starter = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path), stdout=PIPE)
+    out, _error = await starter.communicate()
+    assert await asyncio.to_thread(ends_within, 5.0, int(out))
+
+
+def ends_within(timeout_s: float, pid: int) -> bool:
+    """Whether the process `pid` (not a child of ours) ends in time."""
+    try:
+        with os.fdopen(os.pidfd_open(pid), "rb") as process:
+            return bool(select.select([process], [], [], timeout_s)[0])
+    except ProcessLookupError:
+        return True
