@@ -63,7 +63,7 @@ class Journal:
     """Appends to one file, which no other process may write meanwhile: BlockingIOError.
 
     Group commit: lines that come while one write is out go in the next, and each group is one write and one
-    fdatasync in a thread of its own. So a slow disk costs latency, not the event loop (measured against the same calls
+    fsync in a thread of its own. So a slow disk costs latency, not the event loop (measured against the same calls
     inline: as much processor time, and on a busy machine up to twice the answers).
     """
 
@@ -105,7 +105,7 @@ class Journal:
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
-        os.fdatasync(self._fd)
+        os.fsync(self._fd)
 
     def _committed(self, done: asyncio.Future[None], then: list[Callable[[], None]]) -> None:
         done.result()  # a full disk must be loud: the answers of this group never leave

@@ -126,6 +126,35 @@ def test_no_request_can_raise(inside: Sandbox, path: bytes, head: bytes, body: b
     assert connection.calls == 1 or b'errcode":0' in reply.data or b"name" in reply.data
 
 
+class Witness(Deaf):
+    """Stands for a connection and looks into the journal when the answer leaves."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__()
+        self._journal = journal
+        self.seen = b""
+        self.left = asyncio.Event()
+
+    def flush(self) -> None:
+        """The answer leaves now."""
+        self.calls += 1
+        self.seen = self._journal.read_bytes()
+        self.left.set()
+
+
+async def test_an_accept_is_in_the_journal_before_its_answer_leaves(tmp_path: Path):
+    sandbox = Sandbox(tmp_path, templates.load(sandbox_command.TEMPLATES), seed=1)
+    sandbox.fcm._tokens[b"t"] = time.time() + 60  # noqa: SLF001 - past the token check
+    witness: Any = Witness(tmp_path / JOURNAL)
+    head = b"POST " + fcm.SEND.encode() + b" HTTP/1.1\r\nAuthorization: Bearer t"
+    asked = Request(b"POST", fcm.SEND.encode(), head, head.lower(), orjson.dumps(push("d" * 30)))
+    sandbox.answer(asked, Reply(witness))
+    assert witness.calls == 0
+    async with asyncio.timeout(5):
+        await witness.left.wait()
+    assert b"d" * 30 in witness.seen
+
+
 class Client(asyncio.Protocol):
     """Sends one request after the other, `left` times."""
 
