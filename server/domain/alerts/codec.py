@@ -162,10 +162,10 @@ def _rebuilt(element: etree._Element) -> etree._Element:
     for name, value in element.attrib.items():
         copy.set(name, value)
     is_spacing = _holds_elements_only(element)
-    copy.text = None if is_spacing else element.text
+    copy.text = None if is_spacing else element.text or None
     for child in element:
         copy.append(_rebuilt(child))
-        copy[-1].tail = None if is_spacing else child.tail
+        copy[-1].tail = None if is_spacing else child.tail or None
     return copy
 
 
