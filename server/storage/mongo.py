@@ -23,7 +23,10 @@ DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 INDEXES: dict[str, list[IndexModel]] = {
-    "citizens": [IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)])],
+    "citizens": [
+        IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("is_tester", ASCENDING)], partialFilterExpression={"is_tester": True}),
+    ],
     "addresses": [
         IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
     ],

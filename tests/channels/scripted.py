@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import cast
 
 from channels.base import Outcome
 
@@ -45,9 +46,8 @@ class _Connection(asyncio.Protocol):
         self.received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.provider.open.add(transport)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of another family
+        self.provider.open.add(self.transport)
         self.provider.connections += 1
 
     def connection_lost(self, _exc: Exception | None) -> None:
