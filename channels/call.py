@@ -35,8 +35,8 @@ Done = Callable[[int, Reply], None]
 class Call:
     """What the requests of one window share. `done(index, reply)` is called once per request, on the event loop.
 
-    `headers` are lines ("Content-Type: application/json"); `start_by` is a time of the loop's clock; `deadline_s` is for
-    one request, from its start to the last byte of its answer.
+    `headers` are lines ("Content-Type: application/json"); `start_by` is a time of the loop's clock;
+    `deadline_s` bounds one request, from its start to the last byte of its answer.
     """
 
     url: str

@@ -35,7 +35,7 @@ import pycurl
 from channels.call import Call, Reply, State, Waiting, WaitingRoom
 from server.settings import Account
 
-MAX_REPLY_BYTES = 65_536
+MAX_REPLY_BYTES = 262_144  # 200 SMS statuses with an echoed reference each need 60 to 150 kB
 MAX_WAITING = 65_536
 CONNECT_TIMEOUT_MS = 3_000
 FETCH_TIMEOUT_S = 5.0

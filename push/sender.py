@@ -253,9 +253,10 @@ class PageRun:
     async def _give_back(self, left: Sequence[int]) -> None:
         """Write the last answers and release the page: done, due later, dead, or waiting for receipts (ladder)."""
         await self._settle_all()
-        last = self._take_outcomes()
+        last: Mapping[str, Any] = self._take_outcomes()
         state = self._parts.watch.state(self._page.broadcast)
         retry = [i for i, rank in enumerate(self._ranks) if not ranks.is_final(rank)]
+        change: Mapping[str, Any]
         if self.result.dead_reason:
             change = ledger.release(state=PageState.DEAD, reason=self.result.dead_reason)
         elif retry:

@@ -43,6 +43,4 @@ class Totals:
             return False
         async for range_ in parts.broadcasts.ranges(broadcast.id):
             await self.recompute(range_.id)
-        return await parts.broadcasts.set_state(
-            broadcast.id, State.FINISHED, only_from=[State.LIVE], now=parts.now()
-        )
+        return await parts.broadcasts.set_state(broadcast.id, State.FINISHED, only_from=[State.LIVE], now=parts.now())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import structlog
 import tornado.web
 from redis.exceptions import RedisError
 
@@ -19,6 +20,8 @@ from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
 MAX_BODY_BYTES = 1_048_576
+
+log = structlog.get_logger()
 
 
 class Entry(StrEnum):
@@ -50,7 +53,12 @@ class UnknownHandler(ApiHandler):
 def public_routes(receipts: Receipts) -> Sequence[Route]:
     """What citizens, partners and providers reach."""
     return [
-        Route(r"/v1/receipts/([a-z_]{2,20})(?:/([A-Za-z0-9_-]{8,128}))?", ReceiptHandler, Entry.PROVIDER, {"receipts": receipts}),
+        Route(
+            r"/v1/receipts/([a-z_]{2,20})(?:/([A-Za-z0-9_-]{8,128}))?",
+            ReceiptHandler,
+            Entry.PROVIDER,
+            {"receipts": receipts},
+        ),
     ]
 
 
@@ -84,4 +92,18 @@ def make_app(routes: Sequence[Route]) -> tornado.web.Application:
         default_handler_class=UnknownHandler,
         compress_response=False,
         serve_traceback=False,
+        log_function=_log_request,
+    )
+
+
+def _log_request(handler: tornado.web.RequestHandler) -> None:
+    """One line per request, without its query: queries of callbacks carry signatures and openids."""
+    report = log.debug if handler.get_status() < 400 else log.warning
+    report(
+        "request",
+        method=handler.request.method,
+        path=handler.request.path,
+        status=handler.get_status(),
+        ms=round(handler.request.request_time() * 1000, 1),
+        request_id=getattr(handler, "request_id", ""),
     )

@@ -14,11 +14,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
 from channels.fcm import FcmChannel
+from channels.sms_aliyun import AliyunReceiptReader, AliyunSmsChannel
+from channels.sms_tencent import TencentReceiptReader, TencentSmsChannel
 from channels.transport import transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
@@ -29,11 +32,14 @@ from push.parts import Counters, Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
+from server.services.alerts import Alerts
 from server.services.broadcasts import Broadcasts
 from server.services.receipts import Receipts
-from server.settings import Settings
+from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
+from server.storage.alerts import AlertStore
 from server.storage.clock import DatabaseClock
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
@@ -54,6 +60,7 @@ class Assembly:
     queue: queue.Queue
     tokens: RedisTokens
     broadcasts: Broadcasts
+    alerts: Alerts
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -81,6 +88,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
         people = citizens.Citizens(db, vault, divisions.index_of)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
+        counter = Broadcasts(store, ledger, people, hints, clock.now)
+        world = World(divisions, catalogues.load_texts(), await people.testers())
         yield Assembly(
             settings=settings,
             db=db,
@@ -92,7 +101,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             broadcast_store=store,
             queue=hints,
             tokens=_tokens(redis, vault),
-            broadcasts=Broadcasts(store, ledger, people, hints, clock.now),
+            broadcasts=counter,
+            alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
         )
 
 
@@ -125,6 +135,11 @@ def receipts(assembly: Assembly) -> Receipts:
     settings = assembly.settings
     if settings.wechat:
         readers["wechat"] = ("wechat", WeChatReceiptReader(settings.wechat))
+    for account in settings.sms:
+        reader: ReceiptReader = (
+            AliyunReceiptReader(account) if isinstance(account, AliyunSmsAccount) else TencentReceiptReader(account)
+        )
+        readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
 
@@ -137,15 +152,21 @@ def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequenc
     def add(channel: Channel, name: str, rate_per_s: float) -> None:
         built[channel.channel].append(Account(channel, name, rate_per_s))
 
-    for account in (settings.wechat, settings.fcm):
+    for account in (settings.wechat, settings.fcm, *settings.sms):
         if account is None:
             continue
         transport = transport_for(account)
         stack.callback(transport.close)
-        if account is settings.wechat:
-            add(WeChatChannel(account, transport, tokens, now), f"wechat/{account.appid}", account.rate_per_s)
-        elif account is settings.fcm:
-            add(FcmChannel(account, transport, tokens, now), f"fcm/{account.project_id}", account.rate_per_s)
+        match account:
+            case WeChatAccount():
+                add(WeChatChannel(account, transport, tokens, now), f"wechat/{account.appid}", account.rate_per_s)
+            case FcmAccount():
+                add(FcmChannel(account, transport, tokens, now), f"fcm/{account.project_id}", account.rate_per_s)
+            case AliyunSmsAccount():
+                sms = AliyunSmsChannel(account, transport, now, partial(secrets.token_hex, 16))
+                add(sms, f"sms_aliyun/{account.access_key_id}", account.rate_per_s)
+            case TencentSmsAccount():
+                add(TencentSmsChannel(account, transport, now), f"sms_tencent/{account.sdk_app_id}", account.rate_per_s)
     return built
 
 
@@ -158,7 +179,9 @@ def _tokens(redis: Redis, vault: Vault) -> RedisTokens:
         except (SealedError, ValueError):
             return None
 
-    return RedisTokens(redis, lambda: secrets.token_hex(8), lambda v: b64encode(vault.seal(v, owner=owner)).decode(), unseal)
+    return RedisTokens(
+        redis, lambda: secrets.token_hex(8), lambda v: b64encode(vault.seal(v, owner=owner)).decode(), unseal
+    )
 
 
 def _district(divisions: Divisions) -> Callable[[int], int]:

@@ -81,7 +81,7 @@ class Sandbox:
         """
         self._otherwise = otherwise
         server = await self._loop.create_server(
-            lambda: Connection(self._serve, self._peers), "127.0.0.1", port, backlog=4096
+            lambda: Connection(self.answer, self._peers), "127.0.0.1", port, backlog=4096
         )
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(outbox.run()) for outbox in self.outboxes.values()]
@@ -100,6 +100,8 @@ class Sandbox:
         """Put a fault script in force for all providers."""
         for provider in self.providers.values():
             provider.book.script(script)
+        for name, outbox in self.outboxes.items():
+            outbox.pace(self.providers[name].book.dice.faults.receipts.posts_per_s)
 
     def send_receipts_to(self, callback: str) -> None:
         """Send receipts below this address; an empty one stops them."""
@@ -115,7 +117,8 @@ class Sandbox:
 
     # -- one request
 
-    def _serve(self, request: Request, reply: Reply) -> None:
+    def answer(self, request: Request, reply: Reply) -> None:
+        """Serve one request."""
         route = self._routes.get(request.path) or self._find(request)
         if route is None:
             self._otherwise(request, reply)

@@ -109,7 +109,7 @@ class WeChat:
     def _token_fault(self, query: bytes, now: float) -> _Fault | None:
         token = query[13:]
         if not query.startswith(b"access_token=") or b"&" in token:
-            token = parse_qs(query).get(b"access_token", [b""])[0]
+            token = parse_qs(query.decode("latin-1")).get("access_token", [""])[0].encode()
         expires = self._tokens.get(token)
         if expires is None:
             return (
@@ -123,7 +123,9 @@ class WeChat:
         kinds = self._fields.get(template_id)
         if kinds is None:
             return 40037, "invalid template_id"
-        if message.get("miniprogram_state", "formal") not in _STATES or message.get("lang", "zh_CN") not in _LANGS:
+        if not (
+            str(message.get("miniprogram_state", "formal")) in _STATES and str(message.get("lang", "zh_CN")) in _LANGS
+        ):
             return 47003, "argument invalid! miniprogram_state or lang invalid"
         wrong = _data_fault(message["data"], kinds)
         page = message.get("page", "")
@@ -171,7 +173,7 @@ class WeChat:
 
     def token(self, request: Request) -> Answer:
         """getAccessToken: each call makes a new token; the one before lives five minutes more."""
-        query = {k.decode(): v[-1].decode(errors="replace") for k, v in parse_qs(request.query).items()}
+        query = {name: values[-1] for name, values in parse_qs(request.query.decode("latin-1")).items()}
         wrong = _credential_fault(query.get("appid"), query.get("secret"))
         if wrong:
             return self._error(*wrong)
@@ -200,7 +202,7 @@ class WeChat:
 
     def session(self, request: Request) -> Answer:
         """code2Session. A code works once; its part before the first dot is the citizen, who keeps one openid."""
-        query = {k.decode(): v[-1].decode(errors="replace") for k, v in parse_qs(request.query).items()}
+        query = {name: values[-1] for name, values in parse_qs(request.query.decode("latin-1")).items()}
         wrong = _credential_fault(query.get("appid"), query.get("secret"))
         code = query.get("js_code", "")
         if not wrong and not 1 <= len(code) <= 128:

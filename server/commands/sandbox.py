@@ -42,7 +42,7 @@ async def run(options: SandboxOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if options.is_child:
-        loop.add_reader(sys.stdin, lambda: sys.stdin.buffer.read1() or stop.set())
+        loop.add_reader(sys.stdin, _end_with, stop)
     sandbox = Sandbox(options.home, templates.load(options.templates_file), options.script.seed)
     sandbox.script(options.script)
     sandbox.send_receipts_to(options.callback)
@@ -52,12 +52,17 @@ async def run(options: SandboxOptions) -> None:
     await sandbox.serve(options.port, Control(sandbox, time.time).serve, _say_ready, stop)
 
 
+def _end_with(stop: asyncio.Event) -> None:
+    if not sys.stdin.read(1):
+        stop.set()
+
+
 def _say_ready(port: int) -> None:
     sys.stdout.write(json.dumps({"ready": True, "port": port}) + "\n")
     sys.stdout.flush()
 
 
-def sandbox(
+def sandbox(  # noqa: PLR0913, PLR0917 - the options of a command line
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 chooses one.")] = 18080,
     home: Annotated[Path, typer.Option(help="Folder of the journal and the FCM key.")] = Path(".huimin/sandbox"),
     callback: Annotated[str, typer.Option(help="Where receipts go, e.g. http://127.0.0.1:8080/v1/receipts.")] = "",

@@ -70,7 +70,13 @@ async def run_worker(settings: Settings) -> None:
 
 
 def _listen(app: object, port: int, address: str) -> tuple[HTTPServer, int]:
-    server = HTTPServer(app, max_body_size=MAX_BODY_BYTES, max_buffer_size=2 * MAX_BODY_BYTES, idle_connection_timeout=75, body_timeout=10)  # type: ignore[arg-type]
+    server = HTTPServer(
+        app,
+        max_body_size=MAX_BODY_BYTES,
+        max_buffer_size=2 * MAX_BODY_BYTES,
+        idle_connection_timeout=75,
+        body_timeout=10,
+    )  # type: ignore[arg-type]
     sockets = bind_sockets(port, address, reuse_port=bool(port))
     server.add_sockets(sockets)
     return server, sockets[0].getsockname()[1]

@@ -23,7 +23,7 @@ from pydantic import BaseModel, SecretStr
 from tornado.httpclient import AsyncHTTPClient
 
 from channels.sandbox import journal
-from channels.sandbox.accounts import accounts
+from channels.sandbox.accounts import Accounts, accounts
 from channels.sandbox.faults import FaultScript
 from server.domain.errors import UnavailableError
 from server.processes import owned
@@ -67,7 +67,9 @@ class Process:
         line = await asyncio.wait_for(self._process.stdout.readline(), START_TIMEOUT_S)
         if not line:
             what = " ".join(self._arguments)
-            raise UnavailableError("process_failed", zh=f"{what} 启动失败，见 {self._log}", en=f"{what} ended; see {self._log}")
+            raise UnavailableError(
+                "process_failed", zh=f"{what} 启动失败，见 {self._log}", en=f"{what} ended; see {self._log}"
+            )
         self.facts = json.loads(line)
 
     async def stop(self) -> int | None:
@@ -81,7 +83,7 @@ class Process:
             return await self.kill()
 
     async def kill(self) -> int | None:
-        """kill -9 and wait."""
+        """Kill -9 and wait."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -124,9 +126,12 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    settings: Settings, home: Path, *, workers: int = 2, faults: FaultScript | None = None
+    settings: Settings, home: Path, *, workers: int = 2, faults: FaultScript | None = None, rate_per_s: float = 50_000.0
 ) -> AsyncIterator[Town]:
-    """Start sandbox, API and workers on the databases that `settings` name; stop them in reverse."""
+    """Start sandbox, API and workers on the databases that `settings` name; stop them in reverse.
+
+    `rate_per_s` is what every account is allowed, in recipients a second.
+    """
     (home / "sandbox").mkdir(parents=True, exist_ok=True)
     script = home / "faults.json"
     script.write_text((faults or FaultScript()).model_dump_json())
@@ -139,7 +144,9 @@ async def town(
         await sandbox.start()
         stack.push_async_callback(sandbox.stop)
         url = f"http://127.0.0.1:{sandbox.facts['port']}"
-        full = settings.model_copy(update={**accounts(url, home / "sandbox"), "port": port, "admin_port": 0, "home": home})
+        full = settings.model_copy(
+            update={**accounts(url, home / "sandbox"), "port": port, "admin_port": 0, "home": home}
+        )
         api = Process(["api"], environment(full), home / "log" / "api.log")
         await api.start()
         stack.push_async_callback(api.stop)
@@ -150,6 +157,16 @@ async def town(
             yield found
         finally:
             await asyncio.gather(*(worker.stop() for worker in found.workers))
+
+
+def _paced(found: Accounts, rate_per_s: float) -> dict[str, Any]:
+    """The accounts with another rate."""
+    paced = {"rate_per_s": rate_per_s}
+    return {
+        "wechat": found["wechat"].model_copy(update=paced),
+        "fcm": found["fcm"].model_copy(update=paced),
+        "sms": tuple(account.model_copy(update=paced) for account in found["sms"]),
+    }
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -170,7 +187,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, BaseModel):
-        return {name: _plain(getattr(value, name)) for name in type(value).model_fields if getattr(value, name) is not None}
+        return {
+            name: _plain(getattr(value, name)) for name in type(value).model_fields if getattr(value, name) is not None
+        }
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     return value

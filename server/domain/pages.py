@@ -106,8 +106,7 @@ def effective(page: Page) -> list[int]:
     for sent in page.sent:
         intent = ranks.sending(sent.attempt)
         for position in sent.positions:
-            if result[position] < intent:
-                result[position] = intent
+            result[position] = max(result[position], intent)
     return result
 
 

@@ -87,7 +87,9 @@ class Receipts:
             callback = reader.read(request, self._now())
         except ForgedCallbackError as error:
             self.counters.forged += 1
-            raise ForbiddenError("callback_forged", zh="回调未通过验证。", en=f"the callback is not genuine: {error}") from None
+            raise ForbiddenError(
+                "callback_forged", zh="回调未通过验证。", en=f"the callback is not genuine: {error}"
+            ) from None
         if callback.receipts or callback.grants or callback.replay_key:
             waiting = _Waiting(channel, callback, asyncio.get_running_loop().create_future())
             self._waiting.append(waiting)
@@ -150,7 +152,7 @@ class Receipts:
         placed = [(owners[r.address], r) for r in receipts if r.address in owners]
         since = self._now() - KEEP
         recent = await self._broadcasts.recent(since)
-        spots = await self._pages.find_spots(channel, [id_ for id_, _ in recent], sorted({c for c, _ in placed}))
+        spots = await self._pages.find_spots(channel, recent, sorted({c for c, _ in placed}))
         changes: dict[str, dict[str, Any]] = {}
         stale: set[str] = set()
         for citizen, one in placed:

@@ -47,6 +47,7 @@ class NewCitizen:
     lang: str = "zh"
     quiet: tuple[int, int] | None = None  # minutes of the China day: from, to
     off: tuple[str, ...] = ()  # opted out: "topic:lane" or "topic"
+    is_tester: bool = False  # gets exercises and tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,10 @@ class Citizens:
             ordered=False,
         )
 
+    async def testers(self) -> tuple[int, ...]:
+        """Who takes part in exercises and tests: people who agreed to it, at most a thousand."""
+        return tuple([d["_id"] async for d in self._citizens.find({"is_tester": True}, {"_id": 1}).limit(1_000)])
+
     async def sample_ids(self, limit: int) -> list[int]:
         """Some ids (for exercises' test lists and demonstrations)."""
         return [d["_id"] async for d in self._citizens.find({}, {"_id": 1}).sort("_id", 1).limit(limit)]
@@ -224,7 +229,7 @@ def _to_document(citizen: NewCitizen) -> Document:
             for p in citizen.places
         ],
         "channels": [c for c in CHANNELS if citizen.addresses.get(c)],
-    }
+    } | ({"is_tester": True} if citizen.is_tester else {})
 
 
 def _without(channel: str, index: bytes, note: Document) -> list[Document]:

@@ -101,7 +101,10 @@ class Pages:
         }
         if len(ids) == 1:
             found = await self._pages.find_one_and_update(
-                {"_id": ids[0], "state": "open", "$expr": due}, update, return_document=ReturnDocument.AFTER, projection=SKELETON
+                {"_id": ids[0], "state": "open", "$expr": due},
+                update,
+                return_document=ReturnDocument.AFTER,
+                projection=SKELETON,
             )
             return [_to_page(found)] if found else []
         await self._pages.bulk_write(
@@ -110,9 +113,7 @@ class Pages:
         taken = self._pages.find({"_id": {"$in": list(ids)}, "lease.token": token, "lease.owner": owner}, SKELETON)
         return [_to_page(document) async for document in taken]
 
-    async def write(
-        self, page: Page, changes: Mapping[str, Any], *, is_fenced: bool, is_urgent: bool = False
-    ) -> bool:
+    async def write(self, page: Page, changes: Mapping[str, Any], *, is_fenced: bool, is_urgent: bool = False) -> bool:
         """Apply the changes (see `outcomes`, `intent`, `release` ...); False if fenced and the lease is not ours any more."""
         fence = Fence(page.owner or "", page.attempt) if is_fenced else None
         return await self._commit.write(Write(page.id, changes, fence), is_urgent=is_urgent)
@@ -170,7 +171,9 @@ class Pages:
     async def last_of_range(self, broadcast: str, channel: str, number: int) -> tuple[int, int] | None:
         """(page count, highest id) that planning has reached in this range, or None. A planner resumes after it."""
         prefix = f"{broadcast}/{channel}/{number:05d}/"
-        query = {"_id": {"$gte": prefix, "$lt": prefix + ":"}}  # ':' follows '9'; follow-up pages (+, ~) sort before digits end
+        query = {
+            "_id": {"$gte": prefix, "$lt": prefix + ":"}
+        }  # ':' follows '9'; follow-up pages (+, ~) sort before digits end
         cursor = self._pages.find({**query, "planned": True}, {"hi": 1}).sort("_id", -1).limit(1)
         async for document in cursor:
             return int(document["_id"].rsplit("/", 1)[1]) + 1, document["hi"]
@@ -241,7 +244,9 @@ class Pages:
     async def apply(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Unfenced changes of many pages at once (receipts), durable when it returns."""
         if changes:
-            await self._pages.bulk_write([UpdateOne({"_id": i}, change) for i, change in changes.items()], ordered=False)
+            await self._pages.bulk_write(
+                [UpdateOne({"_id": i}, change) for i, change in changes.items()], ordered=False
+            )
 
     async def dead(self, limit: int = 100) -> list[Page]:
         """The dead-letter list."""
@@ -271,7 +276,9 @@ class Pages:
 # --- changes: parts of an update, combined with `combine` -------------------------------------------------------------
 
 
-def outcomes(ranks_: Mapping[int, int], why: Mapping[int, str], references: Mapping[int, str], key: str) -> dict[str, Any]:
+def outcomes(
+    ranks_: Mapping[int, int], why: Mapping[int, str], references: Mapping[int, str], key: str
+) -> dict[str, Any]:
     """Outcomes of one window: they only raise ranks. `key` is unique per window of the page (attempt.first position)."""
     change: dict[str, Any] = {"$max": {f"s.{i}": rank for i, rank in ranks_.items()}}
     sets: dict[str, Any] = {f"why.{i}": reason for i, reason in why.items()}
@@ -294,7 +301,9 @@ def send_again(positions: Sequence[int]) -> dict[str, Any]:
     return {"$addToSet": {"resent": {"$each": list(positions)}}} if positions else {}
 
 
-def release(*, not_before: datetime | None = None, state: PageState = PageState.OPEN, reason: str = "") -> dict[str, Any]:
+def release(
+    *, not_before: datetime | None = None, state: PageState = PageState.OPEN, reason: str = ""
+) -> dict[str, Any]:
     """Give the lease back: done, dead with a reason, or open again from `not_before` on."""
     sets: dict[str, Any] = {"state": state.value}
     if not_before:

@@ -30,7 +30,7 @@ class Vault:
         self._random = random
 
     def seal(self, text: str, *, owner: str) -> bytes:
-        """version (1 byte) + nonce (12) + ciphertext and tag. `owner` is collection|id|field."""
+        """Version (1 byte) + nonce (12) + ciphertext and tag. `owner` is collection|id|field."""
         nonce = self._random(NONCE_BYTES)
         associated = f"{owner}|{self._current}".encode()
         return bytes([self._current]) + nonce + self._ciphers[self._current].encrypt(nonce, text.encode(), associated)

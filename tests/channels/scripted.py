@@ -46,7 +46,7 @@ class _Connection(asyncio.Protocol):
         self.received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class does not descend from it
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of another family
         self.provider.open.add(self.transport)
         self.provider.connections += 1
 

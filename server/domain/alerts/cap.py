@@ -48,7 +48,7 @@ def cap_tree(alert: Alert) -> etree._Element:
 
 
 def read_cap(root: etree._Element) -> Alert:
-    """The model from a CAP 1.2 or CAP 1.1 tree, whatever its values; an absent required element reads as an empty one."""
+    """The model from a CAP 1.2 or CAP 1.1 tree, whatever its values; an absent required one is empty."""
     namespace = etree.QName(root).namespace or ""
     arguments = read_node(root, Alert, namespace)
     for required in ("status", "msg_type", "scope"):

@@ -8,6 +8,7 @@ exception. The text is decoded here, so libxml2 sees nothing but UTF-8.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from lxml import etree
 
@@ -49,6 +50,12 @@ def parse_xml(data: bytes, *, max_bytes: int = MAX_BYTES) -> etree._Element | Fa
     if isinstance(text, Fault):
         return text
     return _hostile(text) or _parsed(text)
+
+
+def line_of(element: etree._Element) -> int:
+    """The line an element stood on; 0 for one made here."""
+    line: Any = element.sourceline
+    return int(line or 0)
 
 
 def secure_parser() -> etree.XMLParser:
