@@ -90,7 +90,6 @@ async def test_no_storm_of_officers_breaks_the_rule_of_two_persons_or_forks_a_ch
     for alert in sent:
         assert _releaser(alert) not in _hands(alert), f"seed {seed}: {alert.steps}"
         assert alert.published_at is not None
-    print(len(alerts), len(sent), sum(a.follows is not None for a in sent))
     followed = [alert.follows for alert in sent if alert.follows]
     assert len(followed) == len(set(followed)), f"seed {seed}: a chain forks"
 
