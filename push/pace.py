@@ -1,11 +1,11 @@
 """How fast an account may be used, and whether it may be used at all.
 
-A token bucket per provider account lives in Redis, so that all workers together keep the provider's rate. Bulk lanes leave
-a reserved share of the bucket to red and orange. When Redis is away every worker falls back to a bucket of its own, filled
-with a cautious share of the rate: slower, never faster than allowed.
+A token bucket per provider account lives in Redis, so that all workers together keep the provider's rate. Bulk lanes
+leave a reserved share of the bucket to red and orange. When Redis is away every worker falls back to a bucket of its
+own, filled with a cautious share of the rate: slower, never faster than allowed.
 
-The breaker closes an account after auth or arrears answers, or when a provider only fails; a quota answer pauses it until
-its reset. After the pause one small window tries again.
+The breaker closes an account after auth or arrears answers, or when a provider only fails; a quota answer pauses it
+until its reset. After the pause one small window tries again.
 """
 
 from __future__ import annotations

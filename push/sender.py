@@ -1,8 +1,8 @@
 """One leased page on its way to a provider.
 
-The order of writes is the promise: an intent is durable before a byte leaves, an outcome is written with the next window's
-intent, and whoever finds an intent without an outcome knows that it is in doubt. A window starts only if the lease outlives
-the provider's deadline by this process's monotonic clock, read before the lease was renewed.
+The order of writes is the promise: an intent is durable before a byte leaves, an outcome is written with the next
+window's intent, and whoever finds an intent without an outcome knows that it is in doubt. A window starts only if the
+lease outlives the provider's deadline by this process's monotonic clock, read before the lease was renewed.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class PageRun:
         return True
 
     def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> None:
-        """Hand all addresses of the window to the channel, grouped by content. Positions with several devices count once."""
+        """Hand all addresses of the window to the channel, grouped by content. Several devices of one count once."""
         by_lang: dict[str, list[tuple[int, Address]]] = {}
         for i in window:
             person = reach[self._page.to[i]]
@@ -299,7 +299,7 @@ class PageRun:
             self._lost()
 
     async def _write_or_lose(self, known: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
-        """Write answers and a change that needs the lease, together. If the lease is lost the answers are written alone."""
+        """Write answers and a change that needs the lease together; if the lease is lost, the answers alone."""
         if await self._write(ledger.combine(known, ours)):
             return True
         self._lost()

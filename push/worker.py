@@ -151,7 +151,7 @@ class Worker:
             else:
                 await self._close(page, "expired" if state is State.LIVE else str(state or "gone"))
         except MongoError as error:
-            # The database is away. The lease will lapse; what is in doubt then is settled by whoever takes the page over.
+            # The database is away. The lease will lapse; what is in doubt is settled by whoever takes the page over.
             log.warning("page_left", page=page.id, error=type(error).__name__)
         except Exception as error:
             log.exception("page_failed", page=page.id, tries=page.tries + 1)

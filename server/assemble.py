@@ -1,4 +1,4 @@
-"""assemble(settings): every long-lived object of a process is built here, once, by constructor argument; closed in reverse.
+"""assemble(settings): every long-lived object of a process is built here once, by argument, and closed in reverse.
 
 This is the only file that names concrete channels.
 """

@@ -1,7 +1,7 @@
 """Citizens and how they can be reached.
 
-`citizens`: {_id, places: [{division, divisions, point}], channels: [those with a usable address]}: who an audience query
-streams, in id order, on the index (places.divisions, _id).
+`citizens`: {_id, places: [{division, divisions, point}], channels: [those with a usable address]}: who an audience
+query streams, in id order, on the index (places.divisions, _id).
 `addresses`: {_id, lang, quiet, off, wechat | push | sms: [{value: sealed, index: blind index}], grants}: what a sender
 reads for a page, by contiguous id. A verified phone or openid belongs to one citizen (unique blind index).
 """
