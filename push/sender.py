@@ -99,6 +99,8 @@ class PageRun:
             person = reach.get(self._page.to[i])
             if person is None or not person.addresses:
                 final[i], why[i] = ranks.REFUSED, "no_address"
+            elif not (person.off or person.quiet):
+                continue
             elif may_not_go(person.off, topic, lane):
                 final[i], why[i] = ranks.SUPPRESSED, "opted_out"
             elif until := quiet_until(person.quiet, lane, now):
@@ -223,7 +225,7 @@ class PageRun:
         why: dict[int, str] = {}
         again: list[int] = []
         for i, outcome in done.items():
-            new[i] = self._rank(i, outcome)
+            new[i] = self._rank(outcome)
             if outcome.verdict is not Verdict.ACCEPTED:
                 why[i] = outcome.code[:60]
             if new[i] == ranks.UNKNOWN and self._is_urgent and i not in self._page.resent and i not in self._doubtful:
@@ -237,7 +239,7 @@ class PageRun:
         first = min(done) if done else 0
         return ledger.outcomes(new, why, references, f"{self._page.attempt}_{self._attempt}_{first}")
 
-    def _rank(self, position: int, outcome: Outcome) -> int:
+    def _rank(self, outcome: Outcome) -> int:
         match outcome.verdict:
             case Verdict.ACCEPTED:
                 return ranks.ACCEPTED
