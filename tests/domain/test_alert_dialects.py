@@ -33,19 +33,19 @@ def without_empty_elements(root: etree._Element) -> etree._Element:
 
 
 @given(alerts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_alert_survives_cap(alert: Alert):
     assert read_cap(tree(to_cap(alert))) == alert
 
 
 @given(alerts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_alert_survives_guotu(alert: Alert):
     assert read_guotu(tree(to_guotu(alert))) == alert
 
 
 @given(alerts)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_alert_survives_both_dialects_in_either_order(alert: Alert):
     assert read_guotu(tree(to_guotu(read_cap(tree(to_cap(alert)))))) == alert
     assert read_cap(tree(to_cap(read_guotu(tree(to_guotu(alert)))))) == alert
@@ -204,7 +204,7 @@ def test_a_model_cannot_hold_what_xml_cannot():
 
 
 @given(guotu_messages())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_guotu_message_is_written_as_it_was_read_and_survives_cap(message: bytes):
     expected = bare(without_empty_elements(tree(message)))
     alert = read_guotu(tree(message))
