@@ -11,6 +11,7 @@ from lxml import etree
 from server.domain.alerts.cap import read_cap, to_cap
 from server.domain.alerts.document import parse_xml
 from server.domain.alerts.finding import Fault
+from server.domain.alerts.grammar import check_grammar
 from server.domain.alerts.guotu import in_kilometres, in_metres, read_guotu
 from server.domain.alerts.guotu_writing import to_guotu
 from server.domain.alerts.model import Alert, Info, Kept, NamedValue
@@ -102,6 +103,13 @@ def test_what_a_cap_message_says_on_the_platform():
     assert text["geocode"] == "440304,440304001"
     assert text["eventType"] == "11B01"
     assert (text["sender"], text["senderCode"]) == ("深圳市气象局", "44030041600000")
+
+
+def test_a_strict_platform_gets_its_own_elements_only():
+    root = tree(to_guotu(read_cap(tree(cap())), is_whole=False))
+    assert {etree.QName(e).namespace for e in root.iter()} == {"http://com.icss.amp"}
+    assert not any(e.attrib for e in root.iter())
+    assert list(check_grammar(root, Dialect.GUOTU)) == []
 
 
 def test_the_platform_gets_the_first_identifier_of_a_chain():
