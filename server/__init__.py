@@ -1,1 +1,3 @@
 """Huimin (惠民): the mobile back end of a city."""
+
+__version__ = "0.1.0"

@@ -1,8 +1,8 @@
 """Settings: typed, from HUIMIN_* variables, checked once at start.
 
 Lists and tables come as JSON (`HUIMIN_SMS='[{"provider":"sms_aliyun",...}]'`), one nested value as
-`HUIMIN_WECHAT__APPID=wx...`. An unknown HUIMIN_* name refuses to start, and so does a secret that ships with the sandbox
-when `HUIMIN_MODE=production`: a typo must not become a silent default on the worst day of the year.
+`HUIMIN_WECHAT__APPID=wx...`. An unknown HUIMIN_* name refuses to start, and so does a secret that ships with the
+sandbox when `HUIMIN_MODE=production`: a typo must not become a silent default on the worst day of the year.
 """
 
 from __future__ import annotations

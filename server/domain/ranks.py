@@ -1,9 +1,10 @@
 """The ranks of a notice: one total order, so that what is known about it can only rise.
 
-A ledger page keeps one rank per recipient. Intents, outcomes and receipts are applied with `max`, so they may come late,
-twice or in any order and the result is the same. The order is the product's promise in one line:
+A ledger page keeps one rank per recipient. Intents, outcomes and receipts are applied with `max`, so they may come
+late, twice or in any order and the result is the same. The order is the product's promise in one line:
 
-planned < sending1 < retry1 < sending2 < ... < suppressed < expired < refused < unknown < accepted < undelivered < delivered < read
+planned < sending1 < retry1 < sending2 < ... < suppressed < expired < refused < unknown < accepted < undelivered
+        < delivered < read
 
 `sendingN` is an intent: the N-th hand-off may have happened. `retryN` is a clean refusal for now: it did not happen.
 `unknown` may or may not have reached the person. `undelivered` is a receipt's word, and a later `delivered` beats it.
@@ -12,15 +13,15 @@ planned < sending1 < retry1 < sending2 < ... < suppressed < expired < refused < 
 from __future__ import annotations
 
 PLANNED = 0
-MAX_ATTEMPTS = 20
-SUPPRESSED = 100
-EXPIRED = 101
-REFUSED = 102
-UNKNOWN = 103
-ACCEPTED = 104
-UNDELIVERED = 105
-DELIVERED = 106
-READ = 107
+MAX_ATTEMPTS = 400  # with a minute between them, longer than any outage that somebody should sit out
+SUPPRESSED = 1000
+EXPIRED = 1001
+REFUSED = 1002
+UNKNOWN = 1003
+ACCEPTED = 1004
+UNDELIVERED = 1005
+DELIVERED = 1006
+READ = 1007
 
 FINAL_NAMES = {
     SUPPRESSED: "suppressed",

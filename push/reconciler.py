@@ -1,0 +1,92 @@
+"""The only redelivery: puts back on the queue what MongoDB calls unfinished, due and not leased.
+
+Redis holds hints. If it was wiped, or a worker died with pages in hand, this is what finds the work again: every second
+for red and orange, every five for the rest. A hint too many costs one failed claim; a hint too few would cost a
+warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from push.parts import Parts
+from push.totals import Totals
+from server.domain.broadcasts import CHANNELS, Lane, State
+from server.storage.mongo import MongoError
+from server.storage.pages import Hint
+from server.storage.queue import PLAN
+
+URGENT = tuple(lane for lane in Lane if lane.is_urgent)
+REST = tuple(lane for lane in Lane if not lane.is_urgent)
+URGENT_EVERY_S = 1.0
+REST_EVERY_S = 5.0
+TOTALS_EVERY_S = 0.5
+SHORT = 32  # a queue shorter than this may have lost hints
+
+
+class Reconciler:
+    """Runs beside the readers in every worker; several at once do no harm."""
+
+    def __init__(self, parts: Parts, totals: Totals) -> None:
+        self._parts = parts
+        self._totals = totals
+
+    async def run(self, lanes: Sequence[Lane], every_s: float, stop: asyncio.Event) -> None:
+        """Look again and again until told to stop."""
+        while not stop.is_set():
+            try:
+                await self.requeue(lanes)
+            except MongoError:
+                self._parts.counters.event("reconcile_failed")
+            await _rest(stop, every_s)
+
+    async def requeue(self, lanes: Sequence[Lane]) -> int:
+        """Put back what was lost; returns how many hints."""
+        parts = self._parts
+        lapsed = await parts.pages.find_lapsed(lanes)
+        parts.counters.event("lease_lapsed", len(lapsed))
+        count = await self._announce(lapsed, is_first=True)
+        for lane in lanes:
+            for channel in CHANNELS:
+                if await parts.queue.length(channel, lane) < SHORT:
+                    count += await self._announce(await parts.pages.find_waiting(lane, channel), is_first=False)
+        for id_, lane in await parts.broadcasts.find_open_ranges(lanes):
+            if await parts.queue.length(PLAN, lane) < SHORT:
+                count += 1
+                await parts.queue.push(PLAN, lane, [id_])
+        return count
+
+    async def _announce(self, hints: Sequence[Hint], *, is_first: bool) -> int:
+        by_list: dict[tuple[str, Lane], list[str]] = {}
+        for id_, channel, lane in hints:
+            by_list.setdefault((channel, lane), []).append(id_)
+        for (channel, lane), ids in by_list.items():
+            await self._parts.queue.push(channel, lane, ids, is_first=is_first)
+        return len(hints)
+
+    async def keep_totals(self, stop: asyncio.Event) -> None:
+        """Recompute stale sums and close finished broadcasts until told to stop."""
+        while not stop.is_set():
+            try:
+                while await self._totals.refresh_stale() and not stop.is_set():
+                    await asyncio.sleep(0)
+                await self._finish()
+            except MongoError:
+                self._parts.counters.event("totals_failed")
+            await _rest(stop, TOTALS_EVERY_S)
+
+    async def _finish(self) -> None:
+        parts = self._parts
+        for broadcast in await parts.broadcasts.find_uncut():
+            await parts.broadcasts.cut(broadcast)
+        for id_, state in (await parts.broadcasts.states()).items():
+            if state is State.LIVE:
+                await self._totals.finish(await parts.watch.get(id_))
+
+
+async def _rest(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,323 @@
+"""One leased page on its way to a provider.
+
+The order of writes is the promise: an intent is durable before a byte leaves, an outcome is written with the next
+window's intent, and whoever finds an intent without an outcome knows that it is in doubt. A window starts only if the
+lease outlives the provider's deadline by this process's monotonic clock, read before the lease was renewed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from channels.base import NOT_STARTED, Kind, Outcome, Verdict, Window
+from push.contents import Contents
+from push.pace import Account
+from push.parts import Parts
+from server.domain import ranks
+from server.domain.broadcasts import Broadcast, State
+from server.domain.delivery import may_not_go, quiet_until
+from server.domain.pages import MOVED, Page, PageState, Sent, effective, in_doubt, unfinished
+from server.storage import pages as ledger
+from server.storage.citizens import Address, Reach
+
+CLOSE_AFTER_S = 2.0  # a window is written after this long; stragglers are written with a later one
+START_WITHIN_S = 0.5  # what has not left by then was not sent: a cancel must hold within a second
+UNLISTED_TRIES = 2
+BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0)
+BETTER = (Verdict.RETRY, Verdict.REFUSED, Verdict.UNKNOWN, Verdict.ACCEPTED)  # of several devices the best counts
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a page in this turn."""
+
+    due_in_s: float | None = None  # it is open and due again in so long
+    dead_reason: str = ""
+    is_lost: bool = False  # the lease was taken over
+    accepted: int = 0
+    dead_addresses: list[tuple[int, bytes, str]] = field(default_factory=list)
+    gone_grants: list[int] = field(default_factory=list)
+
+
+class PageRun:
+    """Sends what is left of one page. Use once."""
+
+    def __init__(self, parts: Parts, contents: Contents, page: Page, broadcast: Broadcast, leased_at: float) -> None:
+        self._parts = parts
+        self._contents = contents
+        self._page = page
+        self._broadcast = broadcast
+        self._leased_at = leased_at
+        self._lease_s = ledger.lease_s(page.lane)
+        self._is_urgent = page.lane.is_urgent
+        self._deadline_s = min(self._lease_s * 0.6, 2.0 if self._is_urgent else 5.0)
+        self._settled: dict[int, Outcome] = {}  # answered, not yet written
+        self._open: dict[int, int] = {}  # position -> devices without an answer
+        self._quiet = asyncio.Event()
+        self._attempt = 1
+        self._ranks = effective(page)
+        self._doubtful: list[int] = []
+        self.result = Result()
+
+    async def run(self) -> Result:
+        """Settle doubts, send what may be sent, give the page back. Raises only when the world is broken."""
+        doubt = in_doubt(self._page)
+        again = [i for i in doubt if i not in self._page.resent] if self._is_urgent else []
+        if doubt:
+            settled = ledger.outcomes(dict.fromkeys(doubt, ranks.UNKNOWN), {}, {}, "")
+            self._note(dict.fromkeys(doubt, ranks.UNKNOWN))
+            if not await self._write(ledger.combine(settled, ledger.send_again(again))):
+                return self._lost()
+        todo = sorted({*unfinished(self._page), *again})
+        if todo:
+            reach = await self._parts.citizens.reach(self._page.channel, [self._page.to[i] for i in todo])
+            todo = await self._drop(todo, reach)
+            self._attempt = 1 + max((ranks.attempts(self._ranks[i]) for i in todo), default=0)
+            left = await self._hand_over(todo, reach)
+            if self._doubtful and not self.result.is_lost and not left:
+                left = await self._hand_over_again(reach)
+        else:
+            left = []
+        if self.result.is_lost:
+            await self._settle_all()
+            await self._write(self._take_outcomes(), is_fenced=False)
+        else:
+            await self._give_back(left)
+        return self.result
+
+    async def _drop(self, todo: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
+        """Take out who may not get it, with the reason; people in quiet hours move to a page of a later time."""
+        now, lane, topic = self._parts.now(), self._page.lane, self._broadcast.topic
+        why: dict[int, str] = {}
+        final: dict[int, int] = {}
+        later: dict[datetime, list[int]] = {}
+        for i in todo:
+            person = reach.get(self._page.to[i])
+            if person is None or not person.addresses:
+                final[i], why[i] = ranks.REFUSED, "no_address"
+            elif may_not_go(person.off, topic, lane):
+                final[i], why[i] = ranks.SUPPRESSED, "opted_out"
+            elif until := quiet_until(person.quiet, lane, now):
+                is_too_late = until >= self._page.expires_at
+                final[i], why[i] = ranks.SUPPRESSED, "quiet_hours" if is_too_late else MOVED
+                if not is_too_late:
+                    later.setdefault(until, []).append(i)
+        if later:
+            await self._parts.ladder.defer(self._page, later)
+        if final:
+            self._note(final)
+            await self._write(ledger.outcomes(final, why, {}, ""), is_fenced=False)
+        return [i for i in todo if i not in final]
+
+    async def _hand_over(self, positions: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
+        """Window after window; returns positions that could not be started now."""
+        left = list(positions)
+        while left:
+            account = await self._account()
+            if account is None or self._parts.watch.state(self._page.broadcast) is not State.LIVE:
+                return left
+            granted = 0
+            if self._is_urgent or await account.wait_for_room(1.0):
+                want = min(len(left), account.window)
+                granted = await self._parts.pace.take(
+                    account, want, is_urgent=self._is_urgent, until=self._clock() + 1.0
+                )
+            if not granted:
+                await self._renew()
+                if self.result.is_lost:
+                    return left
+                continue
+            window, left = left[:granted], left[granted:]
+            if not await self._send_window(account, window, reach):
+                return left + window
+            if self.result.dead_reason:
+                return left
+        return left
+
+    async def _hand_over_again(self, reach: Mapping[int, Reach]) -> list[int]:
+        """Red and orange: a doubtful hand-off is repeated once, at once. That is written down before it happens."""
+        await self._settle_all()
+        known = self._take_outcomes()
+        again, self._doubtful = sorted(self._doubtful), []
+        if not await self._write_or_lose(known, ledger.send_again(again)):
+            return []
+        self._attempt = min(self._attempt + 1, ranks.MAX_ATTEMPTS)
+        return [i for i in await self._hand_over(again, reach) if not ranks.is_final(self._ranks[i])]
+
+    async def _send_window(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> bool:
+        """Intent, hand-off, answers. False if the lease is lost: then nothing more may be sent."""
+        sent = Sent(window, self._attempt, self._parts.now(), account.name)
+        renewed_at = self._clock()
+        if not await self._write_or_lose(self._take_outcomes(), ledger.intent(sent)):
+            return False
+        self._leased_at = renewed_at
+        if self._clock() + self._deadline_s > renewed_at + self._lease_s:
+            # The database was slow: the lease might end before the provider's answer. Nothing has left yet.
+            for i in window:
+                self._settle(account, i, NOT_STARTED)
+            return True
+        self._start(account, window, reach)
+        if self._open:
+            try:
+                await asyncio.wait_for(self._quiet.wait(), CLOSE_AFTER_S)
+            except TimeoutError:
+                return True
+        return True
+
+    def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> None:
+        """Hand all addresses of the window to the channel, grouped by content. Several devices of one count once."""
+        by_lang: dict[str, list[tuple[int, Address]]] = {}
+        for i in window:
+            person = reach[self._page.to[i]]
+            self._open[i] = len(person.addresses)
+            by_lang.setdefault(person.lang, []).extend((i, a) for a in person.addresses)
+        self._quiet.clear()
+        for lang, targets in by_lang.items():
+            account.leaves(len(targets))
+            account.channel.send(
+                Window(
+                    content=self._contents.get(self._broadcast, self._page.channel, lang),
+                    addresses=[address.value for _, address in targets],
+                    reference=self._page.id,
+                    start_by=self._clock() + START_WITHIN_S,
+                    deadline_s=self._deadline_s,
+                    is_urgent=self._is_urgent,
+                ),
+                lambda n, outcome, targets=targets: self._answer(account, *targets[n], outcome),  # type: ignore[misc]
+            )
+
+    def _answer(self, account: Account, position: int, address: Address, outcome: Outcome) -> None:
+        """Called by the channel, once per device."""
+        account.answered()
+        self._parts.pace.note(account, outcome)
+        self._parts.counters.outcome(account.name, outcome)
+        left = self._open.get(position, 1) - 1
+        self._open[position] = left
+        best = self._settled.get(position)
+        if best is None or BETTER.index(outcome.verdict) > BETTER.index(best.verdict):
+            self._settled[position] = outcome
+        fault = outcome.fault
+        if fault is not None and fault.kind is Kind.ADDRESS_DEAD:
+            self.result.dead_addresses.append((self._page.to[position], address.index, outcome.code))
+        elif fault is not None and fault.kind is Kind.GRANT_GONE:
+            self.result.gone_grants.append(self._page.to[position])
+        if left <= 0:
+            del self._open[position]
+            if not self._open:
+                self._quiet.set()
+
+    def _settle(self, account: Account, position: int, outcome: Outcome) -> None:
+        self._parts.counters.outcome(account.name, outcome)
+        self._settled[position] = outcome
+
+    def _take_outcomes(self) -> dict[str, Any]:
+        """The answers so far as one change of the ledger; positions with devices still open wait."""
+        done = {i: o for i, o in self._settled.items() if i not in self._open}
+        for i in done:
+            del self._settled[i]
+        new: dict[int, int] = {}
+        why: dict[int, str] = {}
+        again: list[int] = []
+        for i, outcome in done.items():
+            new[i] = self._rank(i, outcome)
+            if outcome.verdict is not Verdict.ACCEPTED:
+                why[i] = outcome.code[:60]
+            if new[i] == ranks.UNKNOWN and self._is_urgent and i not in self._page.resent and i not in self._doubtful:
+                again.append(i)
+            if outcome.fault is not None and outcome.fault.kind is Kind.CONFIG:
+                self.result.dead_reason = f"{outcome.code} at position {i}"
+        self._doubtful += [i for i in again if self._ranks[i] != ranks.UNKNOWN]
+        self._note(new)
+        self.result.accepted += sum(1 for rank in new.values() if rank == ranks.ACCEPTED)
+        references = {i: o.reference for i, o in done.items() if o.reference}
+        first = min(done) if done else 0
+        return ledger.outcomes(new, why, references, f"{self._page.attempt}_{self._attempt}_{first}")
+
+    def _rank(self, position: int, outcome: Outcome) -> int:
+        match outcome.verdict:
+            case Verdict.ACCEPTED:
+                return ranks.ACCEPTED
+            case Verdict.REFUSED:
+                return ranks.REFUSED
+            case Verdict.UNKNOWN:
+                return ranks.UNKNOWN
+        is_unlisted = outcome.fault is not None and outcome.fault.kind is Kind.UNLISTED
+        if self._attempt >= (UNLISTED_TRIES if is_unlisted else ranks.MAX_ATTEMPTS) and outcome is not NOT_STARTED:
+            return ranks.REFUSED
+        return ranks.retry(self._attempt)
+
+    async def _settle_all(self) -> None:
+        """Wait for stragglers: a channel answers every address before its deadline, so this ends."""
+        if self._open:
+            await asyncio.wait_for(self._quiet.wait(), self._deadline_s + CLOSE_AFTER_S)
+
+    async def _give_back(self, left: Sequence[int]) -> None:
+        """Write the last answers and release the page: done, due later, dead, or waiting for receipts (ladder)."""
+        await self._settle_all()
+        last: Mapping[str, Any] = self._take_outcomes()
+        state = self._parts.watch.state(self._page.broadcast)
+        retry = [i for i, rank in enumerate(self._ranks) if not ranks.is_final(rank)]
+        change: Mapping[str, Any]
+        if self.result.dead_reason:
+            change = ledger.release(state=PageState.DEAD, reason=self.result.dead_reason)
+        elif retry:
+            due_in_s = 0.0 if state is not State.LIVE else self._due_in_s(left)
+            self.result.due_in_s = due_in_s
+            change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
+        else:
+            change = await self._parts.ladder.after_sending(self._page, self._broadcast, self._ranks)
+        await self._write_or_lose(last, change)
+
+    def _due_in_s(self, left: Sequence[int]) -> float:
+        closed = [a.closed_until - self._clock() for a in self._parts.accounts[self._page.channel]]
+        if closed and min(closed) > 0:
+            return min(closed)
+        if left:
+            return 0.0
+        return BACKOFF_S[min(self._attempt, len(BACKOFF_S)) - 1]
+
+    async def _account(self) -> Account | None:
+        """The first account of the channel that may be used now: the next one is the failover."""
+        for account in self._parts.accounts[self._page.channel]:
+            if not self._parts.pace.is_open(account):
+                continue
+            fault = await account.channel.ready()
+            if fault is None:
+                return account
+            self._parts.pace.close(account, fault.reset_s or 1.0, fault.kind.value)
+        return None
+
+    async def _renew(self) -> None:
+        renewed_at = self._clock()
+        if await self._write({"$currentDate": {"lease.at": True}}):
+            self._leased_at = renewed_at
+        else:
+            self._lost()
+
+    async def _write_or_lose(self, known: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+        """Write answers and a change that needs the lease together; if the lease is lost, the answers alone."""
+        if await self._write(ledger.combine(known, ours)):
+            return True
+        self._lost()
+        await self._write(known, is_fenced=False)
+        return False
+
+    async def _write(self, change: Mapping[str, Any], *, is_fenced: bool = True) -> bool:
+        if not change:
+            return True
+        return await self._parts.write(self._page, change, is_fenced=is_fenced, is_urgent=self._is_urgent)
+
+    def _note(self, new: Mapping[int, int]) -> None:
+        for i, rank in new.items():
+            self._ranks[i] = max(self._ranks[i], rank)
+
+    def _lost(self) -> Result:
+        self.result.is_lost = True
+        return self.result
+
+    def _clock(self) -> float:
+        return self._parts.clock()

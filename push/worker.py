@@ -1,0 +1,206 @@
+"""A worker: readers per channel, planners, the watch, the reconcilers, in one task group.
+
+Red and orange have a reader and page slots of their own on every channel; the other reader serves all lanes, highest
+first. A stop (SIGTERM) drains: nothing new is leased, pages in hand are finished or given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from push.contents import Contents
+from push.parts import Parts
+from push.planner import Planner
+from push.reconciler import REST, REST_EVERY_S, URGENT, URGENT_EVERY_S, Reconciler
+from push.sender import PageRun, Result
+from push.totals import Totals
+from server.domain import ranks
+from server.domain.broadcasts import CHANNELS, Lane, State
+from server.domain.pages import Page, PageState, in_doubt, unfinished
+from server.storage import pages as ledger
+from server.storage.clock import DatabaseClock
+from server.storage.mongo import MongoError
+from server.storage.queue import PLAN
+
+URGENT_SLOTS = 4
+REST_SLOTS = 12
+POP_AT_ONCE = 4
+PLANNERS = 3
+POISON_AFTER = 5
+REDIS_AWAY_S = 0.2
+PAUSED_S = 1.0
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """One process's share of the engine."""
+
+    def __init__(self, parts: Parts, contents: Contents, totals: Totals, clock: DatabaseClock) -> None:
+        self._parts = parts
+        self._contents = contents
+        self._planner = Planner(parts)
+        self._reconciler = Reconciler(parts, totals)
+        self._clock = clock
+        self._claims = 0
+        self._hints: set[asyncio.Task[bool]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain. Raises only if a reader itself is broken."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._clock.run(stop))
+            group.create_task(self._parts.watch.run(stop))
+            for lanes, every_s in ((URGENT, URGENT_EVERY_S), (REST, REST_EVERY_S)):
+                group.create_task(self._reconciler.run(lanes, every_s, stop))
+            group.create_task(self._reconciler.keep_totals(stop))
+            group.create_task(self._plan(URGENT, stop))
+            for _ in range(PLANNERS):
+                group.create_task(self._plan(tuple(Lane), stop))
+            for channel in CHANNELS:
+                if self._parts.accounts.get(channel):
+                    group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
+                    group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+        counters = self._parts.counters
+        outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
+        log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
+
+    async def _plan(self, lanes: Sequence[Lane], stop: asyncio.Event) -> None:
+        """Take ranges and plan them, one at a time."""
+        parts = self._parts
+        while not stop.is_set():
+            ids = await parts.queue.pop(PLAN, lanes, count=1)
+            try:
+                if ids is None:
+                    await asyncio.sleep(REDIS_AWAY_S)
+                    ids = [id_ for id_, _ in await parts.broadcasts.find_open_ranges(lanes, limit=4)][:1]
+                for id_ in ids:
+                    await self._plan_one(id_)
+            except MongoError as error:
+                parts.counters.event("plan_failed")
+                log.warning("plan_failed", error=type(error).__name__)
+                await asyncio.sleep(REDIS_AWAY_S)
+
+    async def _plan_one(self, id_: str) -> None:
+        parts = self._parts
+        claimed = await parts.broadcasts.claim_range(id_, parts.owner)
+        if claimed is None:
+            return
+        states = await parts.watch.fresh([claimed.broadcast])
+        is_live = states.get(claimed.broadcast) is State.LIVE
+        if is_live and await self._planner.plan(claimed, await parts.watch.get(claimed.broadcast)):
+            return
+        is_over = parts.watch.state(claimed.broadcast) is None
+        await parts.broadcasts.finish_range(claimed.id, parts.owner, is_planned=is_over)
+
+    async def _read(self, channel: str, lanes: Sequence[Lane], slots: int, stop: asyncio.Event) -> None:
+        """Take pages of one channel, highest lane first, as many at once as there are slots."""
+        free = asyncio.Semaphore(slots)
+        in_hand = 0
+
+        def done(_task: asyncio.Task[None]) -> None:
+            nonlocal in_hand
+            in_hand -= 1
+            free.release()
+
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                await free.acquire()
+                free.release()
+                try:
+                    taken = await self._take(channel, lanes, min(POP_AT_ONCE, slots - in_hand))
+                except MongoError as error:
+                    log.warning("claim_failed", channel=channel, error=type(error).__name__)
+                    await asyncio.sleep(REDIS_AWAY_S)
+                    continue
+                for page, state, leased_at in taken:
+                    await free.acquire()
+                    in_hand += 1
+                    group.create_task(self._work(page, state, leased_at)).add_done_callback(done)
+
+    async def _take(self, channel: str, lanes: Sequence[Lane], count: int) -> list[tuple[Page, State | None, float]]:
+        """Pop hints, lease the pages, and read, after that, whether their broadcasts may still send."""
+        parts = self._parts
+        ids = await parts.queue.pop(channel, lanes, count=count)
+        if ids is None:
+            await asyncio.sleep(REDIS_AWAY_S)
+            waiting = [h for lane in lanes for h in await parts.pages.find_waiting(lane, channel, limit=count)]
+            ids = [id_ for id_, _, _ in waiting[:count]]
+        if not ids:
+            return []
+        self._claims += 1
+        leased_at = parts.clock()
+        pages = await parts.pages.claim(list(dict.fromkeys(ids)), parts.owner, f"{parts.owner}.{self._claims}")
+        states = await parts.watch.fresh([p.broadcast for p in pages]) if pages else {}
+        return [(page, states.get(page.broadcast), leased_at) for page in pages]
+
+    async def _work(self, page: Page, state: State | None, leased_at: float) -> None:
+        """One page, and the edge at which whatever breaks is caught: a poison page must not stop the others."""
+        parts = self._parts
+        try:
+            if page.attempt > 1:
+                parts.counters.event("page_taken_again")
+            if state is State.LIVE and page.expires_at > parts.now():
+                broadcast = await parts.watch.get(page.broadcast)
+                await self._follow_up(page, await PageRun(parts, self._contents, page, broadcast, leased_at).run())
+            elif state is State.PAUSED:
+                await self._postpone(page)
+            else:
+                await self._close(page, "expired" if state is State.LIVE else str(state or "gone"))
+        except MongoError as error:
+            # The database is away. The lease will lapse; what is in doubt is settled by whoever takes the page over.
+            log.warning("page_left", page=page.id, error=type(error).__name__)
+        except Exception as error:
+            log.exception("page_failed", page=page.id, tries=page.tries + 1)
+            await self._count_failure(page, error)
+
+    async def _count_failure(self, page: Page, error: Exception) -> None:
+        self._parts.counters.event("page_failed")
+        is_poison = page.tries + 1 >= POISON_AFTER
+        change = ledger.combine(
+            ledger.failed(),
+            ledger.release(state=PageState.DEAD, reason=f"{type(error).__name__}: {error}") if is_poison else {},
+        )
+        await self._parts.write(page, change, is_fenced=True, is_urgent=False)
+
+    async def _follow_up(self, page: Page, result: Result) -> None:
+        """What the outcomes say about the world: dead addresses, spent grants, stale sums, pages due again."""
+        parts = self._parts
+        if result.is_lost:
+            parts.counters.event("lease_lost")
+        if result.dead_reason:
+            parts.counters.event("page_dead")
+            log.error("page_dead", page=page.id, reason=result.dead_reason)
+        by_code: dict[str, list[tuple[int, bytes]]] = {}
+        for citizen, index, code in result.dead_addresses:
+            by_code.setdefault(code, []).append((citizen, index))
+        for code, dead in by_code.items():
+            await parts.citizens.retire(page.channel, dead, code=code, now=parts.now())
+            parts.counters.event("address_retired", len(dead))
+        await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
+        if result.due_in_s is not None:
+            asyncio.get_running_loop().call_later(result.due_in_s, self._hint, page)
+
+    def _hint(self, page: Page) -> None:
+        """Announce a page that is due again. A hint only: if this process dies, the reconciler finds the page."""
+        task = asyncio.get_running_loop().create_task(self._parts.queue.push(page.channel, page.lane, [page.id]))
+        self._hints.add(task)
+        task.add_done_callback(self._hints.discard)
+
+    async def _postpone(self, page: Page) -> None:
+        change = ledger.release(not_before=self._parts.now() + timedelta(seconds=PAUSED_S))
+        await self._parts.write(page, change, is_fenced=True, is_urgent=page.lane.is_urgent)
+
+    async def _close(self, page: Page, why: str) -> None:
+        """The broadcast does not send any more: settle what is in doubt, drop the rest with the reason."""
+        doubt, left = in_doubt(page), unfinished(page)
+        final = ranks.EXPIRED if why == "expired" else ranks.SUPPRESSED
+        settled = dict.fromkeys(doubt, ranks.UNKNOWN) | dict.fromkeys(left, final)
+        change = ledger.combine(
+            ledger.outcomes(settled, dict.fromkeys(left, why), {}, ""), ledger.release(state=PageState.DONE)
+        )
+        await self._parts.write(page, change, is_fenced=True, is_urgent=False)
+        await self._parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])

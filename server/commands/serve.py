@@ -1,0 +1,100 @@
+"""`api` and `worker`: the two processes of production. As many of each as there are cores and machines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+from server import assemble
+from server.app import MAX_BODY_BYTES, admin_routes, make_app, public_routes
+from server.embedded import databases
+from server.settings import Settings, load
+
+log = structlog.get_logger()
+LOOPBACK = "127.0.0.1"
+
+
+@asynccontextmanager
+async def assembled(settings: Settings) -> AsyncIterator[assemble.Assembly]:
+    """The assembly on the databases that the settings name, or on the embedded ones."""
+    async with databases(settings) as found:
+        named = settings.model_copy(update={"mongo_url": found.mongo_url, "redis_url": found.redis_url})
+        async with assemble.assemble(named) as assembly:
+            yield assembly
+
+
+def stop_signal() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set: the process drains and leaves."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run_api(settings: Settings) -> None:
+    """Serve until told to stop; one JSON line says when it is listening."""
+    stop = stop_signal()
+    async with AsyncExitStack() as stack:
+        assembly = await stack.enter_async_context(assembled(settings))
+        address = LOOPBACK if settings.mode == "sandbox" else ""
+        public = _listen(make_app(public_routes(assemble.receipts(assembly))), settings.port, address)
+        admin = _listen(make_app(admin_routes(assembly)), settings.admin_port, address)
+        _say_ready(port=public[1], admin_port=admin[1])
+        clock = asyncio.create_task(assembly.clock.run(stop))
+        await stop.wait()
+        for server, _ in (public, admin):
+            server.stop()
+            await server.close_all_connections()
+        await clock
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until told to stop, then finish or give back what is in hand."""
+    stop = stop_signal()
+    async with AsyncExitStack() as stack:
+        assembly = await stack.enter_async_context(assembled(settings))
+        _say_ready(pid=os.getpid())
+        await assemble.worker(assembly, stack).run(stop)
+
+
+def _listen(app: object, port: int, address: str) -> tuple[HTTPServer, int]:
+    server = HTTPServer(
+        app,
+        max_body_size=MAX_BODY_BYTES,
+        max_buffer_size=2 * MAX_BODY_BYTES,
+        idle_connection_timeout=75,
+        body_timeout=10,
+    )
+    sockets = bind_sockets(port, address, reuse_port=bool(port))
+    server.add_sockets(sockets)
+    return server, sockets[0].getsockname()[1]
+
+
+def _say_ready(**facts: object) -> None:
+    sys.stdout.write(json.dumps({"ready": True, **facts}) + "\n")
+    sys.stdout.flush()
+
+
+def api(
+    port: Annotated[int | None, typer.Option(help="Instead of HUIMIN_PORT.")] = None,
+) -> None:
+    """Serve the HTTP API: citizens, officers, partners, receipts of providers."""
+    settings = load(os.environ)
+    uvloop.run(run_api(settings if port is None else settings.model_copy(update={"port": port})))
+
+
+def worker() -> None:
+    """Send what is released: plan, lease, send, record. SIGTERM drains."""
+    uvloop.run(run_worker(load(os.environ)))

@@ -1,0 +1,216 @@
+"""A whole small city on this machine: sandbox providers, API and workers as real processes.
+
+The demo, `run`, the tests and the bench stand on it. Processes are started with the settings as HUIMIN_* variables, can
+be killed and started again one by one, and end with their owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from tornado.httpclient import AsyncHTTPClient
+
+from channels.sandbox import journal
+from channels.sandbox.accounts import Accounts, accounts
+from channels.sandbox.faults import FaultScript
+from server.domain.errors import UnavailableError
+from server.processes import owned
+from server.settings import Settings
+from server.storage.citizens import Citizens
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 30.0
+CHANNEL_OF = {"wechat": "wechat", "fcm": "push", "sms_aliyun": "sms", "sms_tencent": "sms"}
+
+
+class Process:
+    """One `python -m server ...` that says in one JSON line when it is ready."""
+
+    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
+        self._arguments = arguments
+        self._environ = environ
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+        self.facts: dict[str, Any] = {}
+
+    @property
+    def pid(self) -> int | None:
+        """None when it does not run."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start and wait for its ready line; UnavailableError names the log."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("HUIMIN_")}
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *owned([sys.executable, "-m", "server", *self._arguments]),
+                env=inherited | dict(self._environ),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None
+        line = await asyncio.wait_for(self._process.stdout.readline(), START_TIMEOUT_S)
+        if not line:
+            what = " ".join(self._arguments)
+            raise UnavailableError(
+                "process_failed", zh=f"{what} 启动失败，见 {self._log}", en=f"{what} ended; see {self._log}"
+            )
+        self.facts = json.loads(line)
+
+    async def stop(self) -> int | None:
+        """SIGTERM and wait; its exit code."""
+        if self._process is None or self._process.returncode is not None:
+            return self._process.returncode if self._process else None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
+        except TimeoutError:
+            return await self.kill()
+
+    async def kill(self) -> int | None:
+        """Kill -9 and wait."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        return self._process.returncode if self._process else None
+
+
+@dataclass(slots=True)
+class Town:
+    """What runs. `settings` name databases and accounts."""
+
+    settings: Settings
+    home: Path
+    sandbox: Process
+    api: Process
+    workers: list[Process] = field(default_factory=list)
+
+    @property
+    def journal_path(self) -> Path:
+        """The providers' own book."""
+        return self.home / "sandbox" / "journal.tsv"
+
+    def new_worker(self) -> Process:
+        """Another worker, not started yet."""
+        log = self.home / "log" / f"worker{len(self.workers)}.log"
+        worker = Process(["worker"], environment(self.settings), log)
+        self.workers.append(worker)
+        return worker
+
+    async def control(self, path: str, body: Any = None, *, method: str = "PUT") -> Any:
+        """Ask the sandbox's control page: faults, grants, counts, flush."""
+        url = f"http://127.0.0.1:{self.sandbox.facts['port']}/_sandbox/{path}"
+        data = None if method == "GET" else json.dumps(body)
+        answer = await AsyncHTTPClient().fetch(url, method=method, body=data, request_timeout=120)
+        return json.loads(answer.body or b"null")
+
+    def entries(self) -> list[journal.Entry]:
+        """All accepts so far."""
+        return list(journal.read(self.journal_path))
+
+
+@asynccontextmanager
+async def town(
+    settings: Settings, home: Path, *, workers: int = 2, faults: FaultScript | None = None, rate_per_s: float = 50_000.0
+) -> AsyncIterator[Town]:
+    """Start sandbox, API and workers on the databases that `settings` name; stop them in reverse.
+
+    `rate_per_s` is what every account is allowed, in recipients a second.
+    """
+    (home / "sandbox").mkdir(parents=True, exist_ok=True)
+    script = home / "faults.json"
+    script.write_text((faults or FaultScript()).model_dump_json())
+    async with AsyncExitStack() as stack:
+        port = _free_port()
+        callback = f"http://127.0.0.1:{port}/v1/receipts"
+        sandbox_home = str(home / "sandbox")
+        arguments = ["sandbox", "--port", "0", "--home", sandbox_home, "--callback", callback, "--faults", str(script)]
+        sandbox = Process(arguments, {}, home / "log" / "sandbox.log")
+        await sandbox.start()
+        stack.push_async_callback(sandbox.stop)
+        url = f"http://127.0.0.1:{sandbox.facts['port']}"
+        full = settings.model_copy(
+            update={**_paced(accounts(url, home / "sandbox"), rate_per_s), "port": port, "admin_port": 0, "home": home}
+        )
+        api = Process(["api"], environment(full), home / "log" / "api.log")
+        await api.start()
+        stack.push_async_callback(api.stop)
+        found = Town(full, home, sandbox, api)
+        for _ in range(workers):
+            await found.new_worker().start()
+        try:
+            yield found
+        finally:
+            await asyncio.gather(*(worker.stop() for worker in found.workers))
+
+
+def _paced(found: Accounts, rate_per_s: float) -> dict[str, Any]:
+    """The accounts with another rate."""
+    paced = {"rate_per_s": rate_per_s}
+    return {
+        "wechat": found["wechat"].model_copy(update=paced),
+        "fcm": found["fcm"].model_copy(update=paced),
+        "sms": tuple(account.model_copy(update=paced) for account in found["sms"]),
+    }
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as HUIMIN_* variables, secrets in clear: for a child process only."""
+    values: dict[str, str] = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if value is None or value == ():
+            continue
+        plain = _plain(value)
+        values[f"HUIMIN_{name.upper()}"] = plain if isinstance(plain, str) else json.dumps(plain)
+    return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, BaseModel):
+        return {
+            name: _plain(getattr(value, name)) for name in type(value).model_fields if getattr(value, name) is not None
+        }
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+async def accepts(entries: Sequence[journal.Entry], citizens: Citizens) -> Counter[tuple[str, int]]:
+    """The journal by (channel, citizen); an address that belongs to nobody is counted under citizen -1."""
+    by_channel: dict[str, list[str]] = {}
+    for entry in entries:
+        by_channel.setdefault(CHANNEL_OF[entry.provider], []).append(entry.address)
+    counted: Counter[tuple[str, int]] = Counter()
+    for channel, addresses in by_channel.items():
+        owners: dict[str, int] = {}
+        unique = sorted(set(addresses))
+        for start in range(0, len(unique), 2_000):
+            owners |= await citizens.find_by_address(channel, unique[start : start + 2_000])
+        counted.update((channel, owners.get(address, -1)) for address in addresses)
+    return counted
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

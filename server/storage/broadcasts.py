@@ -1,0 +1,186 @@
+"""Broadcasts and their ranges in MongoDB.
+
+A range is the unit of planning and of sums: one interval of citizen ids of one broadcast. It is claimed with a lease
+like a page, and it holds the sums of its pages, recomputed when one of them changed, never incremented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from server.domain.broadcasts import Broadcast, Lane, State, bounds, range_id
+from server.domain.errors import NotFoundError
+from server.storage.mongo import Database, Document
+from server.storage.pages import DUPLICATE_KEY, LEASE_S, RED_LEASE_S
+
+Sums = Mapping[str, Mapping[str, Mapping[str, int]]]  # channel -> status -> division index (text) -> count
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One interval of ids of one broadcast."""
+
+    id: str
+    broadcast: str
+    number: int
+    lane: Lane
+    lo: int
+    hi: int
+    is_planned: bool
+    sums: Sums
+
+
+class Broadcasts:
+    """Reads and writes broadcasts and ranges."""
+
+    def __init__(self, db: Database) -> None:
+        self._broadcasts = db["broadcasts"]
+        self._ranges = db["ranges"]
+
+    async def insert(self, broadcast: Broadcast) -> Broadcast:
+        """Store a new broadcast; if one with this id exists, that one is returned and nothing changes."""
+        document = broadcast.model_dump(mode="python") | {"changed_at": broadcast.released_at, "is_cut": False}
+        document["_id"] = document.pop("id")
+        document["state"], document["lane"], document["policy"] = (
+            broadcast.state.value,
+            broadcast.lane.value,
+            broadcast.policy.value,
+        )
+        try:
+            await self._broadcasts.insert_one(document)
+        except DuplicateKeyError:
+            return await self.get(broadcast.id)
+        return broadcast
+
+    async def cut(self, broadcast: Broadcast) -> list[str]:
+        """Make the range documents of a broadcast; returns their ids. A second call adds what is missing."""
+        ids = [range_id(broadcast.id, n) for n in range(broadcast.ranges)]
+        documents = [
+            {
+                "_id": ids[n],
+                "broadcast": broadcast.id,
+                "number": n,
+                "lane": broadcast.lane.value,
+                "lo": bounds(n, broadcast.ranges)[0],
+                "hi": bounds(n, broadcast.ranges)[1] - 1,  # BSON integers end at 2^63 - 1
+                "state": "open",
+            }
+            for n in range(broadcast.ranges)
+        ]
+        try:
+            await self._ranges.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if any(e["code"] != DUPLICATE_KEY for e in error.details["writeErrors"]):
+                raise
+        await self._broadcasts.update_one({"_id": broadcast.id}, {"$set": {"is_cut": True}})
+        return ids
+
+    async def find_uncut(self) -> list[Broadcast]:
+        """Released, but the process died before all ranges were there."""
+        return [_to_broadcast(d) async for d in self._broadcasts.find({"state": State.LIVE.value, "is_cut": False})]
+
+    async def get(self, broadcast: str) -> Broadcast:
+        """One broadcast; NotFoundError."""
+        document = await self._broadcasts.find_one({"_id": broadcast})
+        if document is None:
+            raise NotFoundError("broadcast_unknown", zh=f"没有发布任务 {broadcast}", en=f"no broadcast {broadcast}")
+        return _to_broadcast(document)
+
+    async def states(self, ids: Sequence[str] | None = None) -> dict[str, State]:
+        """The states of these broadcasts, or of all that are live or paused. One small read: workers poll it."""
+        query: dict[str, Any] = (
+            {"state": {"$in": [State.LIVE.value, State.PAUSED.value]}} if ids is None else {"_id": {"$in": list(ids)}}
+        )
+        return {d["_id"]: State(d["state"]) async for d in self._broadcasts.find(query, {"state": 1})}
+
+    async def set_state(self, broadcast: str, state: State, *, only_from: Sequence[State], now: datetime) -> bool:
+        """Change the state; False if it was in none of `only_from`."""
+        result = await self._broadcasts.update_one(
+            {"_id": broadcast, "state": {"$in": [s.value for s in only_from]}},
+            {"$set": {"state": state.value, "changed_at": now}},
+        )
+        return bool(result.matched_count)
+
+    async def recent(self, since: datetime) -> list[tuple[str, int]]:
+        """(id, number of ranges) of the broadcasts released since then: where a receipt may belong."""
+        query = {"released_at": {"$gte": since}}
+        return [
+            (d["_id"], d["ranges"]) async for d in self._broadcasts.find(query, {"ranges": 1}).sort("released_at", -1)
+        ]
+
+    async def claim_range(self, id_: str, owner: str) -> Range | None:
+        """Lease a range for planning, if it is open and free."""
+        length_ms = {"$cond": [{"$eq": ["$lane", Lane.RED.value]}, int(RED_LEASE_S * 1000), int(LEASE_S * 1000)]}
+        free = {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]}
+        found = await self._ranges.find_one_and_update(
+            {"_id": id_, "state": "open", "$expr": free},
+            {"$set": {"lease.owner": owner}, "$currentDate": {"lease.at": True}},
+            return_document=ReturnDocument.AFTER,
+        )
+        return _to_range(found) if found else None
+
+    async def renew_range(self, id_: str, owner: str) -> bool:
+        """Keep a range; False if somebody else has it."""
+        result = await self._ranges.update_one(
+            {"_id": id_, "lease.owner": owner, "state": "open"}, {"$currentDate": {"lease.at": True}}
+        )
+        return bool(result.matched_count)
+
+    async def finish_range(self, id_: str, owner: str, *, is_planned: bool) -> None:
+        """Give a range back: planned for good, or open for another try."""
+        sets = {"state": "planned"} if is_planned else {"state": "open"}
+        await self._ranges.update_one({"_id": id_, "lease.owner": owner}, {"$set": sets, "$unset": {"lease": ""}})
+
+    async def find_open_ranges(self, lanes: Sequence[Lane], *, limit: int = 1_000) -> list[tuple[str, Lane]]:
+        """Ranges that still have to be planned and are held by nobody, or by somebody long silent."""
+        length_ms = {"$cond": [{"$eq": ["$lane", Lane.RED.value]}, int(RED_LEASE_S * 1000), int(LEASE_S * 1000)]}
+        query = {
+            "state": "open",
+            "lane": {"$in": [lane.value for lane in lanes]},
+            "$expr": {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]},
+        }
+        cursor = self._ranges.find(query, {"lane": 1}).hint("open_ranges").limit(limit)
+        return [(d["_id"], Lane(d["lane"])) async for d in cursor]
+
+    async def close_ranges(self, broadcast: str) -> None:
+        """Nothing more is planned for a stopped broadcast. A planner that holds a range finds its renewal refused."""
+        await self._ranges.update_many({"broadcast": broadcast, "state": "open"}, {"$set": {"state": "planned"}})
+
+    async def is_any_range_open(self, broadcast: str) -> bool:
+        """Whether planning is not finished yet."""
+        planned = await self._ranges.count_documents({"broadcast": broadcast, "state": "planned"})
+        cut = await self._broadcasts.find_one({"_id": broadcast}, {"ranges": 1, "is_cut": 1})
+        return cut is None or not cut["is_cut"] or planned < cut["ranges"]
+
+    async def set_sums(self, id_: str, sums: Sums, now: datetime) -> None:
+        """Store the recomputed sums of a range."""
+        await self._ranges.update_one({"_id": id_}, {"$set": {"sums": sums, "sums_at": now}})
+
+    async def ranges(self, broadcast: str) -> AsyncIterator[Range]:
+        """All ranges of a broadcast in order."""
+        async for document in self._ranges.find({"broadcast": broadcast}).sort("number", 1):
+            yield _to_range(document)
+
+
+def _to_broadcast(d: Document) -> Broadcast:
+    fields = {k: v for k, v in d.items() if k in Broadcast.model_fields}
+    return Broadcast.model_validate(fields | {"id": d["_id"]})
+
+
+def _to_range(d: Document) -> Range:
+    return Range(
+        id=d["_id"],
+        broadcast=d["broadcast"],
+        number=d["number"],
+        lane=Lane(d["lane"]),
+        lo=d["lo"],
+        hi=d["hi"],
+        is_planned=d["state"] == "planned",
+        sums=d.get("sums", {}),
+    )

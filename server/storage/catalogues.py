@@ -1,0 +1,64 @@
+"""Reads the files of `data/` once at start and hands their contents to the pure registries of the domain.
+
+The files are data of the city, not code: who changes them restarts the processes. A file that is wrong refuses to start
+with a ConfigurationError that names it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from server.domain import divisions, texts, wording
+from server.domain.errors import ConfigurationError
+
+DATA = Path(__file__).resolve().parents[2] / "data"  # beside the packages, in a checkout and in the image
+
+
+def load_divisions(data: Path = DATA, city: str = "*") -> divisions.Divisions:
+    """The divisions of one city (its 6-digit code), or of all cities in `data/divisions`.
+
+    >>> load_divisions(city="440300").get("440305").name_en
+    'Nanshan District'
+    """
+    folder = data / "divisions"
+    tables = [_read(path) for path in sorted(folder.glob(f"{city}.csv"))]
+    if not tables:
+        raise _wrong(folder, f"no divisions of city {city}")
+    return divisions.load(tables, [_read(path) for path in sorted(folder.glob(f"{city}.geojson"))])
+
+
+def load_texts(data: Path = DATA) -> wording.Wording:
+    """Event names, advice, frames and the provider templates: what `texts.render` needs."""
+    return texts.load(read_sources(data))
+
+
+def read_sources(data: Path) -> wording.Sources:
+    """The files that texts are made of, parsed but not yet checked."""
+    return wording.Sources(
+        event_codes=_read(data / "event_codes.csv"),
+        advice=[_yaml(path) for path in sorted((data / "events").glob("*.yaml"))],
+        cities=_yaml(data / "cities.yaml"),
+        frames=_yaml(data / "frames.yaml"),
+        templates=_yaml(data / "templates.yaml"),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _wrong(path, str(error)) from None
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(_read(path))
+    except yaml.YAMLError as error:
+        raise _wrong(path, str(error)) from None
+
+
+def _wrong(path: Path, what: str) -> ConfigurationError:
+    return ConfigurationError("data_unreadable", zh=f"{path.name}：{what}", en=f"{path.name}: {what}")

@@ -1,0 +1,100 @@
+"""Group commit: all ledger writes that wait while one bulk is out go together in the next one.
+
+Every write is still w:majority and journaled before its caller goes on; callers only share the round trip and the
+journal flush. Urgent writes do not queue behind a bulk: they go out at once on their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import UpdateOne
+
+from server.storage.mongo import Collection
+
+MAX_BULK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The lease that a write relies on: if somebody took the page over, the write must not match."""
+
+    owner: str
+    attempt: int
+
+    def query(self) -> dict[str, Any]:
+        """As a part of the filter."""
+        return {"lease.owner": self.owner, "lease.attempt": self.attempt}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One update of one document. Without a fence it always applies (outcomes, receipts: ranks only rise)."""
+
+    id: str
+    update: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    fence: Fence | None = None
+
+    def operation(self) -> UpdateOne:
+        """For the driver."""
+        return UpdateOne({"_id": self.id, **(self.fence.query() if self.fence else {})}, self.update)
+
+
+class GroupCommit:
+    """Merges waiting writes of one collection; one bulk is out at a time."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+        self._waiting: list[tuple[Write, asyncio.Future[bool]]] = []
+        self._out = False
+
+    async def write(self, write: Write, *, is_urgent: bool = False) -> bool:
+        """True when it is durable; False when the fence did not match. A broken database raises PyMongoError."""
+        if is_urgent:
+            result = await self._collection.update_one(
+                {"_id": write.id, **(write.fence.query() if write.fence else {})}, write.update
+            )
+            return bool(result.matched_count)
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((write, future))
+        if not self._out:
+            await self._drain()
+        return await future
+
+    async def _drain(self) -> None:
+        """Send bulks until nothing waits. The first waiter drives; the others only wait for their future."""
+        self._out = True
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MAX_BULK], self._waiting[MAX_BULK:]
+                try:
+                    applied = await self._send([write for write, _ in batch])
+                except BaseException as error:
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error if isinstance(error, Exception) else ConnectionError("stopped"))
+                            future.exception()
+                    if not isinstance(error, Exception):
+                        raise
+                else:
+                    for (_, future), matched in zip(batch, applied, strict=True):
+                        if not future.done():
+                            future.set_result(matched)
+        finally:
+            self._out = False
+
+    async def _send(self, writes: list[Write]) -> list[bool]:
+        result = await self._collection.bulk_write([w.operation() for w in writes], ordered=False)
+        if result.matched_count == len(writes):
+            return [True] * len(writes)
+        # Some fence did not match. Ask which pages are still ours: a lease never comes back to the same attempt,
+        # so "ours now" proves "ours then"; "not ours now" is answered False, which only ever stops a sender.
+        fenced = {w.id for w in writes if w.fence}
+        held = {
+            d["_id"]: (d["lease"].get("owner"), d["lease"].get("attempt"))
+            async for d in self._collection.find({"_id": {"$in": list(fenced)}, "lease": {"$ne": None}}, {"lease": 1})
+        }
+        return [w.fence is None or held.get(w.id) == (w.fence.owner, w.fence.attempt) for w in writes]

@@ -1,0 +1,96 @@
+"""The way into MongoDB: one client, majority and journal on every acknowledged write, all indexes.
+
+MongoDB is the truth. Reads that decide go to the primary; leases and deadlines use the database's clock (`$$NOW`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bson import CodecOptions
+from pymongo import ASCENDING, AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+MongoError = PyMongoError  # a broken database; the floors above need not know the driver
+Document = dict[str, Any]
+Database = AsyncDatabase[Document]
+Collection = AsyncCollection[Document]
+
+DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
+AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
+
+INDEXES: dict[str, list[IndexModel]] = {
+    "citizens": [
+        IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("is_tester", ASCENDING)], partialFilterExpression={"is_tester": True}),
+    ],
+    "addresses": [
+        IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
+    ],
+    "broadcasts": [
+        IndexModel([("state", ASCENDING), ("changed_at", ASCENDING)]),
+        IndexModel([("chain", ASCENDING)]),
+        IndexModel([("released_at", ASCENDING)]),
+    ],
+    "ranges": [
+        IndexModel([("broadcast", ASCENDING), ("number", ASCENDING)]),
+        IndexModel([("lane", ASCENDING)], partialFilterExpression={"state": "open"}, name="open_ranges"),
+    ],
+    "pages": [
+        IndexModel([("broadcast", ASCENDING), ("number", ASCENDING), ("channel", ASCENDING), ("lo", ASCENDING)]),
+        IndexModel(
+            [("lane", ASCENDING), ("channel", ASCENDING), ("lease.at", ASCENDING), ("not_before", ASCENDING)],
+            partialFilterExpression={"state": "open"},
+            name="open_by_lane",
+        ),
+        IndexModel([("broadcast", ASCENDING)], partialFilterExpression={"state": "open"}, name="open_by_broadcast"),
+        IndexModel([("state", ASCENDING)], partialFilterExpression={"state": "dead"}, name="dead_pages"),
+    ],
+    "alerts": [
+        IndexModel(  # a chain never forks: of two released messages that follow the same one, one gets in
+            [("follows", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"follows": {"$type": "string"}, "released_at": {"$type": "date"}},
+            name="one_successor",
+        ),
+        IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
+        IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
+        IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
+    ],
+    "callbacks": [IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 24 * 3600)],
+}
+
+
+def client(url: str, *, pool: int = 64) -> AsyncMongoClient[Document]:
+    """A client with bounded pools and time-outs: no call hangs longer than a few seconds."""
+    return AsyncMongoClient(
+        url,
+        maxPoolSize=pool,
+        serverSelectionTimeoutMS=5_000,
+        connectTimeoutMS=3_000,
+        socketTimeoutMS=20_000,
+        waitQueueTimeoutMS=10_000,
+        retryWrites=True,
+        retryReads=True,
+        appname="huimin",
+    )
+
+
+def database(mongo: AsyncMongoClient[Document], name: str) -> Database:
+    """The product's database with its write and read concerns."""
+    return mongo.get_database(
+        name,
+        codec_options=AWARE,
+        read_preference=ReadPreference.PRIMARY,
+        write_concern=DURABLE,
+        read_concern=ReadConcern("local"),
+    )
+
+
+async def prepare(db: Database) -> None:
+    """Create what is missing: indexes of every collection. A second call changes nothing."""
+    for name, indexes in INDEXES.items():
+        await db[name].create_indexes(indexes)

@@ -1,0 +1,84 @@
+"""What every test may ask for: ONE real mongod and ONE real Valkey per test run, emptied between tests.
+
+They are the product's own embedded databases in a home that is thrown away. HUIMIN_MONGO_URL and HUIMIN_REDIS_URL are
+not followed here: tests empty what they use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import structlog
+import uvloop
+from redis.asyncio import Redis
+
+from server.embedded import Databases, databases
+from server.settings import Settings
+from server.storage import mongo
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config,  # noqa: ARG001 - the hook's signature
+    item: pytest.Item,  # noqa: ARG001
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the product runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """For a test that configures logging: afterwards all is as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []  # configure() closes what it finds
+    yield
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
+
+
+@pytest.fixture(scope="session")
+async def _databases() -> AsyncIterator[Databases]:
+    with TemporaryDirectory(prefix="huimin-test-") as home:
+        async with databases(Settings(home=Path(home), mongo_url=None, redis_url=None), mongo_cache_gb=0.25) as found:
+            yield found
+
+
+@pytest.fixture(scope="session")
+def mongo_url(_databases: Databases) -> str:
+    """Where the test run's MongoDB is."""
+    return _databases.mongo_url
+
+
+@pytest.fixture(scope="session")
+def redis_url(_databases: Databases) -> str:
+    """Where the test run's Valkey is."""
+    return _databases.redis_url
+
+
+@pytest.fixture(scope="session")
+async def _prepared(mongo_url: str) -> AsyncIterator[mongo.Database]:
+    async with mongo.client(mongo_url) as client:
+        db = mongo.database(client, "huimin_test")
+        await mongo.prepare(db)
+        yield db
+
+
+@pytest.fixture
+async def db(_prepared: mongo.Database) -> AsyncIterator[mongo.Database]:
+    """The product's database: durable writes, all indexes, no documents."""
+    yield _prepared
+    for name in await _prepared.list_collection_names():
+        await _prepared[name].delete_many({})
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of the empty Valkey; like the product's, it speaks RESP 3 and gets bytes."""
+    async with Redis.from_url(redis_url, protocol=3) as client:
+        yield client
+        await client.flushall()
