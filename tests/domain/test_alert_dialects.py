@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from xml.sax.saxutils import escape
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from pydantic import ValidationError
 
 from server.domain.alerts.cap import read_cap, to_cap
 from server.domain.alerts.document import parse_xml
@@ -202,13 +205,31 @@ def test_a_block_is_found_by_its_language():
     assert (zh.event, en.event, alert.info("fr")) == ("b", "a", None)
 
 
-def test_a_model_cannot_hold_what_xml_cannot():
-    for text in ("\0", "\x1b", "\ufffe", "\ud800"):
-        try:
-            NamedValue(value=text)
-        except ValueError:
-            continue
-        raise AssertionError(repr(text))
+@pytest.mark.parametrize("text", ["\0", "\x1b", "\ufffe", "\ud800"])
+def test_a_model_cannot_hold_what_xml_cannot(text: str):
+    with pytest.raises(ValidationError):
+        NamedValue(value=text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text"),
+    [
+        ("element", "", "<a"),
+        ("element", "", "<!DOCTYPE a [<!ENTITY x 'y'>]><a>&z;</a>"),
+        ("content", "", ""),
+        ("attribute", "a b", "x"),
+        ("attribute", "xmlns", "urn:x"),
+        ("attribute", "", "x"),
+    ],
+)
+def test_nothing_can_be_kept_that_could_not_be_written(kind: str, name: str, text: str):
+    with pytest.raises(ValidationError):
+        Kept.model_validate({"kind": kind, "name": name, "text": text})
+    mark = f'<k:item xmlns:k="urn:huimin:kept:1" kind="{kind}" name="{name}">{escape(text)}</k:item>'
+    smuggled = GUOTU.replace("<phone>", f"{mark}<phone>")
+    alert = read(smuggled.encode()).alert
+    assert alert is not None
+    assert read(to_cap(alert)).alert == alert
 
 
 @given(guotu_messages())

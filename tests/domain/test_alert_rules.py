@@ -19,7 +19,7 @@ from server.domain.alerts.model import Alert, China, Info, Method, cap_time, par
 from server.domain.alerts.reading import inspect, read
 from server.domain.alerts.repair import patched, repaired
 from server.domain.alerts.rules import RULES, check
-from tests.domain.alert_messages import CAP, alerts, cap
+from tests.domain.alert_messages import CAP, GUOTU, alerts, cap
 
 Change = tuple[str, str]
 SQUARE = "22.50,114.00 22.50,114.10 22.60,114.10 22.60,114.00 22.50,114.00"
@@ -168,6 +168,12 @@ def test_a_file_that_fails_its_schema_is_not_accepted_and_a_warning_keeps_nothin
 )
 def test_what_nobody_can_attribute_or_date_is_withheld(change: Change):
     assert inspect(cap(change)).is_withheld
+
+
+def test_a_guotu_message_is_not_blamed_for_what_its_form_cannot_say():
+    inspection = inspect(GUOTU.encode())
+    assert inspection.is_accepted
+    assert "CAP-021" not in {finding.code for finding in inspection.findings}
 
 
 def test_a_schema_finding_says_what_was_expected():
