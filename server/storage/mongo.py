@@ -1,4 +1,4 @@
-"""The way into MongoDB: one client, majority and journal on every acknowledged write, and the indexes of every collection.
+"""The way into MongoDB: one client, majority and journal on every acknowledged write, all indexes.
 
 MongoDB is the truth. Reads that decide go to the primary; leases and deadlines use the database's clock (`$$NOW`).
 """
@@ -23,7 +23,10 @@ DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 INDEXES: dict[str, list[IndexModel]] = {
-    "citizens": [IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)])],
+    "citizens": [
+        IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("is_tester", ASCENDING)], partialFilterExpression={"is_tester": True}),
+    ],
     "addresses": [
         IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
     ],
@@ -45,6 +48,17 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("broadcast", ASCENDING)], partialFilterExpression={"state": "open"}, name="open_by_broadcast"),
         IndexModel([("state", ASCENDING)], partialFilterExpression={"state": "dead"}, name="dead_pages"),
+    ],
+    "alerts": [
+        IndexModel(  # a chain never forks: of two released messages that follow the same one, one gets in
+            [("follows", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"follows": {"$type": "string"}, "released_at": {"$type": "date"}},
+            name="one_successor",
+        ),
+        IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
+        IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
+        IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
     ],
     "callbacks": [IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 24 * 3600)],
 }

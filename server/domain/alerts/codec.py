@@ -17,6 +17,7 @@ from lxml import etree
 from server.domain.alerts.document import secure_parser
 from server.domain.alerts.model import Area, Info, Kept, NamedValue, Node, Resource
 
+SPACE = " \t\r\n"  # what XML calls white space; str.strip() would take more
 _BEYOND_CAP = frozenset({"kept", "china", "is_misspelt", "group"})
 _CHILDREN: tuple[type[Node], ...] = (Info, Area, Resource, NamedValue)
 
@@ -28,6 +29,7 @@ class Slot:
     name: str
     tag: str
     is_many: bool
+    is_optional: bool
     child: type[Node] | None
 
 
@@ -41,7 +43,7 @@ def slots(kind: type[Node]) -> dict[str, Slot]:
         args = get_args(field.annotation)
         child = next((c for c in _CHILDREN if c in args), None)
         tag = field.alias or name
-        found[tag] = Slot(name, tag, Ellipsis in args, child)
+        found[tag] = Slot(name, tag, Ellipsis in args, type(None) in args, child)
     return found
 
 
@@ -58,26 +60,32 @@ def read_node(element: etree._Element, kind: type[Node], namespace: str) -> dict
             kept.append(Kept(kind="element", text=canonical(child), tag=last[0], nth=last[1]))
             continue
         held = values.setdefault(slot.name, [])
-        last = (slot.tag, len(held) + 1)
-        if slot.child:
-            held.append(slot.child(**read_node(child, slot.child, namespace)))
-        else:
-            held.append(text_of(_rebuilt(child)) if len(child) else child.text or "")
-            kept.extend(_oddities(child, last))
-    arguments: dict[str, Any] = {
-        slot.name: tuple(values[slot.name]) if slot.is_many else values[slot.name][0]
-        for slot in table.values()
-        if slot.name in values
-    }
+        held.append(read_value(child, slot, namespace))
+        last = (slot.tag, len(held))
+        if not slot.child:
+            kept.extend(oddities(child, last))
+    arguments: dict[str, Any] = {}
+    for slot in table.values():
+        held = values.get(slot.name, [])
+        if slot.is_many:
+            arguments[slot.name] = tuple(held)
+        elif held or not slot.is_optional:
+            arguments[slot.name] = held[0] if held else ""  # required but absent: no default may stand for it
     return arguments | {"kept": tuple(kept)}
 
 
+def read_value(element: etree._Element, slot: Slot, namespace: str) -> Any:
+    """What one element holds: a node, or its text."""
+    return slot.child(**read_node(element, slot.child, namespace)) if slot.child else text_of(element)
+
+
 def text_of(element: etree._Element) -> str:
-    """All the text of an element, as it stands."""
-    return "".join(str(part) for part in element.itertext())
+    """All the text of an element, that of elements inside it too."""
+    return "".join(str(part) for part in _rebuilt(element).itertext()) if len(element) else element.text or ""
 
 
-def _oddities(leaf: etree._Element, place: tuple[str, int]) -> Iterator[Kept]:
+def oddities(leaf: etree._Element, place: tuple[str, int]) -> Iterator[Kept]:
+    """What a text element has besides its text."""
     tag, nth = place
     if len(leaf):
         yield Kept(kind="content", text=canonical(leaf), tag=tag, nth=nth)
@@ -156,15 +164,16 @@ def _rebuilt(element: etree._Element) -> etree._Element:
     for name, value in element.attrib.items():
         copy.set(name, value)
     is_spacing = _holds_elements_only(element)
-    copy.text = None if is_spacing else element.text
+    copy.text = None if is_spacing else element.text or None
     for child in element:
         copy.append(_rebuilt(child))
-        copy[-1].tail = None if is_spacing else child.tail
+        copy[-1].tail = None if is_spacing else child.tail or None
     return copy
 
 
 def _holds_elements_only(element: etree._Element) -> bool:
-    return len(element) > 0 and not (element.text or "").strip() and not any((c.tail or "").strip() for c in element)
+    texts = (element.text, *(child.tail for child in element))
+    return len(element) > 0 and not any((text or "").strip(SPACE) for text in texts)
 
 
 def has_bare_names(node: Node) -> bool:

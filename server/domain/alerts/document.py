@@ -8,6 +8,7 @@ exception. The text is decoded here, so libxml2 sees nothing but UTF-8.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from lxml import etree
 
@@ -39,16 +40,20 @@ _ENCODINGS = {
 
 def parse_xml(data: bytes, *, max_bytes: int = MAX_BYTES) -> etree._Element | Fault:
     """The root element, comments and processing instructions dropped, or what is wrong (rule CAP-001)."""
+    if len(data) > max_bytes:
+        return _refused(f"文件过大，上限 {max_bytes} 字节", f"too large: the limit is {max_bytes} bytes")
     if not data.strip(b" \t\r\n"):
         return _refused("文件为空", "empty file")
-    if len(data) > max_bytes:
-        return _refused(
-            f"文件过大：{len(data)} 字节，上限 {max_bytes}", f"too large: {len(data)} bytes, limit {max_bytes}"
-        )
     text = _decoded(data)
     if isinstance(text, Fault):
         return text
     return _hostile(text) or _parsed(text)
+
+
+def line_of(element: etree._Element) -> int:
+    """The line an element stood on; 0 for one made here."""
+    line: Any = element.sourceline
+    return int(line or 0)
 
 
 def secure_parser() -> etree.XMLParser:

@@ -31,7 +31,7 @@ class Fault:
     en: str
     line: int | None = None
     patch: Patch | None = None
-    gravity: Gravity | None = None  # where one rule is graver in one case than in the others
+    intake: Gravity | None = None  # where a received message fares otherwise than the rule's row says
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,135 @@
+"""One alert as it lies on the desk: the message, who had a hand in it, where it stands, and every step it took.
+
+`signed_digest` is what two persons agree on: texts, area, level, audience and times, all but the moment of release.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import NamedTuple
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from server.domain.alerts.model import Alert
+from server.domain.alerts.states import Action, Facts, State
+from server.domain.alerts.verbs import colour_of
+from server.domain.alerts.vocabulary import Colour, Status
+from server.domain.broadcasts import Broadcast
+from server.domain.broadcasts import digest as broadcast_digest
+from server.domain.officers import Officer, Unit
+from server.domain.wording import Kind
+
+
+class Hand(NamedTuple):
+    """Who did something: the account and the human being behind it."""
+
+    officer: str
+    person: str
+
+    @classmethod
+    def of(cls, officer: Officer | None) -> Hand:
+        """Of an officer; the product itself has no name."""
+        return cls(officer.id, officer.person) if officer else cls("", "")
+
+
+class Step(BaseModel):
+    """One entry of the append-only log of an alert. The order of the fields is the order in which they are hashed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seq: int
+    at: datetime
+    officer: str
+    person: str
+    action: str
+    reason: str
+    digest: str
+
+
+class DeskAlert(BaseModel):
+    """One message of a chain. `version` counts the steps; a step that was thought out on an older version fails.
+
+    `alert` is what officers wrote. What is sent, `cap`, has the words of the texts besides: see `release.message_of`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    alert: Alert
+    chain: str
+    kind: Kind
+    previous: Colour | None = None  # the colour before an upgrade or downgrade
+    follows: str | None = None
+    state: State = State.DRAFT
+    version: int = 0
+    unit: Unit
+    author: Hand
+    editor: Hand
+    submitter: Hand | None = None
+    touches: tuple[str, ...] = ()  # districts that its polygons and circles meet
+    is_loud: bool = True
+    is_loud_by_choice: bool = False  # an officer said so; else it follows from colour and area
+    digest: str = ""  # what was submitted
+    submitted_at: datetime | None = None
+    released_at: datetime | None = None
+    published_at: datetime | None = None
+    cap: bytes = b""  # the exact bytes that were released
+    broadcast: Broadcast | None = None
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def identifier(self) -> str:
+        """The message's identifier, which is also the key of the document and of the broadcast."""
+        return self.alert.identifier
+
+    @property
+    def is_exercise(self) -> bool:
+        """Everything that is not Actual reaches only a test list."""
+        return self.alert.status != Status.ACTUAL
+
+    @property
+    def colour(self) -> Colour:
+        """The worst colour it says."""
+        return colour_of(self.alert)
+
+    @property
+    def facts(self) -> Facts:
+        """What the policy table asks of it."""
+        codes = {code for info in self.alert.infos if (code := info.event_code)}
+        named = {division for info in self.alert.infos for area in info.areas for division in area.divisions}
+        return Facts(
+            state=self.state,
+            author=self.author.person,
+            editor=self.editor.person,
+            submitter=self.submitter.person if self.submitter else None,
+            unit_division=self.unit.division,
+            divisions=tuple(sorted(named | set(self.touches))),
+            events=tuple(sorted(codes)),
+            is_red=self.colour is Colour.RED,
+            is_exercise=self.is_exercise,
+        )
+
+    def stepped(self, to: State, action: Action | str, by: Officer | None, at: datetime, reason: str = "") -> DeskAlert:
+        """The same alert one step further, with the step in its log."""
+        hand = Hand.of(by)
+        step = Step(
+            seq=self.version + 1,
+            at=at,
+            officer=hand.officer,
+            person=hand.person,
+            action=str(action),
+            reason=reason,
+            digest=self.digest,
+        )
+        return self.model_copy(update={"state": to, "version": self.version + 1, "steps": (*self.steps, step)})
+
+
+def signed_digest(alert: Alert, broadcast: Broadcast) -> str:
+    """SHA-256 over the message without `sent` and over what its broadcast will say, to whom, how and until when.
+
+    `broadcast` has to be built with a `sent` that does not move (see `services.alerts`), or no two digests agree.
+    """
+    content = alert.model_dump(mode="json", exclude={"sent"})
+    signed = {"alert": content, "broadcast": broadcast_digest(broadcast)}
+    return hashlib.sha256(orjson.dumps(signed, option=orjson.OPT_SORT_KEYS)).hexdigest()

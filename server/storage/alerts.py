@@ -1,0 +1,141 @@
+"""The alerts of the desk in MongoDB: one document per message, drafts and released ones alike.
+
+Promises. A step is one write of one document: either all of it is there (new state, new content, its log entry) or
+nothing. A step that was thought out on an older version changes nothing. The log is only ever appended to. Identifiers
+are unique for ever (`_id`). A chain never forks: of two released messages that follow the same one, the index lets one
+in. Everything acknowledged is journaled by a majority. Messages are kept as bytes, so no hostile text becomes a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING
+from pymongo.errors import DuplicateKeyError
+
+from server.domain.alerts.desk import DeskAlert
+from server.domain.alerts.model import Alert
+from server.domain.alerts.states import State
+from server.domain.alerts.vocabulary import Colour
+from server.domain.broadcasts import Broadcast
+from server.domain.errors import ConflictError, NotFoundError
+from server.domain.officers import Unit
+from server.storage.mongo import Database, Document
+
+_RELEASED = ("released", "updated", "cancelled", "expired")
+_JSON = {"alert", "broadcast", "unit"}  # kept as bytes: exact, and their keys stay out of the database's language
+
+
+class AlertStore:
+    """The collection `alerts`. All times are aware UTC, to the millisecond."""
+
+    def __init__(self, db: Database) -> None:
+        self._alerts = db["alerts"]
+
+    async def insert(self, desk: DeskAlert) -> bool:
+        """Put a new draft in; False if its identifier is taken."""
+        try:
+            await self._alerts.insert_one(_to_document(desk))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def get(self, identifier: str) -> DeskAlert:
+        """One alert; NotFoundError if there is none."""
+        document = await self._alerts.find_one({"_id": str(identifier)})
+        if document is None:
+            raise NotFoundError(
+                "alert_unknown", zh="没有这条预警", en=f"no such alert: {identifier[:80]}", field="identifier"
+            )
+        return _from_document(document)
+
+    async def apply(self, before: DeskAlert, after: DeskAlert) -> None:
+        """Write one step by compare-and-set; ConflictError `alert_changed` or, for a lost release, `chain_moved`."""
+        document = _to_document(after)
+        step = document.pop("steps")[-1]
+        identifier = document.pop("_id")
+        if before.released_at is not None:  # `mark_published` may have run since `before` was read
+            del document["published_at"], document["is_unpublished"]
+        try:
+            result = await self._alerts.update_one(
+                {"_id": identifier, "version": before.version, "steps": {"$size": before.version}},
+                {"$set": document, "$push": {"steps": step}},
+            )
+        except DuplicateKeyError:
+            raise ConflictError(
+                "chain_moved",
+                zh="同一预警已有其他后续消息发布，请重新起草",
+                en="another message of this chain was released first; draft again",
+            ) from None
+        if result.matched_count == 0:
+            raise ConflictError(
+                "alert_changed", zh="预警刚被他人改动，请刷新", en="someone changed the alert; load it again"
+            )
+
+    async def mark_published(self, identifier: str, at: datetime) -> None:
+        """Note that the broadcast is durable; a second call changes nothing."""
+        await self._alerts.update_one(
+            {"_id": identifier, "is_unpublished": True}, {"$set": {"published_at": at, "is_unpublished": False}}
+        )
+
+    async def find_chain(self, chain: str) -> list[DeskAlert]:
+        """The released messages of a chain, oldest first."""
+        query = {"chain": chain, "state": {"$in": list(_RELEASED)}}
+        return await self._list(query, sort="released_at")
+
+    async def find_unpublished(self) -> list[DeskAlert]:
+        """What was released but perhaps not published, oldest first."""
+        return await self._list({"is_unpublished": True}, sort="released_at")
+
+    async def find_waiting_red(self, before: datetime) -> list[DeskAlert]:
+        """Red alerts that were submitted at or before this time and still wait, longest first."""
+        query = {"state": State.SUBMITTED.value, "colour": Colour.RED.value, "submitted_at": {"$lte": before}}
+        return await self._list(query, sort="submitted_at")
+
+    async def find_live(self, sender: str, at: datetime) -> list[DeskAlert]:
+        """The newest message of each chain of a sender that is still in force, oldest first."""
+        query = {"state": State.RELEASED.value, "expires_at": {"$gt": at}, "sender": sender}
+        return await self._list(query, sort="released_at")
+
+    async def find_ended(self, at: datetime) -> list[DeskAlert]:
+        """Released alerts whose time is over."""
+        return await self._list({"state": State.RELEASED.value, "expires_at": {"$lte": at}}, sort="expires_at")
+
+    async def _list(self, query: Mapping[str, Any], *, sort: str) -> list[DeskAlert]:
+        return [_from_document(d) async for d in self._alerts.find(query).sort(sort, ASCENDING).limit(1_000)]
+
+
+def _to_document(desk: DeskAlert) -> Document:
+    facts = desk.facts
+    plain = desk.model_dump(mode="python", exclude=_JSON)
+    return {
+        "_id": desk.identifier,
+        **plain,
+        "state": desk.state.value,
+        "kind": desk.kind.value,
+        "previous": desk.previous.value if desk.previous else None,
+        **{name: list(hand) if (hand := getattr(desk, name)) else None for name in ("author", "editor", "submitter")},
+        "alert": desk.alert.model_dump_json().encode(),
+        "unit": desk.unit.model_dump_json().encode(),
+        "broadcast": desk.broadcast.model_dump_json().encode() if desk.broadcast else None,
+        "sender": desk.unit.sender,
+        "colour": desk.colour.value,
+        "divisions": list(facts.divisions),
+        "events": list(facts.events),
+        "expires_at": desk.alert.expires_at,
+        "is_unpublished": desk.released_at is not None and desk.published_at is None,
+    }
+
+
+def _from_document(document: Document) -> DeskAlert:
+    fields = {name: document[name] for name in DeskAlert.model_fields if name not in _JSON}
+    return DeskAlert.model_validate(
+        {
+            **fields,
+            "alert": Alert.model_validate_json(document["alert"]),
+            "unit": Unit.model_validate_json(document["unit"]),
+            "broadcast": Broadcast.model_validate_json(document["broadcast"]) if document["broadcast"] else None,
+        }
+    )
