@@ -358,8 +358,10 @@ class Transport:
 
     def _collect(self) -> None:
         while self._touched:
-            left, good, bad = self._touched.pop().multi.info_read()
-            assert not left
+            shard = self._touched.pop()
+            left, good, bad = shard.multi.info_read()
+            if left:
+                self._touched.add(shard)
             for curl in good:
                 slot = self._active[curl]
                 status = curl.getinfo(pycurl.RESPONSE_CODE)
