@@ -145,7 +145,7 @@ async def town(
         stack.push_async_callback(sandbox.stop)
         url = f"http://127.0.0.1:{sandbox.facts['port']}"
         full = settings.model_copy(
-            update={**accounts(url, home / "sandbox"), "port": port, "admin_port": 0, "home": home}
+            update={**_paced(accounts(url, home / "sandbox"), rate_per_s), "port": port, "admin_port": 0, "home": home}
         )
         api = Process(["api"], environment(full), home / "log" / "api.log")
         await api.start()
