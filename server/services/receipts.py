@@ -158,6 +158,7 @@ class Receipts:
         for citizen, one in placed:
             spot = _choose(spots.get(citizen, ()), one)
             if spot is None:
+                self.counters.unplaced += 1
                 continue
             receipt(changes.setdefault(spot.page, {}), spot.position, RANK[one.verdict], one.code if one.fault else "")
             stale.add(spot.range_id)
@@ -185,11 +186,16 @@ class Receipts:
 
 
 def _choose(spots: Sequence[Spot], one: Receipt) -> Spot | None:
-    """The notice a receipt speaks of. One candidate is it; among several the reference decides, else the latest sent."""
-    if len(spots) <= 1 or not one.reference:
+    """The notice a receipt speaks of: by its reference, else the only one whose reference is not known (yet).
+
+    If several could be meant, none is: a notice must not be called delivered for another one's receipt.
+    """
+    if not one.reference:
         return spots[0] if spots else None
     wanted = hash_reference(one.reference)
-    return next((s for s in spots if s.reference == wanted), spots[0])
+    exact = next((s for s in spots if s.reference == wanted), None)
+    nameless = [s for s in spots if s.reference is None]
+    return exact or (nameless[0] if len(nameless) == 1 else None)
 
 
 def _fail(batch: Sequence[_Waiting], error: BaseException) -> None:
