@@ -22,8 +22,9 @@ from redis.asyncio import Redis
 from channels.sandbox.faults import FaultScript, ProviderFaults, ReceiptFaults
 from push.judge import Finding, judge
 from server.assemble import Assembly, assemble
-from server.commands.town import Town, town
+from server.commands.town import Process, Town, town
 from server.domain.broadcasts import Broadcast, Lane, State
+from server.domain.errors import UnavailableError
 from server.domain.pages import MOVED, Page, effective
 from server.domain.ranks import SUPPRESSED, status
 from server.embedded import Databases, databases
@@ -136,12 +137,26 @@ async def _rage(plan: Plan, running: Databases, place: Town, after: Aftermath) -
             group.create_task(_at(plan.valkey_at_s, lambda: _strike(running.valkey, plan, after, "valkey"))),
             group.create_task(_at(plan.flush_at_s, redis.flushall)),
         ]
+        up = list(place.workers)
         while not (over.done() and all(task.done() for task in others)):
             await asyncio.sleep(plan.kill_every_s * (0.7 + 0.6 * random.random()))
-            worker = random.choice(place.workers)
-            after.kills["worker"] += 1
-            await worker.kill()
+            if up:
+                worker = up.pop(random.randrange(len(up)))
+                after.kills["worker"] += 1
+                await worker.kill()
+                group.create_task(_supervise(worker, up))
+
+
+async def _supervise(worker: Process, up: list[Process]) -> None:
+    """Start it again, as whatever runs it in production would: while mongod is away a start fails."""
+    for _ in range(10):
+        try:
             await worker.start()
+        except UnavailableError:
+            continue
+        up.append(worker)
+        return
+    raise AssertionError("a worker does not start any more")
 
 
 async def _at(when_s: float, what: Callable[[], Coroutine[Any, Any, Any]]) -> None:
