@@ -1,7 +1,8 @@
 """The only redelivery: puts back on the queue what MongoDB calls unfinished, due and not leased.
 
-Redis holds hints. If it was wiped, or a worker died with pages in hand, this is what finds the work again: every second for
-red and orange, every five for the rest. A hint too many costs one failed claim; a hint too few would cost a warning.
+Redis holds hints. If it was wiped, or a worker died with pages in hand, this is what finds the work again: every second
+for red and orange, every five for the rest. A hint too many costs one failed claim; a hint too few would cost a
+warning.
 """
 
 from __future__ import annotations

@@ -64,6 +64,9 @@ class Worker:
                 if self._parts.accounts.get(channel):
                     group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                     group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+        counters = self._parts.counters
+        outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
+        log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
 
     async def _plan(self, lanes: Sequence[Lane], stop: asyncio.Event) -> None:
         """Take ranges and plan them, one at a time."""
@@ -148,7 +151,7 @@ class Worker:
             else:
                 await self._close(page, "expired" if state is State.LIVE else str(state or "gone"))
         except MongoError as error:
-            # The database is away. The lease will lapse; what is in doubt then is settled by whoever takes the page over.
+            # The database is away. The lease will lapse; what is in doubt is settled by whoever takes the page over.
             log.warning("page_left", page=page.id, error=type(error).__name__)
         except Exception as error:
             log.exception("page_failed", page=page.id, tries=page.tries + 1)

@@ -1,4 +1,4 @@
-"""assemble(settings): every long-lived object of a process is built here, once, by constructor argument; closed in reverse.
+"""assemble(settings): every long-lived object of a process is built here once, by argument, and closed in reverse.
 
 This is the only file that names concrete channels.
 """
@@ -37,6 +37,7 @@ from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
 from server.services.broadcasts import Broadcasts
 from server.services.receipts import Receipts
+from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
 from server.storage.alerts import AlertStore
@@ -86,7 +87,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             b64decode(settings.index_key.get_secret_value()),
             os.urandom,
         )
-        people = citizens.Citizens(db, vault, divisions.index_of)
+        numbers = {division.code: division.index for division in divisions.by_index.values()}
+        people = citizens.Citizens(db, vault, numbers.__getitem__)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         world = World(divisions, catalogues.load_texts(), await people.testers())
@@ -149,8 +151,9 @@ def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequenc
     settings, tokens, now = assembly.settings, assembly.tokens, assembly.now
     built: dict[str, list[Account]] = {"wechat": [], "push": [], "sms": []}
 
-    def add(channel: Channel, name: str, rate_per_s: float) -> None:
-        built[channel.channel].append(Account(channel, name, rate_per_s))
+    def add(channel: Channel, name: str, settings_: AccountSettings) -> None:
+        room = 2 * settings_.connections * channel.per_request
+        built[channel.channel].append(Account(channel, name, settings_.rate_per_s, room))
 
     for account in (settings.wechat, settings.fcm, *settings.sms):
         if account is None:
@@ -159,14 +162,14 @@ def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequenc
         stack.callback(transport.close)
         match account:
             case WeChatAccount():
-                add(WeChatChannel(account, transport, tokens, now), f"wechat/{account.appid}", account.rate_per_s)
+                add(WeChatChannel(account, transport, tokens, now), f"wechat/{account.appid}", account)
             case FcmAccount():
-                add(FcmChannel(account, transport, tokens, now), f"fcm/{account.project_id}", account.rate_per_s)
+                add(FcmChannel(account, transport, tokens, now), f"fcm/{account.project_id}", account)
             case AliyunSmsAccount():
                 sms = AliyunSmsChannel(account, transport, now, partial(secrets.token_hex, 16))
-                add(sms, f"sms_aliyun/{account.access_key_id}", account.rate_per_s)
+                add(sms, f"sms_aliyun/{account.access_key_id}", account)
             case TencentSmsAccount():
-                add(TencentSmsChannel(account, transport, now), f"sms_tencent/{account.sdk_app_id}", account.rate_per_s)
+                add(TencentSmsChannel(account, transport, now), f"sms_tencent/{account.sdk_app_id}", account)
     return built
 
 

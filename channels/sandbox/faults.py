@@ -87,7 +87,7 @@ class ProviderFaults(BaseModel):
     partial: Share = Field(default=0.0, description="Tencent: of the numbers in a request, refused for now")
     dead: Share = Field(
         default=0.0,
-        description="of the addresses, by hash; refused for good (Aliyun, which answers for whole requests: by receipt)",
+        description="of the addresses, by hash; refused for good (Aliyun answers whole requests: by receipt)",
     )
     grant_gone: Share = Field(default=0.0, description="WeChat: of the openids; 43101, by hash")
     down: tuple[Outage, ...] = ()

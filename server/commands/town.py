@@ -1,7 +1,7 @@
 """A whole small city on this machine: sandbox providers, API and workers as real processes.
 
-The demo, `run`, the tests and the bench stand on it. Processes are started with the settings as HUIMIN_* variables, can be
-killed and started again one by one, and end with their owner.
+The demo, `run`, the tests and the bench stand on it. Processes are started with the settings as HUIMIN_* variables, can
+be killed and started again one by one, and end with their owner.
 """
 
 from __future__ import annotations

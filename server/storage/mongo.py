@@ -1,4 +1,4 @@
-"""The way into MongoDB: one client, majority and journal on every acknowledged write, and the indexes of every collection.
+"""The way into MongoDB: one client, majority and journal on every acknowledged write, all indexes.
 
 MongoDB is the truth. Reads that decide go to the primary; leases and deadlines use the database's clock (`$$NOW`).
 """

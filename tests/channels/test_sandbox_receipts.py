@@ -18,16 +18,7 @@ from channels.sandbox.accounts import ALIYUN_RECEIPT_KEY, APPID, CALLBACK_TOKEN,
 from channels.sandbox.http import Request, response
 from channels.sandbox.process import SandboxProcess
 from server.settings import SANDBOX_AES_KEY
-from tests.channels.sandbox_world import (
-    COMMAND,
-    WECHAT_TEMPLATE,
-    Caller,
-    City,
-    agree,
-    message,
-    openid,
-    phone,
-)
+from tests.channels.sandbox_world import COMMAND, WECHAT_TEMPLATE, Caller, City, agree, message, openid, phone
 from tests.channels.test_sandbox_oracles import aliyun, aliyun_send, tencent, tencent_request
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # in the vendors' code

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from server.domain.alerts.desk import DeskAlert
-from server.domain.alerts.states import Action
+from server.domain.alerts.states import Action, State
 from server.domain.alerts.verbs import Change
 from server.domain.alerts.vocabulary import Colour
 from server.domain.errors import HuiminError
@@ -24,7 +24,13 @@ from tests.services.desk import START, Clock, Post, officer, typhoon
 
 EVERY = frozenset({"CAP-013", "CAP-021", "CAP-023"})  # warnings that a storm like this provokes
 
-WISHES = ("draft", "follow", "edit", "submit", "submit", "release", "release", "release", "return")
+WISHES = ("edit", "submit", "release", "return", "follow")
+SENSIBLE = {
+    State.DRAFT: ("submit", "submit", "edit"),
+    State.RETURNED: ("submit", "edit"),
+    State.SUBMITTED: ("release", "release", "release", "return"),
+    State.RELEASED: ("follow",),
+}
 
 
 class Crowd:
@@ -47,14 +53,12 @@ class Crowd:
                 continue
 
     async def _try(self, who: Officer) -> None:
-        choice = self.random.choice(
-            ("draft", "follow", "edit", "submit", "submit", "release", "release", "release", "return")
-        )
-        if choice == "draft" or not self.names:
+        if len(self.names) < 3 or self.random.random() < 0.1:
             self.names.append((await self.desk.draft(who, typhoon(self._colour()))).identifier)
             return
-        found = await self.store.get(self.random.choice(self.names[-6:]))
-        match choice:
+        found = await self.store.get(self.random.choice(self.names[-9:]))
+        wishes = WISHES if self.random.random() < 0.2 else SENSIBLE.get(found.state, WISHES)
+        match self.random.choice(wishes):
             case "follow":
                 kind = self.random.choice((Kind.UPDATE, Kind.UPGRADE, Kind.DOWNGRADE, Kind.CANCEL))
                 colour = None if kind in (Kind.UPDATE, Kind.CANCEL) else self._colour()
@@ -83,14 +87,13 @@ async def test_no_storm_of_officers_breaks_the_rule_of_two_persons_or_forks_a_ch
     await asyncio.gather(*(crowd.act(one, 40) for one in people))
     alerts = [await crowd.store.get(d["_id"]) async for d in db["alerts"].find({}, {"_id": 1})]
     sent = [alert for alert in alerts if alert.released_at is not None]
-    assert sent, f"seed {seed}: nothing was released"
+    assert len(sent) > 1, f"seed {seed}: almost nothing was released"
     assert {alert.identifier for alert in sent} == set(post.broadcasts), f"seed {seed}"
     for alert in alerts:
         assert [step.seq for step in alert.steps] == list(range(1, alert.version + 1)), f"seed {seed}"
     for alert in sent:
         assert _releaser(alert) not in _hands(alert), f"seed {seed}: {alert.steps}"
         assert alert.published_at is not None
-    print(len(alerts), len(sent), sum(a.follows is not None for a in sent))
     followed = [alert.follows for alert in sent if alert.follows]
     assert len(followed) == len(set(followed)), f"seed {seed}: a chain forks"
 
