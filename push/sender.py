@@ -118,7 +118,7 @@ class PageRun:
         left = list(positions)
         while left:
             account = await self._account()
-            if account is None or self._parts.watch.state(self._page.broadcast) is not State.LIVE:
+            if account is None or self._may_start_until() <= self._clock() or self._parts.now() >= self._page.expires_at:
                 return left
             granted = 0
             if self._is_urgent or await account.wait_for_room(1.0):
@@ -155,12 +155,14 @@ class PageRun:
         if not await self._write_or_lose(self._take_outcomes(), ledger.intent(sent)):
             return False
         self._leased_at = renewed_at
-        if self._clock() + self._deadline_s > renewed_at + self._lease_s:
-            # The database was slow: the lease might end before the provider's answer. Nothing has left yet.
+        start_by = min(self._clock() + START_WITHIN_S, self._may_start_until())
+        if start_by <= self._clock() or start_by + self._deadline_s > renewed_at + self._lease_s:
+            # The database was slow: a cancel may be unknown yet, or the lease end before the provider's answer. Nothing
+            # has left.
             for i in window:
                 self._settle(account, i, NOT_STARTED)
             return True
-        self._start(account, window, reach)
+        self._start(account, window, reach, start_by)
         if self._open:
             try:
                 await asyncio.wait_for(self._quiet.wait(), CLOSE_AFTER_S)
@@ -168,7 +170,7 @@ class PageRun:
                 return True
         return True
 
-    def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> None:
+    def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach], start_by: float) -> None:
         """Hand all addresses of the window to the channel, grouped by content. Several devices of one count once."""
         by_lang: dict[str, list[tuple[int, Address]]] = {}
         for i in window:
@@ -183,7 +185,7 @@ class PageRun:
                     content=self._contents.get(self._broadcast, self._page.channel, lang),
                     addresses=[address.value for _, address in targets],
                     reference=self._page.id,
-                    start_by=self._clock() + START_WITHIN_S,
+                    start_by=start_by,
                     deadline_s=self._deadline_s,
                     is_urgent=self._is_urgent,
                 ),
@@ -318,6 +320,9 @@ class PageRun:
     def _lost(self) -> Result:
         self.result.is_lost = True
         return self.result
+
+    def _may_start_until(self) -> float:
+        return self._parts.watch.may_start_until(self._page.broadcast)
 
     def _clock(self) -> float:
         return self._parts.clock()
