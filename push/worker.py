@@ -93,7 +93,8 @@ class Worker:
         is_live = states.get(claimed.broadcast) is State.LIVE
         if is_live and await self._planner.plan(claimed, await parts.watch.get(claimed.broadcast)):
             return
-        is_over = parts.watch.state(claimed.broadcast) is None
+        state = (await parts.watch.fresh([claimed.broadcast])).get(claimed.broadcast)
+        is_over = state not in (State.LIVE, State.PAUSED)
         await parts.broadcasts.finish_range(claimed.id, parts.owner, is_planned=is_over)
 
     async def _read(self, channel: str, lanes: Sequence[Lane], slots: int, stop: asyncio.Event) -> None:
