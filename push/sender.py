@@ -18,7 +18,7 @@ from push.contents import Contents
 from push.pace import Account
 from push.parts import Parts
 from server.domain import ranks
-from server.domain.broadcasts import Broadcast, State
+from server.domain.broadcasts import Broadcast, Policy, State
 from server.domain.delivery import may_not_go, quiet_until
 from server.domain.pages import MOVED, Page, PageState, Sent, effective, in_doubt, unfinished
 from server.storage import pages as ledger
@@ -110,7 +110,9 @@ class PageRun:
             await self._parts.ladder.defer(self._page, later)
         if final:
             self._note(final)
-            await self._write(ledger.outcomes(final, why, {}, ""), is_fenced=False)
+            if not await self._write(ledger.outcomes(final, why, {}, "")):
+                self._lost()
+                return []
         return [i for i in todo if i not in final]
 
     async def _hand_over(self, positions: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
@@ -271,6 +273,11 @@ class PageRun:
             self.result.due_in_s = due_in_s
             change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
         else:
+            if self._broadcast.policy is Policy.LADDER:
+                # Follow-up pages are derived from what is written: a successor must come to the same ones.
+                if not await self._write_or_lose(last, {}):
+                    return
+                last = {}
             change = await self._parts.ladder.after_sending(self._page, self._broadcast, self._ranks)
         await self._write_or_lose(last, change)
 
