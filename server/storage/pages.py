@@ -142,6 +142,10 @@ class Pages:
         """Whether anything of this broadcast is still to be done, now or later."""
         return await self._pages.find_one({"broadcast": broadcast, "state": "open"}, {"_id": 1}) is not None
 
+    async def is_any_dead(self, broadcast: str) -> bool:
+        """Whether a page of this broadcast waits for a human."""
+        return await self._pages.find_one({"state": "dead", "broadcast": broadcast}, {"_id": 1}) is not None
+
     async def close_untouched(self, broadcast: str, reason: str) -> int:
         """Close, in the database, every page of which nobody has sent anything: its people are suppressed."""
         result = await self._pages.update_many(
