@@ -52,8 +52,12 @@ class Planner:
         renewed_at = parts.clock()
         if broadcast.replaces and not await self._gate(range_, broadcast):
             return False
+        rungs: dict[tuple[str, ...], Iterable[str]] = {}
         async for member in self._members(range_, broadcast, lo):
-            for channel in self._channels(member, broadcast):
+            usable = tuple(member.channels)
+            if usable not in rungs:
+                rungs[usable] = _channels(usable, broadcast)
+            for channel in rungs[usable]:
                 shelf = shelves[channel]
                 if member.id <= shelf.after:
                     continue
@@ -134,12 +138,6 @@ class Planner:
             members |= {i: Member(i, division[i], usable.get(i, ())) for i in ids[start : start + PAGE_SIZE]}
         return members
 
-    def _channels(self, member: Member, broadcast: Broadcast) -> Iterable[str]:
-        if broadcast.is_all_clear:
-            return member.channels
-        policy = Policy.ALL if broadcast.lane.is_urgent else broadcast.policy
-        return first_channels(member.channels, broadcast.order, policy) or (UNREACHABLE,)
-
     async def _flush(self, range_: Range, broadcast: Broadcast, channel: str, shelf: _Shelf) -> bool:
         """Write the page and announce it."""
         is_listed_only = channel == UNREACHABLE
@@ -162,3 +160,11 @@ class Planner:
             await self._parts.queue.push(channel, broadcast.lane, [page.id])
         shelf.number, shelf.after, shelf.ids, shelf.divisions = shelf.number + 1, shelf.ids[-1], [], []
         return True
+
+
+def _channels(usable: tuple[str, ...], broadcast: Broadcast) -> Iterable[str]:
+    """Where somebody with these usable channels is planned. An all-clear's members name their one channel already."""
+    if broadcast.is_all_clear:
+        return usable
+    policy = Policy.ALL if broadcast.lane.is_urgent else broadcast.policy
+    return first_channels(usable, broadcast.order, policy) or (UNREACHABLE,)

@@ -98,6 +98,8 @@ class PageRun:
             person = reach.get(self._page.to[i])
             if person is None or not person.addresses:
                 final[i], why[i] = ranks.REFUSED, "no_address"
+            elif not (person.off or person.quiet):
+                continue
             elif may_not_go(person.off, topic, lane):
                 final[i], why[i] = ranks.SUPPRESSED, "opted_out"
             elif until := quiet_until(person.quiet, lane, now):
@@ -233,7 +235,7 @@ class PageRun:
         new: dict[int, int] = {}
         why: dict[int, str] = {}
         for i, outcome in done.items():
-            new[i] = self._rank(i, outcome)
+            new[i] = self._rank(outcome)
             if outcome.verdict is not Verdict.ACCEPTED:
                 why[i] = outcome.code[:60]
             if outcome.fault is not None and outcome.fault.kind is Kind.CONFIG:
@@ -244,7 +246,7 @@ class PageRun:
         first = min(done) if done else 0
         return ledger.outcomes(new, why, references, f"{self._page.attempt}_{self._attempt}_{first}")
 
-    def _rank(self, position: int, outcome: Outcome) -> int:
+    def _rank(self, outcome: Outcome) -> int:
         match outcome.verdict:
             case Verdict.ACCEPTED:
                 return ranks.ACCEPTED

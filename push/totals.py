@@ -9,7 +9,7 @@ from push.parts import Parts
 from server.domain.broadcasts import Broadcast, State
 from server.domain.pages import sums
 
-AT_ONCE = 64  # ranges recomputed per round
+AT_ONCE = 16  # ranges recomputed per round
 
 
 class Totals:
