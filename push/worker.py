@@ -84,7 +84,7 @@ class Worker:
                 log.warning("plan_failed", error=type(error).__name__)
                 await asyncio.sleep(REDIS_AWAY_S)
             except Exception:
-                # A broadcast that cannot be planned must not stop the others; its range is tried again when its lease ends.
+                # A broadcast that cannot be planned must not stop the others; its range is tried again later.
                 parts.counters.event("plan_broken")
                 log.exception("plan_broken", ranges=ids)
 
