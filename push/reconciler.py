@@ -85,6 +85,7 @@ class Reconciler:
         for id_, state in (await parts.broadcasts.states()).items():
             if state is State.LIVE:
                 await self._totals.finish(await parts.watch.get(id_))
+        await self._totals.sum_up_stopped()
 
 
 async def _rest(stop: asyncio.Event, seconds: float) -> None:
