@@ -31,7 +31,7 @@ from server.storage.catalogues import load_texts
 
 RATE_PER_S = 1_000_000.0  # an account limit that never binds
 CONNECTIONS = 256
-POLL_S = 0.02
+POLL_S = 0.1
 GIVE_UP_S = 600.0
 LEDGER = ("pages", "ranges", "broadcasts", "callbacks")
 
