@@ -25,6 +25,7 @@ USER 10001:10001
 # 8080: citizens and officers. 8081: health and metrics, to be kept inside.
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["python", "-m", "server", "health"]
+# The command's own module: `python -m server health` does the same, but loads all commands first.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["python", "-m", "server.commands.health"]
 ENTRYPOINT ["python", "-m", "server"]
 CMD ["api"]

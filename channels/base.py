@@ -2,7 +2,8 @@
 
 The engine hands over a *window*: some addresses that get the same content. A channel answers every one of them exactly
 once, through `settle(index, outcome)`, before the window's deadline. A channel never sleeps, never retries and never
-writes to a database: what an outcome means for the ledger, for the address and for the account is the engine's business.
+writes to a database: what an outcome means for the ledger, for the address and for the account is the engine's
+business.
 
 Every provider file starts with its error table: the provider's code -> `Fault`. A code that is not in the table is
 `UNLISTED`: retried a little, counted, never fatal, never "delivered".

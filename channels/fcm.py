@@ -37,8 +37,8 @@ ERRORS: dict[str, Fault] = {
     "SENDER_ID_MISMATCH": _DEAD,
     "INVALID_ARGUMENT": _CONFIG,  # of the payload; `_fault` tells it from a bad device token
     "QUOTA_EXCEEDED": _QUOTA,
-    "UNAVAILABLE": BUSY,
-    "INTERNAL": BUSY,
+    "UNAVAILABLE": LOST,  # has been said of messages that were delivered
+    "INTERNAL": LOST,
     "THIRD_PARTY_AUTH_ERROR": _AUTH,
     "APNS_AUTH_ERROR": _AUTH,
     "UNSPECIFIED_ERROR": UNLISTED,

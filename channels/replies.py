@@ -1,7 +1,8 @@
 """What a reply means before the provider's own words are read: the part that all providers share.
 
-Honesty rule: RETRY is only said when nothing can have been handed over. A gateway that lost the answer (502, 504), a
-broken connection and a body that is not the provider's are UNKNOWN. No path in here leads to ACCEPTED.
+Honesty rule: RETRY is only said when nothing can have been handed over. A broken connection, a body that is not the
+provider's and every HTTP 5xx are UNKNOWN: providers have delivered what they answered with 500 or 503, and whoever
+sends that again warns somebody twice. No path in here leads to ACCEPTED.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from typing import Any
 
 import orjson
 
-from channels.base import NOT_STARTED, Fault, Kind, Outcome, Verdict
+from channels.base import NOT_STARTED, Fault, Kind, Outcome, Scope, Verdict
 from channels.call import Reply, State
 
 BUSY = Fault(Kind.RETRY)
 LOST = Fault(Kind.UNKNOWN)
 UNLISTED = Fault(Kind.UNLISTED)
-
-_CLEAN = frozenset({429, 500, 503})  # the provider itself says that it did not do it
+TOO_MANY = Fault(Kind.QUOTA, Scope.ACCOUNT, reset_s=1.0)  # until Retry-After, where one is given
 
 
 def failure(reply: Reply) -> Outcome | None:
@@ -36,12 +36,9 @@ def failure(reply: Reply) -> Outcome | None:
 
 def unreadable(reply: Reply) -> Outcome:
     """The outcome of an answer that is not the provider's format: an HTML page, a cut JSON, a wrong type."""
-    code = f"http_{reply.status}"
-    if reply.status in _CLEAN:
-        return Outcome(Verdict.RETRY, code, BUSY, retry_after_s=reply.retry_after_s)
-    if 300 <= reply.status < 500:
-        return Outcome(Verdict.RETRY, code, UNLISTED)
-    return Outcome(Verdict.UNKNOWN, code, LOST)
+    if reply.status == 429:
+        return judged("http_429", TOO_MANY, reply)
+    return judged(f"http_{reply.status}", UNLISTED if 300 <= reply.status < 500 else LOST, reply)
 
 
 def read_object(body: bytes) -> Mapping[str, Any] | None:
@@ -53,7 +50,7 @@ def read_object(body: bytes) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def judged(code: str, fault: Fault | None, reply: Reply | None = None) -> Outcome:
+def judged(code: str, fault: Fault | None, reply: Reply) -> Outcome:
     """The outcome of a refusal with the provider's own `code`; no row in its table means UNLISTED."""
-    fault = fault or UNLISTED
-    return Outcome(fault.verdict, code[:64], fault, retry_after_s=reply.retry_after_s if reply else None)
+    fault = LOST if reply.status >= 500 else fault or UNLISTED
+    return Outcome(fault.verdict, code[:64], fault, retry_after_s=reply.retry_after_s)

@@ -21,7 +21,7 @@ import orjson
 from channels.base import Callback, CallbackRequest, Fault, Kind, Outcome, Scope, Settle, SmsContent, Verdict, Window
 from channels.call import Call, Reply
 from channels.carriers import china_time, mainland, report, reports_in, text
-from channels.replies import BUSY, failure, judged, read_object, unreadable
+from channels.replies import BUSY, LOST, failure, judged, read_object, unreadable
 from channels.tokens import Clock
 from channels.transport import Transport
 from server.settings import AliyunSmsAccount
@@ -67,7 +67,7 @@ ERRORS: dict[str, Fault] = {
     "InvalidAccessKeyId.NotFound": _AUTH,
     "InvalidAccessKeyId.Inactive": _AUTH,
     "isp.SYSTEM_ERROR": BUSY,
-    "ServiceUnavailable": BUSY,
+    "ServiceUnavailable": LOST,
 }
 
 ALGORITHM = "ACS3-HMAC-SHA256"

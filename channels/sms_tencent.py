@@ -234,7 +234,7 @@ def outcomes_of(reply: Reply, numbers: Sequence[str]) -> Sequence[Outcome]:
         case {"Response": {"Error": {"Code": str(code)}}}:
             return [judged(code, _fault_for_all(code, len(numbers)), reply)] * len(numbers)
         case {"Response": {"SendStatusSet": list(statuses)}} if reply.status == 200:
-            return _each(statuses, numbers)
+            return _each(statuses, numbers, reply)
         case _:
             return [unreadable(reply)] * len(numbers)
 
@@ -251,21 +251,21 @@ def _fault_for_all(code: str, count: int) -> Fault | None:
     return UNLISTED if is_about_a_person and count > 1 else fault
 
 
-def _each(statuses: Sequence[Any], numbers: Sequence[str]) -> Sequence[Outcome]:
+def _each(statuses: Sequence[Any], numbers: Sequence[str], reply: Reply) -> Sequence[Outcome]:
     """Statuses are matched by number, for nothing promises their order; a number without one is UNKNOWN."""
     found: defaultdict[str, list[Outcome]] = defaultdict(list)
     for status in statuses:
         if isinstance(status, dict) and isinstance(status.get("PhoneNumber"), str):
-            found[status["PhoneNumber"]].append(_one(status))
+            found[status["PhoneNumber"]].append(_one(status, reply))
     missing = Outcome(Verdict.UNKNOWN, "no_status", LOST)
     return [found[number].pop(0) if found.get(number) else missing for number in numbers]
 
 
-def _one(status: Mapping[str, Any]) -> Outcome:
+def _one(status: Mapping[str, Any], reply: Reply) -> Outcome:
     code = text(status, "Code")
     if code == "Ok":
         return Outcome(Verdict.ACCEPTED, "Ok", reference=text(status, "SerialNo"))
-    return judged(code, fault_of(code)) if code else Outcome(Verdict.UNKNOWN, "no_code", LOST)
+    return judged(code, fault_of(code), reply) if code else Outcome(Verdict.UNKNOWN, "no_code", LOST)
 
 
 class TencentReceiptReader:

@@ -67,8 +67,7 @@ class WeChatChannel:
     def __init__(self, account: WeChatAccount, transport: Transport, store: TokenStore, clock: Clock) -> None:
         self._account = account
         self._transport = transport
-        self._clock = clock
-        self._keeper = TokenKeeper(f"wechat/{account.appid}", store, self._fetch_token, clock)
+        self._keeper = token_keeper(account, transport, store, clock)
 
     async def ready(self) -> Fault | None:
         """Have a fresh token."""
@@ -91,22 +90,26 @@ class WeChatChannel:
         for index, openid in enumerate(window.addresses):
             post(call, b"%b%b%b" % (start, orjson.dumps(openid), end), index)
 
-    async def _fetch_token(self, stale: str) -> Token | Fault:
-        """A stable token. Asked politely first; if that is the stale one, WeChat is made to replace it."""
-        token = await self._stable_token(is_forced=False)
-        if isinstance(token, Token) and token.value == stale:
-            return await self._stable_token(is_forced=True)
-        return token
 
-    async def _stable_token(self, *, is_forced: bool) -> Token | Fault:
+def token_keeper(account: WeChatAccount, transport: Transport, store: TokenStore, clock: Clock) -> TokenKeeper:
+    """The keeper of a mini-program's stable token, shared by all who call WeChat for it."""
+    url = f"{account.base_url}/cgi-bin/stable_token"
+
+    async def ask(*, is_forced: bool) -> Token | Fault:
         question = {
             "grant_type": "client_credential",
-            "appid": self._account.appid,
-            "secret": self._account.secret.get_secret_value(),
+            "appid": account.appid,
+            "secret": account.secret.get_secret_value(),
             "force_refresh": is_forced,
         }
-        url = f"{self._account.base_url}/cgi-bin/stable_token"
-        return token_of(await self._transport.fetch(url, _HEADERS, orjson.dumps(question)), self._clock())
+        return token_of(await transport.fetch(url, _HEADERS, orjson.dumps(question)), clock())
+
+    async def fetch(stale: str) -> Token | Fault:
+        """Asked politely first; if WeChat offers the stale token again, it is made to replace it."""
+        token = await ask(is_forced=False)
+        return await ask(is_forced=True) if isinstance(token, Token) and token.value == stale else token
+
+    return TokenKeeper(f"wechat/{account.appid}", store, fetch, clock)
 
 
 _STALE_CODES = frozenset(str(code) for code in STALE_TOKEN)

@@ -1,7 +1,7 @@
 """What every handler shares: problem+json answers in the caller's language, a request id, bounds.
 
-Errors of the domain become HTTP statuses in one table here; bodies are RFC 9457 problem details with the stable `code`, the
-`field` at fault and the request id. An unexpected exception is a 500 whose details stand only in the log.
+Errors of the domain become HTTP statuses in one table here; bodies are RFC 9457 problem details with the stable `code`,
+the `field` at fault and the request id. An unexpected exception is a 500 whose details stand only in the log.
 """
 
 from __future__ import annotations

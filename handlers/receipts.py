@@ -8,7 +8,7 @@ from server.services.receipts import Receipts
 
 
 class ReceiptHandler(ApiHandler):
-    """Hands the raw request to the provider's reader and answers what the provider wants to hear, once it is durable."""
+    """Hands the raw request to the provider's reader; answers what the provider wants to hear, once it is durable."""
 
     def initialize(self, receipts: Receipts) -> None:
         """`receipts` applies what was verified."""

@@ -36,7 +36,7 @@ class Contents:
         return content
 
 
-def _wechat(broadcast: Broadcast, text: Mapping[str, Any], lang: str, _now: datetime, state: str) -> Content:
+def _wechat(_broadcast: Broadcast, text: Mapping[str, Any], lang: str, _now: datetime, state: str) -> Content:
     return WeChatContent(
         template_id=text["template_id"],
         data=text["data"],

@@ -1,6 +1,6 @@
 """Whether the ledger says what the providers wrote down.
 
-J is the journal of the sandbox, written by another process: (channel, citizen) -> accepts. The report equals the journal if
+J is the journal of the sandbox, written by another process: (channel, citizen) -> accepts. The report equals it if
   (accepted + undelivered + delivered + read) is in J;  (refused + suppressed + expired) is not in J;
   J minus the first set is unknown;                      what J holds twice was marked as sent again;
   nothing is planned, sending or in retry any more.

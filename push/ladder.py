@@ -1,8 +1,9 @@
 """One channel after the other, until a person is reached (yellow and below).
 
 After a page has been sent, those whom this channel refused go on at once; those without word of arrival go on when the
-wait is over. Each follow-up is a page of its own whose id is derived from its parent, inserted if absent: a crash between
-insert and mark repeats it without effect. Quiet hours work the same way: the people move to a page of a later time.
+wait is over. Each follow-up is a page of its own whose id is derived from its parent, inserted if absent: a crash
+between insert and mark repeats it without effect. Quiet hours work the same way: the people move to a page of a later
+time.
 """
 
 from __future__ import annotations

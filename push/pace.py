@@ -1,11 +1,11 @@
 """How fast an account may be used, and whether it may be used at all.
 
-A token bucket per provider account lives in Redis, so that all workers together keep the provider's rate. Bulk lanes leave
-a reserved share of the bucket to red and orange. When Redis is away every worker falls back to a bucket of its own, filled
-with a cautious share of the rate: slower, never faster than allowed.
+A token bucket per provider account lives in Redis, so that all workers together keep the provider's rate. Bulk lanes
+leave a reserved share of the bucket to red and orange. When Redis is away every worker falls back to a bucket of its
+own, filled with a cautious share of the rate: slower, never faster than allowed.
 
-The breaker closes an account after auth or arrears answers, or when a provider only fails; a quota answer pauses it until
-its reset. After the pause one small window tries again.
+The breaker closes an account after auth or arrears answers, or when a provider only fails; a quota answer pauses it
+until its reset. After the pause one small window tries again.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ class Account:
     channel: Channel
     name: str
     rate_per_s: float
+    room: int  # addresses that may be on their way at once: twice the connections keep them all busy
+    on_their_way: int = 0
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
     closed_until: float = 0.0
     closed_why: str = ""
     failures: int = 0
@@ -45,6 +48,28 @@ class Account:
         """The largest window: half a second of the rate, at most 250 single requests, or one page of numbers."""
         most = 250 if self.channel.per_request == 1 else 500
         return max(1, min(most, int(self.rate_per_s / 2)))
+
+
+    def leaves(self, count: int) -> None:
+        """So many addresses were handed to the channel."""
+        self.on_their_way += count
+
+    def answered(self) -> None:
+        """One of them was answered."""
+        self.on_their_way -= 1
+        if self.on_their_way < self.room:
+            self.freed.set()
+
+    async def wait_for_room(self, timeout_s: float) -> bool:
+        """Wait until more may leave: what queues behind busy connections would start too late to be stopped."""
+        if self.on_their_way < self.room:
+            return True
+        self.freed.clear()
+        try:
+            await asyncio.wait_for(self.freed.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
 
 
 class Pace:

@@ -58,7 +58,7 @@ class Parts:
     now: Callable[[], datetime]
 
     async def write(self, page: Page, change: Mapping[str, Any], *, is_fenced: bool, is_urgent: bool) -> bool:
-        """Write to the ledger, and keep at it while the database is away: what a provider answered must not be forgotten."""
+        """Write to the ledger, and keep at it while the database is away: no provider's answer is forgotten."""
         give_up = self.clock() + WRITE_FOR_S
         pause_s = PAUSE_S
         while True:

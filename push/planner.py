@@ -3,8 +3,8 @@
 Members come in id order, so the last id of the last page of a channel is where a crashed planner's successor goes on. A
 page that another planner has written stops this one. The first pages are on the queue while the rest is being planned.
 
-A broadcast that replaces others (an Update, an all-clear) waits for a range until none of the old pages in it is held by
-anybody, so that no old notice can overtake the new one; then it reads from the old pages who may have got something.
+A broadcast that replaces others (an Update, an all-clear) waits for a range until none of the old pages in it is held
+by anybody, so that no old notice can overtake the new one; then it reads from the old pages who may have got something.
 """
 
 from __future__ import annotations

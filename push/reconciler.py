@@ -1,7 +1,8 @@
 """The only redelivery: puts back on the queue what MongoDB calls unfinished, due and not leased.
 
-Redis holds hints. If it was wiped, or a worker died with pages in hand, this is what finds the work again: every second for
-red and orange, every five for the rest. A hint too many costs one failed claim; a hint too few would cost a warning.
+Redis holds hints. If it was wiped, or a worker died with pages in hand, this is what finds the work again: every second
+for red and orange, every five for the rest. A hint too many costs one failed claim; a hint too few would cost a
+warning.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from pymongo.errors import PyMongoError
-
 from push.parts import Parts
 from push.totals import Totals
 from server.domain.broadcasts import CHANNELS, Lane, State
+from server.storage.mongo import MongoError
 from server.storage.pages import Hint
 from server.storage.queue import PLAN
 
@@ -37,7 +37,7 @@ class Reconciler:
         while not stop.is_set():
             try:
                 await self.requeue(lanes)
-            except PyMongoError:
+            except MongoError:
                 self._parts.counters.event("reconcile_failed")
             await _rest(stop, every_s)
 
@@ -72,7 +72,7 @@ class Reconciler:
                 while await self._totals.refresh_stale() and not stop.is_set():
                     await asyncio.sleep(0)
                 await self._finish()
-            except PyMongoError:
+            except MongoError:
                 self._parts.counters.event("totals_failed")
             await _rest(stop, TOTALS_EVERY_S)
 

@@ -1,8 +1,8 @@
 """One leased page on its way to a provider.
 
-The order of writes is the promise: an intent is durable before a byte leaves, an outcome is written with the next window's
-intent, and whoever finds an intent without an outcome knows that it is in doubt. A window starts only if the lease outlives
-the provider's deadline by this process's monotonic clock, read before the lease was renewed.
+The order of writes is the promise: an intent is durable before a byte leaves, an outcome is written with the next
+window's intent, and whoever finds an intent without an outcome knows that it is in doubt. A window starts only if the
+lease outlives the provider's deadline by this process's monotonic clock, read before the lease was renewed.
 """
 
 from __future__ import annotations
@@ -120,9 +120,12 @@ class PageRun:
             account = await self._account()
             if account is None or self._parts.watch.state(self._page.broadcast) is not State.LIVE:
                 return left
-            granted = await self._parts.pace.take(
-                account, min(len(left), account.window), is_urgent=self._is_urgent, until=self._clock() + 1.0
-            )
+            granted = 0
+            if self._is_urgent or await account.wait_for_room(1.0):
+                want = min(len(left), account.window)
+                granted = await self._parts.pace.take(
+                    account, want, is_urgent=self._is_urgent, until=self._clock() + 1.0
+                )
             if not granted:
                 await self._renew()
                 if self.result.is_lost:
@@ -166,7 +169,7 @@ class PageRun:
         return True
 
     def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> None:
-        """Hand all addresses of the window to the channel, grouped by content. Positions with several devices count once."""
+        """Hand all addresses of the window to the channel, grouped by content. Several devices of one count once."""
         by_lang: dict[str, list[tuple[int, Address]]] = {}
         for i in window:
             person = reach[self._page.to[i]]
@@ -174,6 +177,7 @@ class PageRun:
             by_lang.setdefault(person.lang, []).extend((i, a) for a in person.addresses)
         self._quiet.clear()
         for lang, targets in by_lang.items():
+            account.leaves(len(targets))
             account.channel.send(
                 Window(
                     content=self._contents.get(self._broadcast, self._page.channel, lang),
@@ -188,6 +192,7 @@ class PageRun:
 
     def _answer(self, account: Account, position: int, address: Address, outcome: Outcome) -> None:
         """Called by the channel, once per device."""
+        account.answered()
         self._parts.pace.note(account, outcome)
         self._parts.counters.outcome(account.name, outcome)
         left = self._open.get(position, 1) - 1
@@ -253,9 +258,10 @@ class PageRun:
     async def _give_back(self, left: Sequence[int]) -> None:
         """Write the last answers and release the page: done, due later, dead, or waiting for receipts (ladder)."""
         await self._settle_all()
-        last = self._take_outcomes()
+        last: Mapping[str, Any] = self._take_outcomes()
         state = self._parts.watch.state(self._page.broadcast)
         retry = [i for i, rank in enumerate(self._ranks) if not ranks.is_final(rank)]
+        change: Mapping[str, Any]
         if self.result.dead_reason:
             change = ledger.release(state=PageState.DEAD, reason=self.result.dead_reason)
         elif retry:
@@ -293,7 +299,7 @@ class PageRun:
             self._lost()
 
     async def _write_or_lose(self, known: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
-        """Write answers and a change that needs the lease, together. If the lease is lost the answers are written alone."""
+        """Write answers and a change that needs the lease together; if the lease is lost, the answers alone."""
         if await self._write(ledger.combine(known, ours)):
             return True
         self._lost()

@@ -21,7 +21,7 @@ class Watch:
         self._known: dict[str, Broadcast] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Poll until told to stop. While the database is away the last known states stand: nothing can be leased then."""
+        """Poll until told to stop. While the database is away the last states stand: nothing can be leased then."""
         while not stop.is_set():
             try:
                 await self.refresh()

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
-from pymongo.errors import PyMongoError
 
 from push.contents import Contents
 from push.parts import Parts
@@ -24,6 +23,7 @@ from server.domain.broadcasts import CHANNELS, Lane, State
 from server.domain.pages import Page, PageState, in_doubt, unfinished
 from server.storage import pages as ledger
 from server.storage.clock import DatabaseClock
+from server.storage.mongo import MongoError
 from server.storage.queue import PLAN
 
 URGENT_SLOTS = 4
@@ -64,6 +64,9 @@ class Worker:
                 if self._parts.accounts.get(channel):
                     group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                     group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+        counters = self._parts.counters
+        outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
+        log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
 
     async def _plan(self, lanes: Sequence[Lane], stop: asyncio.Event) -> None:
         """Take ranges and plan them, one at a time."""
@@ -76,7 +79,7 @@ class Worker:
                     ids = [id_ for id_, _ in await parts.broadcasts.find_open_ranges(lanes, limit=4)][:1]
                 for id_ in ids:
                     await self._plan_one(id_)
-            except PyMongoError as error:
+            except MongoError as error:
                 parts.counters.event("plan_failed")
                 log.warning("plan_failed", error=type(error).__name__)
                 await asyncio.sleep(REDIS_AWAY_S)
@@ -109,7 +112,7 @@ class Worker:
                 free.release()
                 try:
                     taken = await self._take(channel, lanes, min(POP_AT_ONCE, slots - in_hand))
-                except PyMongoError as error:
+                except MongoError as error:
                     log.warning("claim_failed", channel=channel, error=type(error).__name__)
                     await asyncio.sleep(REDIS_AWAY_S)
                     continue
@@ -147,8 +150,8 @@ class Worker:
                 await self._postpone(page)
             else:
                 await self._close(page, "expired" if state is State.LIVE else str(state or "gone"))
-        except PyMongoError as error:
-            # The database is away. The lease will lapse; what is in doubt then is settled by whoever takes the page over.
+        except MongoError as error:
+            # The database is away. The lease will lapse; what is in doubt is settled by whoever takes the page over.
             log.warning("page_left", page=page.id, error=type(error).__name__)
         except Exception as error:
             log.exception("page_failed", page=page.id, tries=page.tries + 1)

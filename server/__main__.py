@@ -18,7 +18,7 @@ import structlog
 import typer
 
 from server import telemetry
-from server.commands import database, doctor, health, sandbox, serve, version
+from server.commands import alert, database, demo, doctor, health, sandbox, serve, version
 from server.domain.errors import ConfigurationError, HuiminError, InvalidInputError
 
 # The groups of --help.
@@ -45,6 +45,8 @@ def command_line() -> typer.Typer:
         name="huimin", no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, epilog=EPILOG
     )
     app.callback()(root)
+    app.command("demo", rich_help_panel=WARN)(demo.demo)
+    app.add_typer(alert.app, name="alert", rich_help_panel=WARN)
     app.command("sandbox", rich_help_panel=RUN)(sandbox.sandbox)
     app.command("api", rich_help_panel=RUN)(serve.api)
     app.command("worker", rich_help_panel=RUN)(serve.worker)

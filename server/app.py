@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 import tornado.web
-from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
 from handlers.base import ApiHandler
@@ -18,6 +17,7 @@ from handlers.receipts import ReceiptHandler
 from server.assemble import Assembly
 from server.domain.errors import NotFoundError
 from server.services.receipts import Receipts
+from server.storage.mongo import MongoError
 
 MAX_BODY_BYTES = 1_048_576
 
@@ -68,7 +68,7 @@ def admin_routes(assembly: Assembly) -> Sequence[Route]:
     async def mongo_answers() -> bool:
         try:
             await assembly.db.command("ping")
-        except PyMongoError:
+        except MongoError:
             return False
         return True
 
@@ -98,7 +98,8 @@ def make_app(routes: Sequence[Route]) -> tornado.web.Application:
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
     """One line per request, without its query: queries of callbacks carry signatures and openids."""
-    log.info(
+    report = log.debug if handler.get_status() < 400 else log.warning
+    report(
         "request",
         method=handler.request.method,
         path=handler.request.path,

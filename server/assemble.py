@@ -1,4 +1,4 @@
-"""assemble(settings): every long-lived object of a process is built here, once, by constructor argument; closed in reverse.
+"""assemble(settings): every long-lived object of a process is built here once, by argument, and closed in reverse.
 
 This is the only file that names concrete channels.
 """
@@ -14,11 +14,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
 from channels.fcm import FcmChannel
+from channels.sms_aliyun import AliyunReceiptReader, AliyunSmsChannel
+from channels.sms_tencent import TencentReceiptReader, TencentSmsChannel
 from channels.transport import transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
@@ -29,11 +32,15 @@ from push.parts import Counters, Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
+from server.services.alerts import Alerts
 from server.services.broadcasts import Broadcasts
 from server.services.receipts import Receipts
-from server.settings import Settings
+from server.settings import Account as AccountSettings
+from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
+from server.storage.alerts import AlertStore
 from server.storage.clock import DatabaseClock
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
@@ -54,6 +61,7 @@ class Assembly:
     queue: queue.Queue
     tokens: RedisTokens
     broadcasts: Broadcasts
+    alerts: Alerts
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -79,8 +87,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             b64decode(settings.index_key.get_secret_value()),
             os.urandom,
         )
-        people = citizens.Citizens(db, vault, divisions.index_of)
+        numbers = {division.code: division.index for division in divisions.by_index.values()}
+        people = citizens.Citizens(db, vault, numbers.__getitem__)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
+        counter = Broadcasts(store, ledger, people, hints, clock.now)
+        world = World(divisions, catalogues.load_texts(), await people.testers())
         yield Assembly(
             settings=settings,
             db=db,
@@ -92,7 +103,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             broadcast_store=store,
             queue=hints,
             tokens=_tokens(redis, vault),
-            broadcasts=Broadcasts(store, ledger, people, hints, clock.now),
+            broadcasts=counter,
+            alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
         )
 
 
@@ -125,6 +137,11 @@ def receipts(assembly: Assembly) -> Receipts:
     settings = assembly.settings
     if settings.wechat:
         readers["wechat"] = ("wechat", WeChatReceiptReader(settings.wechat))
+    for account in settings.sms:
+        reader: ReceiptReader = (
+            AliyunReceiptReader(account) if isinstance(account, AliyunSmsAccount) else TencentReceiptReader(account)
+        )
+        readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
 
@@ -134,18 +151,25 @@ def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequenc
     settings, tokens, now = assembly.settings, assembly.tokens, assembly.now
     built: dict[str, list[Account]] = {"wechat": [], "push": [], "sms": []}
 
-    def add(channel: Channel, name: str, rate_per_s: float) -> None:
-        built[channel.channel].append(Account(channel, name, rate_per_s))
+    def add(channel: Channel, name: str, settings_: AccountSettings) -> None:
+        room = 2 * settings_.connections * channel.per_request
+        built[channel.channel].append(Account(channel, name, settings_.rate_per_s, room))
 
-    for account in (settings.wechat, settings.fcm):
+    for account in (settings.wechat, settings.fcm, *settings.sms):
         if account is None:
             continue
         transport = transport_for(account)
         stack.callback(transport.close)
-        if account is settings.wechat:
-            add(WeChatChannel(account, transport, tokens, now), f"wechat/{account.appid}", account.rate_per_s)
-        elif account is settings.fcm:
-            add(FcmChannel(account, transport, tokens, now), f"fcm/{account.project_id}", account.rate_per_s)
+        match account:
+            case WeChatAccount():
+                add(WeChatChannel(account, transport, tokens, now), f"wechat/{account.appid}", account)
+            case FcmAccount():
+                add(FcmChannel(account, transport, tokens, now), f"fcm/{account.project_id}", account)
+            case AliyunSmsAccount():
+                sms = AliyunSmsChannel(account, transport, now, partial(secrets.token_hex, 16))
+                add(sms, f"sms_aliyun/{account.access_key_id}", account)
+            case TencentSmsAccount():
+                add(TencentSmsChannel(account, transport, now), f"sms_tencent/{account.sdk_app_id}", account)
     return built
 
 

@@ -169,7 +169,7 @@ async def _become_primary(port: int) -> None:
         elif config["members"][0]["host"] != member["host"]:  # the old port was taken by a stranger
             config = config | {"members": [config["members"][0] | member], "version": config["version"] + 1}
             await _reconfigure(client, config)
-        while not (await client.admin.command("hello"))["isWritablePrimary"]:  # noqa: ASYNC110 - mongod cannot call us
+        while not (await client.admin.command("hello"))["isWritablePrimary"]:
             await asyncio.sleep(0.01)
 
 

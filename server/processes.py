@@ -37,7 +37,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 def owned(command: list[str]) -> list[str]:
-    """The command line that runs `command` (its first word a path) so that it ends with us. Elsewhere than on Linux: as it is."""
+    """The command line that runs `command` (its first word a path) so that it ends with us; on Linux only."""
     if sys.platform != "linux":
         return command
     return [sys.executable, "-I", "-S", "-c", _BECOME, str(os.getpid()), *command]

@@ -167,6 +167,18 @@ def test_health_fails_when_nobody_answers() -> None:
     assert "[not_alive]" in told.stderr
 
 
+def test_the_containers_own_health_check_needs_no_other_command() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        environ = os.environ | {"HUIMIN_ADMIN_PORT": str(free.getsockname()[1])}
+        command = [sys.executable, "-X", "importtime", "-m", "server.commands.health"]
+        told = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    assert told.returncode == 1
+    assert "not_alive" in told.stderr.splitlines()[-1]
+    assert "pymongo" not in told.stderr
+    assert '"server.commands.health"' in (Path(__file__).parent.parent / "Dockerfile").read_text()
+
+
 def test_db_run_prints_the_urls_and_stops_cleanly_at_sigterm(tmp_path: Path) -> None:
     environ = os.environ | {"HUIMIN_HOME": str(tmp_path), "HUIMIN_MONGO_URL": "mongodb://named.example"}
     command = [sys.executable, "-m", "server", "db", "run", "--json"]

@@ -29,6 +29,7 @@ class Owed(NamedTuple):
     event: str = ""
 
 
+_NO_SUCH_NUMBER = "MK:0001"
 _UNDELIVERED = {"wechat": "user block", "fcm": "", "sms_aliyun": "UNDELIV", "sms_tencent": "UNDELIV"}
 
 Owe = Callable[[float, Owed], None]  # (seconds from now, receipt)
@@ -79,7 +80,9 @@ class Book:
         delays_s = self.dice.receipt_delays_s()
         if not delays_s:
             self.counts["receipts lost"] += 1
-        if delays_s and self.dice.is_undelivered(owed.address):
+        if self.provider == "sms_aliyun" and self.dice.is_dead(owed.address):
+            owed = owed._replace(code=_NO_SUCH_NUMBER)
+        elif self.dice.is_undelivered(owed.address):
             owed = owed._replace(code=self.dice.faults.receipts.code or _UNDELIVERED[self.provider])
         for delay_s in delays_s:
             self.owe(delay_s, owed)

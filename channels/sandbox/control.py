@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from channels.sandbox import receipt_styles
 from channels.sandbox.book import Owed
@@ -53,11 +54,16 @@ class Grants(BaseModel):
     notify: bool = False
 
 
+def _with_a_port(url: str) -> str:
+    _ = urlsplit(url).port  # ValueError over 65535
+    return url
+
+
 class CallbackUrl(BaseModel):
     """Where receipts go."""
 
     model_config = _STRICT
-    url: str = Field(pattern=r"^(http://[\w.-]+(:\d{1,5})?(/[\x21-\x7e]*)?)?$")
+    url: Annotated[str, AfterValidator(_with_a_port)] = Field(pattern=r"^(http://[\w.-]+(:\d{1,5})?(/[\x21-\x7e]*)?)?$")
 
 
 class Flush(BaseModel):

@@ -62,6 +62,7 @@ class ReceiptFaults(BaseModel):
     late: Share = Field(default=0.0, description="sent late_ms later than they should be")
     late_ms: float = Field(default=2_000, ge=0, le=3_600_000)
     reordered: Share = Field(default=0.0, description="held back until later ones have left")
+    posts_per_s: float = Field(default=5_000, gt=0, description="so that receipts do not slow the accepts; a flush may")
 
 
 class ProviderFaults(BaseModel):
@@ -84,7 +85,10 @@ class ProviderFaults(BaseModel):
     hang_after: Share = Field(default=0.0, description="accepted, then no answer")
     reset_after: Share = Field(default=0.0, description="accepted, then connection reset")
     partial: Share = Field(default=0.0, description="Tencent: of the numbers in a request, refused for now")
-    dead: Share = Field(default=0.0, description="of the addresses; refused for good, by hash")
+    dead: Share = Field(
+        default=0.0,
+        description="of the addresses, by hash; refused for good (Aliyun answers whole requests: by receipt)",
+    )
     grant_gone: Share = Field(default=0.0, description="WeChat: of the openids; 43101, by hash")
     down: tuple[Outage, ...] = ()
     receipts: ReceiptFaults = ReceiptFaults()

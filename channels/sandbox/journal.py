@@ -10,6 +10,7 @@ it: it is the judge, so it knows nothing of the product. Addresses stand in clea
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -59,10 +60,11 @@ def clean(text: str) -> str:
 
 
 class Journal:
-    """Appends to one file. Only one process may write it.
+    """Appends to one file, which no other process may write meanwhile: BlockingIOError.
 
     Group commit: lines that come while one write is out go in the next, and each group is one write and one
-    fdatasync in a thread of its own. So a slow disk costs latency, not the event loop.
+    fsync in a thread of its own. So a slow disk costs latency, not the event loop (measured against the same calls
+    inline: as much processor time, and on a busy machine up to twice the answers).
     """
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
@@ -103,7 +105,7 @@ class Journal:
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
-        os.fdatasync(self._fd)
+        os.fsync(self._fd)
 
     def _committed(self, done: asyncio.Future[None], then: list[Callable[[], None]]) -> None:
         done.result()  # a full disk must be loud: the answers of this group never leave
@@ -125,9 +127,14 @@ class Journal:
 
 
 def _open_whole(path: Path) -> int:
-    """Open for appending, with a torn last line of a killed process cut off."""
+    """Open for appending, with a torn last line of a killed process cut off; BlockingIOError if another has it open."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however it ends
+    except BlockingIOError:
+        os.close(fd)
+        raise
     size = os.fstat(fd).st_size
     tail = os.pread(fd, 65_536, max(0, size - 65_536))
     if tail and not tail.endswith(b"\n"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from channels.sandbox.accounts import Accounts, accounts
 from channels.sandbox.client import Poster
 from channels.sandbox.server import JOURNAL
 
+COMMAND = (sys.executable, "-m", "server", "sandbox")  # needs the package installed, or its folder as cwd
 _READY_TIMEOUT_S = 30.0
 
 

@@ -49,11 +49,17 @@ class Outbox:
         self._style = style
         self._counts = counts
         self._loop = loop
+        self._pause_s = 0.0  # between two posts of one connection
+        self._is_flushing = False
         self._buckets: dict[int, list[Owed]] = {}
         self._ready: deque[Owed] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self.pending = 0
+
+    def pace(self, posts_per_s: float) -> None:
+        """Post no faster than this, all connections together; a flush does not care."""
+        self._pause_s = self._style.connections / posts_per_s
 
     def owe(self, delay_s: float, owed: Owed) -> None:
         """Send this receipt after `delay_s`."""
@@ -88,6 +94,7 @@ class Outbox:
         """Send everything that waits now; False if something is still pending after `timeout_s`."""
         for key in sorted(self._buckets):
             self._ripen(key)
+        self._is_flushing = True
         try:
             async with asyncio.timeout(timeout_s):
                 if self.pending:
@@ -95,6 +102,8 @@ class Outbox:
                     await self._idle.wait()
         except TimeoutError:
             return False
+        finally:
+            self._is_flushing = False
         return True
 
     async def _work(self, poster: Poster) -> None:
@@ -108,6 +117,8 @@ class Outbox:
             self._counts["receipts sent" if is_taken else "receipts given up"] += len(batch)
             if not self.pending:
                 self._idle.set()
+            if not self._is_flushing:
+                await asyncio.sleep(self._pause_s)
 
     async def _deliver(self, poster: Poster, batch: Sequence[Owed]) -> bool:
         pause_s = self._style.first_pause_s

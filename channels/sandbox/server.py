@@ -100,6 +100,8 @@ class Sandbox:
         """Put a fault script in force for all providers."""
         for provider in self.providers.values():
             provider.book.script(script)
+        for name, outbox in self.outboxes.items():
+            outbox.pace(self.providers[name].book.dice.faults.receipts.posts_per_s)
 
     def send_receipts_to(self, callback: str) -> None:
         """Send receipts below this address; an empty one stops them."""

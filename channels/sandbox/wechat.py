@@ -57,7 +57,7 @@ class WeChat:
         self._tokens: dict[bytes, float] = {}  # access token -> when it expires
         self._stable = b""
         self._plain = b""
-        self._forced_at_s = 0.0
+        self._forced_at_s: list[float] = []  # forced refreshes of the last day
         self._codes: set[str] = set()
         self._random = random.Random(seed)  # noqa: S311 - request ids, not secrets
         self._next_id = int(book.clock() * 1000) * 1_000_000
@@ -163,13 +163,23 @@ class WeChat:
         now = self.book.clock()
         left = self._tokens.get(self._stable, 0.0) - now
         if is_forced is True:
-            if now - self._forced_at_s < 30:
-                return self._error(45011, "force refresh once in 30 seconds")
-            self._forced_at_s = now
+            wrong = self._forced_fault(now)
+            if wrong:
+                return self._error(*wrong)
             self._tokens.pop(self._stable, None)
         if is_forced is True or left <= min(300, self.limits.token_ttl_s / 2):
             self._stable = self._new_token(now)
         return self._json({"access_token": self._stable.decode(), "expires_in": int(self._tokens[self._stable] - now)})
+
+    def _forced_fault(self, now: float) -> _Fault | None:
+        """Forced refreshes: at least 30 s apart and 20 a day."""
+        self._forced_at_s = [at_s for at_s in self._forced_at_s if now - at_s < 86_400]
+        if self._forced_at_s and now - self._forced_at_s[-1] < 30:
+            return 45011, "force refresh once in 30 seconds"
+        if len(self._forced_at_s) >= 20:
+            return 45009, "reach max force refresh daily quota limit"
+        self._forced_at_s.append(now)
+        return None
 
     def token(self, request: Request) -> Answer:
         """getAccessToken: each call makes a new token; the one before lives five minutes more."""

@@ -1,15 +1,20 @@
-"""`health`: what the container's HEALTHCHECK runs. Silent and 0 if the process is alive, one line and 1 if not."""
+"""`health`: what the container's HEALTHCHECK runs. Silent and 0 if the process is alive, one line and 1 if not.
+
+It runs every few seconds, so the container calls this module by itself: `python -m server.commands.health` loads a
+tenth of what the whole command line does.
+"""
 
 from __future__ import annotations
 
 import http.client
 import os
+import sys
 from typing import Annotated
 
 import typer
 
 from server import settings
-from server.domain.errors import UnavailableError
+from server.domain.errors import HuiminError, UnavailableError
 
 
 def health(
@@ -35,3 +40,10 @@ def _sick(port: int, why: str) -> UnavailableError:
         zh=f"端口 {port} 上的 /livez 没有正常应答：{why}",
         en=f"no good answer from /livez on port {port}: {why}",
     )
+
+
+if __name__ == "__main__":
+    try:
+        health(timeout_s=2.0)
+    except HuiminError as error:
+        sys.exit(str(error))

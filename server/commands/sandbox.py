@@ -14,11 +14,14 @@ from typing import Annotated
 
 import typer
 import uvloop
+import yaml
+from pydantic import ValidationError
 
 from channels.sandbox import templates
-from channels.sandbox.control import Control
+from channels.sandbox.control import CallbackUrl, Control
 from channels.sandbox.faults import FaultScript
 from channels.sandbox.server import Sandbox
+from server.domain.errors import InvalidInputError
 
 TEMPLATES = Path(__file__).parents[2] / "data" / "templates.yaml"
 
@@ -43,13 +46,32 @@ async def run(options: SandboxOptions) -> None:
         loop.add_signal_handler(number, stop.set)
     if options.is_child:
         loop.add_reader(sys.stdin, _end_with, stop)
-    sandbox = Sandbox(options.home, templates.load(options.templates_file), options.script.seed)
-    sandbox.script(options.script)
-    sandbox.send_receipts_to(options.callback)
+    sandbox = _built(options)
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)  # what lives here lives long; full collections would only cost tail latency
-    await sandbox.serve(options.port, Control(sandbox, time.time).serve, _say_ready, stop)
+    try:
+        await sandbox.serve(options.port, Control(sandbox, time.time).serve, _say_ready, stop)
+    except OSError as error:
+        raise _wrong("port", f"127.0.0.1:{options.port}: {error.strerror}") from error
+
+
+def _built(options: SandboxOptions) -> Sandbox:
+    try:
+        sandbox = Sandbox(options.home, templates.load(options.templates_file), options.script.seed)
+    except BlockingIOError as error:
+        raise _wrong("home", f"{options.home}: another sandbox writes the journal there") from error
+    except (OSError, ValidationError, yaml.YAMLError) as error:
+        raise _wrong("home", str(error)) from error
+    sandbox.script(options.script)
+    sandbox.send_receipts_to(options.callback)
+    return sandbox
+
+
+def _wrong(field: str, what: str) -> InvalidInputError:
+    return InvalidInputError(
+        "sandbox_option", zh=f"沙箱参数 --{field} 有误：{what}", en=f"--{field}: {what}", field=field
+    )
 
 
 def _end_with(stop: asyncio.Event) -> None:
@@ -72,8 +94,16 @@ def sandbox(  # noqa: PLR0913, PLR0917 - the options of a command line
     is_child: Annotated[bool, typer.Option("--child", help="End when standard input ends.")] = False,  # noqa: FBT002 - typer's way
 ) -> None:
     """Run local WeChat, FCM, Aliyun and Tencent: signatures, quotas, grants, receipts, faults and a journal."""
-    script = FaultScript.model_validate_json(faults.read_bytes()) if faults else FaultScript()
-    uvloop.run(run(SandboxOptions(port, home, callback, _adjusted(script, seed, rate), is_child=is_child)))
+    try:
+        script = FaultScript.model_validate_json(faults.read_bytes()) if faults else FaultScript()
+        script = _adjusted(script, seed, rate)
+    except (OSError, ValidationError) as error:
+        raise _wrong("faults", str(error)) from error
+    try:
+        url = CallbackUrl(url=callback).url
+    except ValidationError as error:
+        raise _wrong("callback", "must be http://host:port/path") from error
+    uvloop.run(run(SandboxOptions(port, home, url, script, is_child=is_child)))
 
 
 def _adjusted(script: FaultScript, seed: int | None, rate: float) -> FaultScript:

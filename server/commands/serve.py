@@ -76,7 +76,7 @@ def _listen(app: object, port: int, address: str) -> tuple[HTTPServer, int]:
         max_buffer_size=2 * MAX_BODY_BYTES,
         idle_connection_timeout=75,
         body_timeout=10,
-    )  # type: ignore[arg-type]
+    )
     sockets = bind_sockets(port, address, reuse_port=bool(port))
     server.add_sockets(sockets)
     return server, sockets[0].getsockname()[1]

@@ -1,7 +1,7 @@
 """A whole small city on this machine: sandbox providers, API and workers as real processes.
 
-The demo, `run`, the tests and the bench stand on it. Processes are started with the settings as HUIMIN_* variables, can be
-killed and started again one by one, and end with their owner.
+The demo, `run`, the tests and the bench stand on it. Processes are started with the settings as HUIMIN_* variables, can
+be killed and started again one by one, and end with their owner.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pydantic import BaseModel, SecretStr
 from tornado.httpclient import AsyncHTTPClient
 
 from channels.sandbox import journal
-from channels.sandbox.accounts import accounts
+from channels.sandbox.accounts import Accounts, accounts
 from channels.sandbox.faults import FaultScript
 from server.domain.errors import UnavailableError
 from server.processes import owned
@@ -126,9 +126,12 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    settings: Settings, home: Path, *, workers: int = 2, faults: FaultScript | None = None
+    settings: Settings, home: Path, *, workers: int = 2, faults: FaultScript | None = None, rate_per_s: float = 50_000.0
 ) -> AsyncIterator[Town]:
-    """Start sandbox, API and workers on the databases that `settings` name; stop them in reverse."""
+    """Start sandbox, API and workers on the databases that `settings` name; stop them in reverse.
+
+    `rate_per_s` is what every account is allowed, in recipients a second.
+    """
     (home / "sandbox").mkdir(parents=True, exist_ok=True)
     script = home / "faults.json"
     script.write_text((faults or FaultScript()).model_dump_json())
@@ -142,7 +145,7 @@ async def town(
         stack.push_async_callback(sandbox.stop)
         url = f"http://127.0.0.1:{sandbox.facts['port']}"
         full = settings.model_copy(
-            update={**accounts(url, home / "sandbox"), "port": port, "admin_port": 0, "home": home}
+            update={**_paced(accounts(url, home / "sandbox"), rate_per_s), "port": port, "admin_port": 0, "home": home}
         )
         api = Process(["api"], environment(full), home / "log" / "api.log")
         await api.start()
@@ -154,6 +157,16 @@ async def town(
             yield found
         finally:
             await asyncio.gather(*(worker.stop() for worker in found.workers))
+
+
+def _paced(found: Accounts, rate_per_s: float) -> dict[str, Any]:
+    """The accounts with another rate."""
+    paced = {"rate_per_s": rate_per_s}
+    return {
+        "wechat": found["wechat"].model_copy(update=paced),
+        "fcm": found["fcm"].model_copy(update=paced),
+        "sms": tuple(account.model_copy(update=paced) for account in found["sms"]),
+    }
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A broadcast: one release of something to an audience. What every floor needs to know about it, without I/O.
 
-A citizen's internal id is 63 random bits, so equal intervals of ids hold equal shares of any audience: a broadcast is cut
-into `ranges` of ids, and a range into pages of at most 500 recipients of one channel.
+A citizen's internal id is 63 random bits, so equal intervals of ids hold equal shares of any audience: a broadcast is
+cut into `ranges` of ids, and a range into pages of at most 500 recipients of one channel.
 """
 
 from __future__ import annotations
@@ -57,10 +57,11 @@ class Policy(StrEnum):
 
 
 class Audience(BaseModel):
-    """Who a broadcast is for, as a query; frozen at release. Coordinates are (latitude, longitude) in WGS-84, as in CAP.
+    """Who a broadcast is for, as a query; frozen at release. Coordinates: (latitude, longitude) in WGS-84, as in CAP.
 
-    A citizen belongs if one of the places is in a division of `divisions`, or has a point in a polygon or circle, or has
-    no point and its district is one of `loose_districts`. `citizens` limits it to a test list (exercises) or to persons.
+    A citizen belongs if one of the places is in a division of `divisions`, or has a point in a polygon or circle, or
+    has no point and its district is one of `loose_districts`. `citizens` limits it to a test list (exercises) or to
+    persons.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +75,7 @@ class Audience(BaseModel):
 
 
 class Broadcast(BaseModel):
-    """One release. `texts` is the output of `domain.texts.render`, frozen; `digest` covers all that two persons signed."""
+    """One release. `texts` is what `domain.texts.render` gave, frozen; `digest` covers all that two persons signed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -16,7 +16,7 @@ def may_not_go(off: Collection[str], topic: str, lane: Lane) -> bool:
 
 
 def quiet_until(quiet: tuple[int, int] | None, lane: Lane, now: datetime) -> datetime | None:
-    """When the person's quiet hours end, if they are on now; None if it may ring. `quiet` is in minutes of the China day."""
+    """When the person's quiet hours end, if they are on; None if it may ring. `quiet`: minutes of the China day."""
     if quiet is None or lane.is_urgent or quiet[0] == quiet[1]:
         return None
     start, end = quiet

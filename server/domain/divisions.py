@@ -157,7 +157,7 @@ class Divisions:
         division = self.get(code)
         up = [self.by_code[each] for each in reversed(self.lineage(code))]
         return Area(
-            zh=division.name,
+            zh=_place(division.name),
             en=next((each.name_en for each in up if each.name_en), division.name),
             short=next((short for short in map(_short, up) if len(short) <= SHORT_LIMIT), ""),
         )
@@ -270,7 +270,12 @@ def _shapes(
 
 
 def _short(division: Division) -> str:
-    return division.short or _COMMITTEE.sub("", _VILLAGE.sub("村", division.name))
+    return division.short or _place(division.name)
+
+
+def _place(name: str) -> str:
+    """A community is named after its committee; people know the place: 西生沟村民委员会 -> 西生沟村."""
+    return _COMMITTEE.sub("", _VILLAGE.sub("村", name)) or name
 
 
 def _wrong(what: str) -> ConfigurationError:

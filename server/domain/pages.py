@@ -2,8 +2,8 @@
 
 Nothing in here sends or stores; the engine and the storage floor ask these functions what a page means. Positions are
 indexes into the page's recipients. Intents are kept as `sent` entries: a window of positions, the attempt, when and by
-which account. The rank of a position is the higher of its outcome and its latest intent, so an intent without an outcome
-is visible as `sendingN`, in doubt, until somebody settles it.
+which account. The rank of a position is the higher of its outcome and its latest intent, so an intent without an
+outcome is visible as `sendingN`, in doubt, until somebody settles it.
 """
 
 from __future__ import annotations

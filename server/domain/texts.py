@@ -208,16 +208,16 @@ def join_areas(areas: Sequence[Area], language: str, limit: int) -> str:
     """
     tight = limit <= SMS_VALUE_LIMIT
     names = [name for area in areas if (name := _name(area, language, tight=tight))]
-    separator, rest = ("、", "等{n}地") if language == "zh" else (", ", " +{more}")
+    separator, rest = ("、", "等{all}地") if language == "zh" else (", ", " +{more}")
     for count in range(len(names), 0, -1):
-        text = separator.join(names[:count])
-        if count < len(names):
-            text += rest.format(n=len(names), more=len(names) - count)
+        others = rest.format(all=len(names), more=len(names) - count) if count < len(names) else ""
+        text = separator.join(names[:count]) + others
         if units(text) <= limit:
             return text
-    if names and language == "zh" and len(names) > 1 and units(names[0]) < limit:
-        return f"{names[0]}等"
-    return "" if tight or not names else fit(names[0], limit)
+    if not tight:
+        return fit(names[0], limit - units(others)) + others if names else ""
+    is_open = language == "zh" and len(names) > 1 and units(names[0]) < limit
+    return f"{names[0]}等" if is_open else ""
 
 
 def _name(area: Area, language: str, *, tight: bool) -> str:

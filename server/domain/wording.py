@@ -172,9 +172,10 @@ class Wording:
         return COLOURS[1:] if known is None else known.events.get(event, known.other)
 
     def advice_for(self, event: str, colour: Colour) -> Advice:
-        """The advice of the event and colour, or the generic one."""
-        own = self.advice.get(event)
-        return own.colours[colour] if own and colour in own.colours else self.advice["*"].colours[colour]
+        """The advice of the event and colour, else of its class ("13*": public health), else the generic one ("*")."""
+        names = (event, f"{event[:2]}*", "*")
+        found = (self.advice[name].colours for name in names if name in self.advice)
+        return next(colours[colour] for colours in found if colour in colours)
 
     def write(self, language: str, frame: str, kind: Kind, values: Mapping[str, Any]) -> str:
         """One frame with its values."""
@@ -200,7 +201,7 @@ def parse(sources: Sources) -> Wording:
     if "*" not in wording.advice or set(wording.advice["*"].colours) != set(COLOURS):
         raise wrong("the generic advice (event '*') needs all five colours")
     strange = {*wording.advice, *(code for city in wording.cities.values() for code in city.events)}
-    strange -= {"*", *wording.events}
+    strange -= {"*", *wording.events, *(f"{code[:2]}*" for code in wording.events)}
     if strange:
         raise wrong(f"event codes that are not in event_codes.csv: {', '.join(sorted(strange))}")
     return wording

@@ -58,6 +58,15 @@ class Call:
     waited_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The message, the broadcast with the texts of all channels, and the findings of one moment."""
+
+    message: Alert
+    broadcast: Broadcast
+    findings: Sequence[Finding]
+
+
 class Alerts:
     """The verbs of the desk. `red_wait` is how long a red alert may wait before the next chief is called."""
 
@@ -134,6 +143,18 @@ class Alerts:
         changed = self._placed(desk.model_copy(update=update))
         self._refuse(officer, Action.EDIT, changed)  # nor may the new area or event lie out of reach
         return await self._move(changed, desk, Action.EDIT, officer)
+
+    async def get(self, name: str) -> DeskAlert:
+        """One alert as it stands; NotFoundError."""
+        return await self._store.get(name)
+
+    async def preview(self, name: str) -> Preview:
+        """What would leave if it were released now; nothing is stored. InvalidInputError, ConflictError if nothing."""
+        desk, at = await self._store.get(name), self._now()
+        if desk.released_at is not None:
+            raise _forbidden(Why.STATE)
+        broadcast = broadcast_of(desk, self._world, _names(await self._chain_before(desk)), at)
+        return Preview(message_of(desk, self._world, at), broadcast, await self._review(desk, at))
 
     async def check(self, name: str) -> list[Finding]:
         """What the rule table says about it as it stands, if it were sent now."""

@@ -1,8 +1,8 @@
-"""What providers say later: verified by the channel's reader, merged over all requests that wait, durable, then answered.
+"""What providers say later: verified by the channel's reader, merged over requests that wait, durable, then answered.
 
-A receipt carries an address: blind index -> citizen -> the page among the broadcasts of the last three days -> position.
-Ranks only rise, so early, late, doubled and reordered receipts need no special case. While one bulk is being written the
-next requests gather; there is no timer.
+A receipt carries an address: blind index -> citizen -> the page among the broadcasts of the last three days ->
+position. Ranks only rise, so early, late, doubled and reordered receipts need no special case. While one bulk is being
+written the next requests gather; there is no timer.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Receipts:
     async def take(self, provider: str, request: CallbackRequest) -> Callback:
         """Verify, apply, and only then return what to answer.
 
-        ForbiddenError `callback_forged`: not the provider's, or used before; nothing changes. NotFoundError: no such provider.
+        ForbiddenError `callback_forged`: not the provider's, or used before; nothing changes. NotFoundError: no such
+        provider.
         """
         if provider not in self._readers:
             raise NotFoundError("provider_unknown", zh="没有这个通道。", en="no such provider", field="provider")
@@ -185,7 +186,7 @@ class Receipts:
 
 
 def _choose(spots: Sequence[Spot], one: Receipt) -> Spot | None:
-    """The notice a receipt speaks of. One candidate is it; among several the reference decides, else the latest sent."""
+    """The notice a receipt speaks of: the only candidate; among several the one with its reference, else the latest."""
     if len(spots) <= 1 or not one.reference:
         return spots[0] if spots else None
     wanted = hash_reference(one.reference)

@@ -1,7 +1,7 @@
 """Broadcasts and their ranges in MongoDB.
 
-A range is the unit of planning and of sums: one interval of citizen ids of one broadcast. It is claimed with a lease like
-a page, and it holds the sums of its pages, recomputed when one of them changed, never incremented.
+A range is the unit of planning and of sums: one interval of citizen ids of one broadcast. It is claimed with a lease
+like a page, and it holds the sums of its pages, recomputed when one of them changed, never incremented.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Citizens and how they can be reached.
 
-`citizens`: {_id, places: [{division, divisions, point}], channels: [those with a usable address]}: who an audience query
-streams, in id order, on the index (places.divisions, _id).
+`citizens`: {_id, places: [{division, divisions, point}], channels: [those with a usable address]}: who an audience
+query streams, in id order, on the index (places.divisions, _id).
 `addresses`: {_id, lang, quiet, off, wechat | push | sms: [{value: sealed, index: blind index}], grants}: what a sender
 reads for a page, by contiguous id. A verified phone or openid belongs to one citizen (unique blind index).
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import shapely
 from pymongo import UpdateOne
@@ -20,9 +20,11 @@ from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 from server.domain.broadcasts import CHANNELS, ID_SPACE, Audience
+from server.domain.divisions import prefix
 from server.storage.mongo import Database, Document
 from server.storage.vault import Vault
 
+MEMBERS_AT_ONCE = 500  # decoded in one go: more would hold the loop
 KM_PER_DEGREE = 111.32
 SAMPLES = (1024, 32, 1)  # shares of the id space in which an audience is counted until enough are found
 ENOUGH = 50
@@ -47,10 +49,10 @@ class NewCitizen:
     lang: str = "zh"
     quiet: tuple[int, int] | None = None  # minutes of the China day: from, to
     off: tuple[str, ...] = ()  # opted out: "topic:lane" or "topic"
+    is_tester: bool = False  # gets exercises and tests
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """Somebody in an audience: id, the index of the matched place's division, channels with a usable address."""
 
     id: int
@@ -58,22 +60,20 @@ class Member:
     channels: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """One address, opened for sending. `index` names it without telling it."""
 
     value: str
     index: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """How one person can be reached on one channel now."""
 
     addresses: Sequence[Address]
     lang: str = "zh"
     quiet: tuple[int, int] | None = None
-    off: frozenset[str] = field(default_factory=frozenset)
+    off: frozenset[str] = frozenset()
 
 
 class Citizens:
@@ -105,14 +105,15 @@ class Citizens:
 
     async def members(self, audience: Audience, lo: int, hi: int) -> AsyncIterator[Member]:
         """Stream the members of the audience with lo <= id <= hi, in id order."""
-        wanted, shape, loose = set(audience.divisions), _shape(audience), set(audience.loose_districts)
-        cursor = (
-            self._citizens.find(_query(audience, lo, hi), {"places": 1, "channels": 1}).sort("_id", 1).batch_size(2_000)
-        )
+        prefixes, shape = tuple(prefix(code) for code in audience.divisions), _shape(audience)
+        loose = tuple(prefix(code) for code in audience.loose_districts)
+        is_listed = audience.citizens is not None
+        fields = {"places.division": 1, "channels": 1} | ({"places.point": 1} if shape is not None else {})
+        cursor = self._citizens.find(_query(audience, lo, hi), fields).sort("_id", 1).batch_size(MEMBERS_AT_ONCE)
         index = self._division_index
         async for document in cursor:
             for place in document["places"]:
-                if _belongs(place, wanted, shape, loose) or audience.citizens is not None:
+                if is_listed or place["division"].startswith(prefixes) or _is_inside(place, shape, loose):
                     yield Member(document["_id"], index(place["division"]), document["channels"])
                     break
 
@@ -193,6 +194,10 @@ class Citizens:
             ordered=False,
         )
 
+    async def testers(self) -> tuple[int, ...]:
+        """Who takes part in exercises and tests: people who agreed to it, at most a thousand."""
+        return tuple([d["_id"] async for d in self._citizens.find({"is_tester": True}, {"_id": 1}).limit(1_000)])
+
     async def sample_ids(self, limit: int) -> list[int]:
         """Some ids (for exercises' test lists and demonstrations)."""
         return [d["_id"] async for d in self._citizens.find({}, {"_id": 1}).sort("_id", 1).limit(limit)]
@@ -224,7 +229,7 @@ def _to_document(citizen: NewCitizen) -> Document:
             for p in citizen.places
         ],
         "channels": [c for c in CHANNELS if citizen.addresses.get(c)],
-    }
+    } | ({"is_tester": True} if citizen.is_tester else {})
 
 
 def _without(channel: str, index: bytes, note: Document) -> list[Document]:
@@ -260,10 +265,11 @@ def _shape(audience: Audience) -> BaseGeometry | None:
     return shape
 
 
-def _belongs(place: Mapping[str, Any], wanted: set[str], shape: BaseGeometry | None, loose: set[str]) -> bool:
-    if not wanted.isdisjoint(place["divisions"]):
-        return True
+def _is_inside(place: Mapping[str, Any], shape: BaseGeometry | None, loose: tuple[str, ...]) -> bool:
+    """By point where the place has one, else by its district."""
+    if shape is None:
+        return False
     point = place.get("point")
     if point is None:
-        return not loose.isdisjoint(place["divisions"])
-    return shape is not None and bool(shapely.contains_xy(shape, point[1], point[0]))
+        return str(place["division"]).startswith(loose)
+    return bool(shapely.contains_xy(shape, point[1], point[0]))

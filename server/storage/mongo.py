@@ -1,4 +1,4 @@
-"""The way into MongoDB: one client, majority and journal on every acknowledged write, and the indexes of every collection.
+"""The way into MongoDB: one client, majority and journal on every acknowledged write, all indexes.
 
 MongoDB is the truth. Reads that decide go to the primary; leases and deadlines use the database's clock (`$$NOW`).
 """
@@ -23,7 +23,10 @@ DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 INDEXES: dict[str, list[IndexModel]] = {
-    "citizens": [IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)])],
+    "citizens": [
+        IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("is_tester", ASCENDING)], partialFilterExpression={"is_tester": True}),
+    ],
     "addresses": [
         IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
     ],

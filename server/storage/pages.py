@@ -2,10 +2,11 @@
 
 {_id, broadcast, channel, number, lane, state, lo, hi, to: packed ids, dv: packed division indexes, s: [rank],
  why: {position: reason}, sent: [[packed runs, attempt, at, account]], resent: [position],
- refs: {key: packed (position, 8-byte hash)}, about: [id], not_before, expires_at, lease: {owner, attempt, at}, tries, reason}
+ refs: {key: packed (position, 8-byte hash)}, about: [id], not_before, expires_at, lease: {owner, attempt, at},
+ tries, reason}
 
-Outcomes and receipts are `$max` on `s.<position>`: they may be applied by anybody, twice and in any order. Intents, leases
-and states are fenced by the lease. The lease's clock is the database's.
+Outcomes and receipts are `$max` on `s.<position>`: they may be applied by anybody, twice and in any order. Intents,
+leases and states are fenced by the lease. The lease's clock is the database's.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class Pages:
         return True
 
     async def claim(self, ids: Sequence[str], owner: str, token: str) -> list[Page]:
-        """Lease those of these pages that are open, due and free. `owner` must be unique per process, `token` per call."""
+        """Lease those of these pages that are open, due and free. `owner` is unique per process, `token` per call."""
         due = {"$and": [{"$lte": ["$not_before", "$$NOW"]}, _is_free()]}
         update = {
             "$set": {"lease.owner": owner, "lease.token": token},
@@ -114,7 +115,7 @@ class Pages:
         return [_to_page(document) async for document in taken]
 
     async def write(self, page: Page, changes: Mapping[str, Any], *, is_fenced: bool, is_urgent: bool = False) -> bool:
-        """Apply the changes (see `outcomes`, `intent`, `release` ...); False if fenced and the lease is not ours any more."""
+        """Apply the changes (see `outcomes`, `intent`, `release`); False if fenced and the lease is lost."""
         fence = Fence(page.owner or "", page.attempt) if is_fenced else None
         return await self._commit.write(Write(page.id, changes, fence), is_urgent=is_urgent)
 
@@ -279,7 +280,7 @@ class Pages:
 def outcomes(
     ranks_: Mapping[int, int], why: Mapping[int, str], references: Mapping[int, str], key: str
 ) -> dict[str, Any]:
-    """Outcomes of one window: they only raise ranks. `key` is unique per window of the page (attempt.first position)."""
+    """Outcomes of one window: they only raise ranks. `key`: unique per window of the page (attempt.first position)."""
     change: dict[str, Any] = {"$max": {f"s.{i}": rank for i, rank in ranks_.items()}}
     sets: dict[str, Any] = {f"why.{i}": reason for i, reason in why.items()}
     packed = b"".join(struct.pack(">H", i) + hash_reference(r) for i, r in references.items() if r)

@@ -1,8 +1,8 @@
 """Redis: hints that make the engine fast. Nothing in here is the truth; FLUSHALL costs seconds, not notices.
 
-A list per lane and channel; the lists of one channel share a hash tag, so that one BLMPOP over its lanes, highest first,
-works on a cluster too. A token bucket per provider account, filled by the server's own clock. A set of ranges whose sums
-are stale. Every call fails soft: the reconciler and local buckets take over when Redis is away.
+A list per lane and channel; the lists of one channel share a hash tag, so that one BLMPOP over its lanes, highest
+first, works on a cluster too. A token bucket per provider account, filled by the server's own clock. A set of ranges
+whose sums are stale. Every call fails soft: the reconciler and local buckets take over when Redis is away.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from channels.sandbox.accounts import APP_SECRET, APPID, PROJECT
 from channels.sandbox.client import Poster
 from channels.sandbox.http import Connection, Reply, Request, response
 
+# The command alone, without the rest of the command line and its imports: a second less for every start.
 COMMAND = (sys.executable, "-c", "import typer; from server.commands.sandbox import sandbox; typer.run(sandbox)")
 SIGN = "惠民预警"
 PARAMS = {"area": "南山区", "event": "暴雨", "colour": "红色"}

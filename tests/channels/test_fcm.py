@@ -161,8 +161,8 @@ def bad(*fields: str) -> dict[str, object]:
         (answered(401, "UNAUTHENTICATED", fcm("THIRD_PARTY_AUTH_ERROR")), Kind.AUTH),
         (answered(403, "PERMISSION_DENIED"), Kind.AUTH),
         (answered(429, "RESOURCE_EXHAUSTED", fcm("QUOTA_EXCEEDED")), Kind.QUOTA),
-        (answered(503, "UNAVAILABLE", fcm("UNAVAILABLE")), Kind.RETRY),
-        (answered(500, "INTERNAL", fcm("INTERNAL")), Kind.RETRY),
+        (answered(503, "UNAVAILABLE", fcm("UNAVAILABLE")), Kind.UNKNOWN),
+        (answered(500, "INTERNAL", fcm("INTERNAL")), Kind.UNKNOWN),
         (answered(418, "TEAPOT", fcm("TEAPOT")), Kind.UNLISTED),
     ],
 )

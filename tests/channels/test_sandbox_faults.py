@@ -108,6 +108,37 @@ async def test_over_the_announced_rate_is_refused_and_counted(sandbox: SandboxPr
     assert (await sandbox.control("GET", "counts"))["wechat"]["over rate"] == statuses.count(429)
 
 
+async def test_in_a_storm_the_journal_holds_what_was_accepted_and_nothing_that_was_refused(
+    sandbox: SandboxProcess, caller: Caller
+):
+    path = await caller.wechat_path()
+    storm = {"too_many": 0.3, "server_error": 0.1, "hang": 0.05, "hang_s": 0.02, "reset": 0.05, "busy": 0.05}
+    after = {"quota": 0.05, "reset_after": 0.05, "error_after": 0.05, "hang_after": 0.05, "grant_gone": 0.2}
+    await sandbox.control("PUT", "faults", {"seed": 3, "wechat": storm | after})
+    accepted, refused, unknown = set[str](), set[str](), set[str]()
+
+    async def ask(numbers: range) -> None:
+        own = Caller(sandbox.base_url)
+        for who in map(openid, numbers):
+            try:
+                status, body = await own.post(path, message(who))
+            except PostFailedError:
+                unknown.add(who)
+                continue
+            is_taken = b'"errcode":0,' in body
+            (unknown if status >= 500 else accepted if is_taken else refused).add(who)
+        own.close()
+
+    async with asyncio.TaskGroup() as group:
+        for start in range(20_000, 20_800, 100):
+            group.create_task(ask(range(start, start + 100)))
+    held = {entry.address for entry in sandbox.journal()} & (accepted | refused | unknown)
+    assert min(len(accepted), len(refused), len(unknown & held), len(unknown - held)) > 10, "the storm had every kind"
+    assert accepted <= held
+    assert not refused & held
+    assert held - accepted <= unknown
+
+
 async def test_expired_tokens_are_noticed(sandbox: SandboxProcess, caller: Caller):
     path = await caller.wechat_path()
     await sandbox.control("POST", "expire-tokens")

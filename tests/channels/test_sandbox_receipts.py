@@ -18,16 +18,7 @@ from channels.sandbox.accounts import ALIYUN_RECEIPT_KEY, APPID, CALLBACK_TOKEN,
 from channels.sandbox.http import Request, response
 from channels.sandbox.process import SandboxProcess
 from server.settings import SANDBOX_AES_KEY
-from tests.channels.sandbox_world import (
-    COMMAND,
-    WECHAT_TEMPLATE,
-    Caller,
-    City,
-    agree,
-    message,
-    openid,
-    phone,
-)
+from tests.channels.sandbox_world import COMMAND, WECHAT_TEMPLATE, Caller, City, agree, message, openid, phone
 from tests.channels.test_sandbox_oracles import aliyun, aliyun_send, tencent, tencent_request
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # in the vendors' code
@@ -150,6 +141,14 @@ async def test_sms_reports_come_as_arrays_with_the_references_of_the_answer(sand
     (report,) = by_path[f"/v1/receipts/sms_tencent/{TENCENT_RECEIPT_KEY}"]
     assert (report["mobile"], report["sid"]) == ("13800000003", answer.SendStatusSet[0].SerialNo)
     assert (report["report_status"], report["errmsg"]) == ("FAIL", "MK:0001")
+
+
+async def test_a_dead_number_at_aliyun_is_taken_and_reported_as_no_such_number(sandbox: SandboxProcess, start: Start):
+    city = await start({"sms_aliyun": {"dead": 1}})
+    assert aliyun_send(aliyun(sandbox), "13800000007")["Code"] == "OK"
+    await flush(sandbox)
+    (report,) = orjson.loads(city.requests[0].body)
+    assert (report["success"], report["err_code"]) == (False, "MK:0001")
 
 
 async def test_a_change_of_a_grant_is_told_by_an_event(sandbox: SandboxProcess, start: Start):

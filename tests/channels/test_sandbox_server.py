@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import select
 import sys
 import time
 from asyncio.subprocess import PIPE
@@ -18,9 +20,10 @@ from hypothesis import strategies as st
 from channels.sandbox import fcm, templates, wechat
 from channels.sandbox.control import Control
 from channels.sandbox.http import Reply, Request
-from channels.sandbox.process import SandboxProcess
+from channels.sandbox.process import SandboxFailedError, SandboxProcess
 from channels.sandbox.server import JOURNAL, Sandbox
-from server.commands.sandbox import TEMPLATES
+from server.commands import sandbox as sandbox_command
+from server.domain.errors import InvalidInputError
 from tests.channels.sandbox_world import COMMAND, Caller, message, openid, push
 
 ROUNDS = 300
@@ -59,7 +62,7 @@ class Deaf:
 @pytest.fixture(scope="module")
 async def inside(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """A sandbox in this process, asked without a network."""
-    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"), templates.load(TEMPLATES), seed=1)
+    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"), templates.load(sandbox_command.TEMPLATES), seed=1)
     sandbox.wechat._tokens[b"t"] = sandbox.fcm._tokens[b"t"] = time.time() + 9e6  # noqa: SLF001 - past the token checks
     return sandbox
 
@@ -123,6 +126,35 @@ def test_no_request_can_raise(inside: Sandbox, path: bytes, head: bytes, body: b
     assert connection.calls == 1 or b'errcode":0' in reply.data or b"name" in reply.data
 
 
+class Witness(Deaf):
+    """Stands for a connection and looks into the journal when the answer leaves."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__()
+        self._journal = journal
+        self.seen = b""
+        self.left = asyncio.Event()
+
+    def flush(self) -> None:
+        """The answer leaves now."""
+        self.calls += 1
+        self.seen = self._journal.read_bytes()
+        self.left.set()
+
+
+async def test_an_accept_is_in_the_journal_before_its_answer_leaves(tmp_path: Path):
+    sandbox = Sandbox(tmp_path, templates.load(sandbox_command.TEMPLATES), seed=1)
+    sandbox.fcm._tokens[b"t"] = time.time() + 60  # noqa: SLF001 - past the token check
+    witness: Any = Witness(tmp_path / JOURNAL)
+    head = b"POST " + fcm.SEND.encode() + b" HTTP/1.1\r\nAuthorization: Bearer t"
+    asked = Request(b"POST", fcm.SEND.encode(), head, head.lower(), orjson.dumps(push("d" * 30)))
+    sandbox.answer(asked, Reply(witness))
+    assert witness.calls == 0
+    async with asyncio.timeout(5):
+        await witness.left.wait()
+    assert b"d" * 30 in witness.seen
+
+
 class Client(asyncio.Protocol):
     """Sends one request after the other, `left` times."""
 
@@ -183,3 +215,50 @@ async def test_a_message_costs_at_most_six_times_a_bare_answer(bare: tuple[int, 
     assert await sandbox.stop() == 0
     assert (tmp_path / JOURNAL).read_bytes().count(b"\n") == 64 * ROUNDS
     assert theirs / ours < 6, f"{ours:.0f} against {theirs:.0f} answers a processor second"
+
+
+@pytest.mark.parametrize(
+    ("option", "field"),
+    [
+        ({"callback": "ftp://x"}, "callback"),
+        ({"callback": "http://127.0.0.1:99999/x"}, "callback"),
+        ({"faults": Path("/nowhere.json")}, "faults"),
+        ({"rate": -1.0}, "faults"),
+    ],
+)
+def test_a_wrong_option_is_named(tmp_path: Path, option: dict[str, Any], field: str):
+    with pytest.raises(InvalidInputError) as caught:
+        sandbox_command.sandbox(port=0, home=tmp_path, **option)
+    assert caught.value.field == field
+
+
+async def test_two_sandboxes_never_share_a_journal(tmp_path: Path):
+    sandbox = await SandboxProcess.start(COMMAND, tmp_path)
+    with pytest.raises(SandboxFailedError, match="ended with 1"):
+        await SandboxProcess.start(COMMAND, tmp_path)
+    await sandbox.kill()
+    again = await SandboxProcess.start(COMMAND, tmp_path)
+    assert await again.stop() == 0
+
+
+async def test_a_sandbox_does_not_outlive_its_starter(tmp_path: Path):
+    script = (
+        "import asyncio, pathlib, sys\n"
+        "from channels.sandbox.process import SandboxProcess\n"
+        "from tests.channels.sandbox_world import COMMAND\n"
+        "sandbox = asyncio.run(SandboxProcess.start(COMMAND, pathlib.Path(sys.argv[1])))\n"
+        "print(sandbox.pid, flush=True)\n"
+        "import os; os.kill(os.getpid(), 9)\n"
+    )
+    starter = await asyncio.create_subprocess_exec(sys.executable, "-c", script, str(tmp_path), stdout=PIPE)
+    out, _error = await starter.communicate()
+    assert await asyncio.to_thread(ends_within, 5.0, int(out))
+
+
+def ends_within(timeout_s: float, pid: int) -> bool:
+    """Whether the process `pid` (not a child of ours) ends in time."""
+    try:
+        with os.fdopen(os.pidfd_open(pid), "rb") as process:
+            return bool(select.select([process], [], [], timeout_s)[0])
+    except ProcessLookupError:
+        return True

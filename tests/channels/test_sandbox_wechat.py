@@ -83,6 +83,17 @@ async def test_a_forced_refresh_kills_the_old_token_and_works_once_in_thirty_sec
     assert "access_token" in phone.stable_token(is_forced=True)
 
 
+async def test_a_token_can_be_forced_twenty_times_a_day(phone: Phone):
+    answers = []
+    for _ in range(21):
+        answers.append(phone.stable_token(is_forced=True))
+        phone.now += 30
+    assert all("access_token" in answer for answer in answers[:20])
+    assert answers[20]["errcode"] == 45009
+    phone.now += 86_400
+    assert "access_token" in phone.stable_token(is_forced=True)
+
+
 async def test_a_wrong_secret_buys_no_token(phone: Phone):
     assert phone.stable_token(secret="guess")["errcode"] == 40125
 

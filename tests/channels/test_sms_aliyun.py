@@ -113,7 +113,7 @@ async def test_a_broken_half_is_unknown_for_that_half_only(
 @pytest.mark.parametrize("code", ERRORS)
 def test_every_listed_code_becomes_its_fault_and_never_accepted(code: str):
     body = refusal(code).partition(b"\r\n\r\n")[2]
-    for status in (200, 400, 403, 503):
+    for status in (200, 400, 403):
         outcome = outcome_of(Reply(State.ANSWERED, status, body))
         assert (outcome.fault, outcome.code) == (ERRORS[code], code)
         assert outcome.verdict is not Verdict.ACCEPTED
@@ -132,7 +132,14 @@ def test_the_table_holds_the_vendors_codes_in_their_classes():
     assert {ERRORS[name].kind for name in AUTH.split()} == {Kind.AUTH}
     assert ERRORS["isv.BUSINESS_LIMIT_CONTROL"].scope is Scope.PERSON
     assert {ERRORS[f"isv.{n}_LIMIT_CONTROL"].scope for n in ("DAY", "MONTH")} == {Scope.ACCOUNT}
-    assert ERRORS["isp.SYSTEM_ERROR"].verdict is ERRORS["ServiceUnavailable"].verdict is Verdict.RETRY
+    assert ERRORS["isp.SYSTEM_ERROR"].verdict is Verdict.RETRY
+    assert ERRORS["ServiceUnavailable"].verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("code", ["OK", "isv.NEW", *ERRORS])
+def test_http_5xx_may_have_been_taken_whatever_the_code(code: str):
+    body = refusal(code).partition(b"\r\n\r\n")[2]
+    assert outcome_of(Reply(State.ANSWERED, 503, body)).verdict is Verdict.UNKNOWN
 
 
 def test_an_unknown_code_is_unlisted():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 from hypothesis import given
@@ -31,18 +33,18 @@ def source():
 
 
 @pytest.fixture(scope="module")
-def registry(source):
+def registry(source: dict[str, Any]):
     return Registry.model_validate(source)
 
 
-def test_a_warning_with_texts_of_its_own_uses_them_and_any_other_the_generic_ones(registry):
+def test_a_warning_with_texts_of_its_own_uses_them_and_any_other_the_generic_ones(registry: Registry):
     own, generic = registry.choose(RED_RAIN), registry.choose(RED_RAIN._replace(event="14F00"))
     assert own.wechat == generic.wechat
     assert own.sms_aliyun != generic.sms_aliyun
     assert own.sms_tencent != generic.sms_tencent
 
 
-def test_an_exercise_never_uses_a_template_of_a_real_warning(registry):
+def test_an_exercise_never_uses_a_template_of_a_real_warning(registry: Registry):
     for row in registry.rows:
         key = Key(row.event, row.colour, row.kind, exercise=True, language=row.language)
         chosen = registry.choose(key)
@@ -51,7 +53,7 @@ def test_an_exercise_never_uses_a_template_of_a_real_warning(registry):
         assert chosen.wechat == "WX_EXERCISE"
 
 
-def test_both_sms_providers_have_the_same_words_for_every_row(registry):
+def test_both_sms_providers_have_the_same_words_for_every_row(registry: Registry):
     aliyun = {t.id: t for t in registry.sms_aliyun}
     tencent = {t.id: t for t in registry.sms_tencent}
     values = {"area": "南山区", "event": "暴雨", "colour": "红色", "change": "升级为", "verb": "升级"}
@@ -60,19 +62,19 @@ def test_both_sms_providers_have_the_same_words_for_every_row(registry):
         assert aliyun[row.sms_aliyun].params == tencent[row.sms_tencent].params
 
 
-def test_every_sms_template_is_one_segment_with_the_longest_values_and_the_sign(registry):
+def test_every_sms_template_is_one_segment_with_the_longest_values_and_the_sign(registry: Registry):
     longest = dict.fromkeys(("area", "event", "colour", "change", "verb"), "长" * SMS_VALUE_LIMIT)
     for template in (*registry.sms_aliyun, *registry.sms_tencent):
         assert segments(f"【{registry.sign}】{template.fill(longest)}") == 1, template.id
 
 
-def test_no_id_is_listed_twice_and_every_id_is_used(registry):
+def test_no_id_is_listed_twice_and_every_id_is_used(registry: Registry):
     for provider, ids in registry.all_ids().items():
         assert len(ids) == len(getattr(registry, provider))
         assert ids == {getattr(row, provider) for row in registry.rows} - {None}
 
 
-def test_the_event_counts_more_than_all_other_columns(source):
+def test_the_event_counts_more_than_all_other_columns(source: dict[str, Any]):
     rows = [
         *source["rows"],
         {"event": "14F00", "wechat": "WX_CANCEL"},
@@ -99,18 +101,18 @@ def test_the_event_counts_more_than_all_other_columns(source):
         {"colour": "red"},
     ],
 )
-def test_a_registry_that_does_not_fit_together_is_refused(source, change):
+def test_a_registry_that_does_not_fit_together_is_refused(source: dict[str, Any], change: dict[str, Any]):
     with pytest.raises(ValidationError):
         Registry.model_validate(source | change)
 
 
-def test_two_rows_for_the_same_warning_are_refused(source):
+def test_two_rows_for_the_same_warning_are_refused(source: dict[str, Any]):
     with pytest.raises(ValidationError, match="two rows"):
         Registry.model_validate(source | {"rows": [*source["rows"], source["rows"][0]]})
 
 
 @given(st.text(), st.integers(2, 80))
-def test_a_fitted_text_never_exceeds_its_limit_and_holds_nothing_a_provider_refuses(text, limit):
+def test_a_fitted_text_never_exceeds_its_limit_and_holds_nothing_a_provider_refuses(text: str, limit: int):
     fitted = fit(text, limit)
     assert units(fitted) <= limit
     assert clean(fitted) == fitted
@@ -128,7 +130,7 @@ def test_a_fitted_text_never_exceeds_its_limit_and_holds_nothing_a_provider_refu
         ("a\r\nb\u2028c\x00d\ud800e\u202e", 20, "a b c d e"),
     ],
 )
-def test_a_text_is_cut_where_its_sense_allows(text, limit, fitted):
+def test_a_text_is_cut_where_its_sense_allows(text: str, limit: int, fitted: str):
     assert fit(text, limit) == fitted
 
 
@@ -150,12 +152,12 @@ def test_a_text_is_cut_where_its_sense_allows(text, limit, fitted):
         ("a" * 71 + "【】", 2),  # one Chinese bracket makes all of it UCS-2
     ],
 )
-def test_segments_are_counted_as_they_are_billed(text, count):
+def test_segments_are_counted_as_they_are_billed(text: str, count: int):
     assert segments(text) == count
 
 
 @pytest.mark.parametrize("key", ["thing", "1thing", "thing1x", "topic1", "thing1234", "", "thing１"])
-def test_a_key_of_no_known_type_has_no_limit(key):
+def test_a_key_of_no_known_type_has_no_limit(key: str):
     with pytest.raises(ValueError, match="no typed key"):
         wechat_limit(key)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.domain import datum, divisions, templates, texts
-from server.domain.divisions import Area
+from server.domain.divisions import Area, Divisions
 from server.domain.errors import ConfigurationError, InvalidInputError
 from server.domain.templates import segments, units, wechat_limit
 from server.domain.texts import LIMITS, Facts, join_areas, render
-from server.domain.wording import COLOURS, FRAMES, Kind, Sources, Words
+from server.domain.wording import COLOURS, FRAMES, Kind, Sources, Wording, Words
 from server.storage import catalogues
 from server.storage.catalogues import load_divisions, load_texts
 
@@ -28,6 +29,7 @@ CITIES = {"440300": Words("深圳市气象台", "Shenzhen Meteorological Observa
 SENT_AT = datetime(2026, 12, 31, 16, 5, tzinfo=UTC)  # already 1 January in China
 WECHAT_TIME = re.compile(r"\d{4}年\d{1,2}月\d{1,2}日 \d{2}:\d{2}")
 OWN_EVENTS = 26
+CLASSES = {"12*", "13*", "14*", "*"}  # generic advice
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -42,7 +44,7 @@ def registry():
 
 
 @pytest.fixture(scope="module")
-def storm(registry):
+def storm(registry: Divisions):
     return Facts(
         "11B03",
         "red",
@@ -93,7 +95,9 @@ def assert_sendable(rendered: dict[str, Any], facts: Facts) -> None:
         assert not any(sign in text for text in leaves(rendered) for sign in ("{", "}", "$", "Undefined"))
 
 
-def test_every_event_colour_kind_and_exercise_of_both_cities_is_written_within_all_limits(wording, registry):
+def test_every_event_colour_kind_and_exercise_of_both_cities_is_written_within_all_limits(
+    wording: Wording, registry: Divisions
+):
     written = 0
     for (city, sender), event in product(CITIES.items(), wording.events):
         areas = [registry.area(code) for code in registry.districts(city)[: 1 + int(event[-1], 36) % 4]]
@@ -115,7 +119,7 @@ def test_every_event_colour_kind_and_exercise_of_both_cities_is_written_within_a
     assert written > 19_000
 
 
-def test_every_event_code_is_here_with_names_that_fit(wording):
+def test_every_event_code_is_here_with_names_that_fit(wording: Wording):
     assert len(wording.events) == 215
     for event in wording.events.values():
         assert units(event.short) <= 6, event
@@ -123,14 +127,15 @@ def test_every_event_code_is_here_with_names_that_fit(wording):
         assert len(event.name_en) <= 20, event
 
 
-def test_the_advice_of_every_event_and_colour_is_its_own(wording):
+def test_the_advice_of_every_event_and_colour_is_its_own(wording: Wording):
     own = {
         (event, colour): advice
         for event, each in wording.advice.items()
-        if event != "*"
+        if not event.endswith("*")
         for colour, advice in each.colours.items()
     }
-    assert len(wording.advice) == OWN_EVENTS + 1
+    assert len({event for event, _ in own}) == OWN_EVENTS
+    assert len(wording.advice) == OWN_EVENTS + len(CLASSES)
     for language in ("zh", "en"):
         lines = [line for advice in own.values() for line in advice.do.get(language)]
         assert len({advice.do.get(language) for advice in own.values()}) == len(own)
@@ -141,13 +146,19 @@ def test_the_advice_of_every_event_and_colour_is_its_own(wording):
     assert all(units(advice.brief.zh) <= 20 and units(advice.brief.en) <= 20 for advice in own.values())
 
 
-def test_every_colour_that_a_city_issues_for_an_event_with_a_file_has_advice(wording):
+def test_an_event_without_advice_of_its_own_takes_that_of_its_class(wording: Wording):
+    assert wording.advice_for("13A05", "red") == wording.advice["13*"].colours["red"]
+    assert wording.advice_for("11F01", "red") == wording.advice["*"].colours["red"]
+    assert wording.advice_for("11B15", "blue") == wording.advice["*"].colours["blue"]
+
+
+def test_every_colour_that_a_city_issues_for_an_event_with_a_file_has_advice(wording: Wording):
     for city, event in product(CITIES, wording.advice):
-        if event != "*":
+        if not event.endswith("*"):
             assert set(wording.colours(city, event)) <= set(wording.advice[event].colours), (city, event)
 
 
-def test_the_colours_differ_between_the_cities(wording):
+def test_the_colours_differ_between_the_cities(wording: Wording):
     assert wording.colours("440300", "11B01") == COLOURS
     assert wording.colours("440300", "11B03") == ("yellow", "orange", "red")
     assert wording.colours("130100", "11B03") == ("blue", "yellow", "orange", "red")
@@ -155,13 +166,13 @@ def test_the_colours_differ_between_the_cities(wording):
     assert wording.colours("999999", "11B03") == ("blue", "yellow", "orange", "red")
 
 
-def test_the_same_facts_give_the_same_json(wording, storm):
+def test_the_same_facts_give_the_same_json(wording: Wording, storm: Facts):
     first, again = (json.dumps(render(storm, wording), ensure_ascii=False, sort_keys=True) for _ in range(2))
     assert first == again
     assert json.loads(first) == render(storm, wording)
 
 
-def test_times_are_those_of_china_whatever_zone_the_facts_use(wording, storm):
+def test_times_are_those_of_china_whatever_zone_the_facts_use(wording: Wording, storm: Facts):
     rendered = render(storm, wording)
     assert "1月1日00时05分" in rendered["description"]["zh"]
     assert "00:05 on 1 Jan" in rendered["description"]["en"]
@@ -179,14 +190,16 @@ def test_times_are_those_of_china_whatever_zone_the_facts_use(wording, storm):
         (Kind.CANCEL, "解除暴雨红色预警", "lifted", "南山区暴雨红色预警已解除"),
     ],
 )
-def test_each_verb_is_said_in_its_own_words(wording, storm, kind, zh, en, sms):
+def test_each_verb_is_said_in_its_own_words(wording: Wording, storm: Facts, kind: Kind, zh: str, en: str, sms: str):
     rendered = render(replace(storm, kind=kind, previous="orange"), wording)
     assert zh in rendered["headline"]["zh"]
     assert en in rendered["headline"]["en"]
     assert sms in rendered["sms"]["zh"]["text"]
 
 
-def test_a_cancel_says_why_in_each_language_and_has_a_reason_of_its_own_where_none_is_given(wording, storm):
+def test_a_cancel_says_why_in_each_language_and_has_a_reason_of_its_own_where_none_is_given(
+    wording: Wording, storm: Facts
+):
     told = render(replace(storm, kind=Kind.CANCEL, reason=Words("降雨云团已移出我市。", "")), wording)
     assert told["wechat"]["zh"]["data"]["thing5"] == "降雨云团已移出我市"
     assert told["wechat"]["en"]["data"]["thing5"] == "The threat is over"
@@ -194,19 +207,25 @@ def test_a_cancel_says_why_in_each_language_and_has_a_reason_of_its_own_where_no
 
 
 @pytest.mark.parametrize("kind", [Kind.UPGRADE, Kind.DOWNGRADE])
-def test_an_upgrade_without_the_colour_before_is_refused(wording, storm, kind):
+def test_an_upgrade_without_the_colour_before_is_refused(wording: Wording, storm: Facts, kind: Kind):
     with pytest.raises(InvalidInputError, match="previous_colour_missing"):
         render(replace(storm, kind=kind), wording)
 
 
-def test_an_unknown_event_code_is_refused(wording, storm):
+def test_an_unknown_event_code_is_refused(wording: Wording, storm: Facts):
     with pytest.raises(InvalidInputError, match="event_unknown"):
         render(replace(storm, event="11B98"), wording)
 
 
-@given(st.text(), st.text(), st.text(max_size=60), st.sampled_from(Kind), st.booleans())
+@given(
+    words=st.text(),
+    reason=st.text(),
+    name=st.text(max_size=60),
+    kind=st.sampled_from(Kind),
+    is_exercise=st.booleans(),
+)
 def test_whatever_officers_write_stays_within_the_limits_and_is_never_run(
-    wording, words, reason, name, kind, is_exercise
+    wording: Wording, words: str, reason: str, name: str, kind: Kind, *, is_exercise: bool
 ):
     facts = Facts(
         "11B03",
@@ -233,7 +252,7 @@ def test_whatever_officers_write_stays_within_the_limits_and_is_never_run(
         assert units(rendered["description"][language]) <= LIMITS["description"]
 
 
-def test_words_with_template_signs_are_words(wording, storm):
+def test_words_with_template_signs_are_words(wording: Wording, storm: Facts):
     rendered = render(replace(storm, detail=Words("{{ 7 * 7 }}{% raw %}", "")), wording)
     assert rendered["description"]["zh"].endswith("{{ 7 * 7 }}{% raw %}")
 
@@ -249,18 +268,25 @@ def test_words_with_template_signs_are_words(wording, storm):
         (3, ""),
     ],
 )
-def test_area_names_are_as_many_as_fit_and_the_rest_is_counted(limit, text):
+def test_area_names_are_as_many_as_fit_and_the_rest_is_counted(limit: int, text: str):
     names = [Area(zh, zh) for zh in ("南山区", "宝安区", "井陉矿区", "石家庄高新技术产业开发区")]
     assert join_areas(names, "zh", limit) == text
 
 
-def test_a_name_that_no_sms_can_hold_becomes_your_area(wording, storm):
+def test_a_long_name_is_cut_and_the_rest_still_counted():
+    names = [Area("石家庄", "Shijiazhuang Chemical Park"), Area("石家庄", "Shijiazhuang Hi-tech Zone")]
+    assert join_areas(names, "en", 24) == "Shijiazhuang… +1"
+    assert join_areas(names[:1], "en", 20) == "Shijiazhuang…"
+    assert join_areas([], "en", 20) == ""
+
+
+def test_a_name_that_no_sms_can_hold_becomes_your_area(wording: Wording, storm: Facts):
     rendered = render(replace(storm, areas=[Area("石家庄高新技术产业开发区", "")]), wording)
     assert rendered["sms"]["zh"]["text"].startswith("【惠民预警】您所在区域暴雨红色预警")
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-def test_a_frame_with_a_name_nobody_knows_refuses_to_load(sources, frame):
+def test_a_frame_with_a_name_nobody_knows_refuses_to_load(sources: Sources, frame: str):
     broken = sources.frames | {"zh": sources.frames["zh"] | {frame: {"*": "{{ colour_of_the_sky }}"}}}
     with pytest.raises(ConfigurationError, match="colour_of_the_sky"):
         texts.load(sources._replace(frames=broken))
@@ -270,7 +296,7 @@ def test_a_frame_with_a_name_nobody_knows_refuses_to_load(sources, frame):
     "text",
     ["{{ ''.__class__.__mro__[1].__subclasses__() }}", "{% for x in %}", "{{ do.append(1) }}", "{% include 'x' %}"],
 )
-def test_a_frame_that_reaches_out_of_its_sandbox_refuses_to_load(sources, text):
+def test_a_frame_that_reaches_out_of_its_sandbox_refuses_to_load(sources: Sources, text: str):
     broken = sources.frames | {"en": sources.frames["en"] | {"push_body": {"*": text}}}
     with pytest.raises(ConfigurationError, match="texts_invalid"):
         texts.load(sources._replace(frames=broken))
@@ -289,13 +315,13 @@ def test_a_frame_that_reaches_out_of_its_sandbox_refuses_to_load(sources, text):
         {"event_codes": "name\nx\n"},
     ],
 )
-def test_data_that_does_not_fit_together_refuses_to_load(sources, change):
+def test_data_that_does_not_fit_together_refuses_to_load(sources: Sources, change: dict[str, Any]):
     with pytest.raises(ConfigurationError, match="texts_invalid"):
         texts.load(sources._replace(**change))
 
 
 @pytest.mark.parametrize("module", [datum, divisions, templates, texts, catalogues])
-def test_the_examples_in_the_docstrings_hold(module):
+def test_the_examples_in_the_docstrings_hold(module: ModuleType):
     assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
 
 
@@ -304,6 +330,6 @@ def sources():
     return catalogues.read_sources(catalogues.DATA)
 
 
-def test_sources_name_every_file(sources):
+def test_sources_name_every_file(sources: Sources):
     assert isinstance(sources, Sources)
-    assert len(sources.advice) == OWN_EVENTS + 1
+    assert len(sources.advice) == OWN_EVENTS + len(CLASSES)

@@ -28,9 +28,6 @@ class _Beyond(BaseModel):
     china: China | None = None
     kept: tuple[tuple[tuple[str | int, ...], Kept], ...] = ()
 
-    def __bool__(self) -> bool:
-        return self.china is not None or bool(self.kept)
-
 
 def to_cap(alert: Alert) -> bytes:
     """The message as CAP 1.2. Valid by the schema if the fields are; read again it gives the same model."""
@@ -39,8 +36,7 @@ def to_cap(alert: Alert) -> bytes:
 
 def cap_tree(alert: Alert) -> etree._Element:
     """The message as a CAP 1.2 tree."""
-    if beyond := _beyond(alert):
-        alert = alert.model_copy(update={"codes": (*alert.codes, _code(beyond)), "china": None})
+    alert = alert.model_copy(update={"codes": _codes(alert), "china": None})
     prefixes: dict[str | None, str] = {"cap" if has_bare_names(alert) else None: CAP12}
     root = etree.Element(qualified(CAP12, "alert"), nsmap=prefixes)  # type: ignore[arg-type]  # the stubs forget None
     write_node(root, alert, CAP12)
@@ -50,10 +46,7 @@ def cap_tree(alert: Alert) -> etree._Element:
 def read_cap(root: etree._Element) -> Alert:
     """The model from a CAP 1.2 or CAP 1.1 tree, whatever its values; an absent required one is empty."""
     namespace = etree.QName(root).namespace or ""
-    arguments = read_node(root, Alert, namespace)
-    for required in ("status", "msg_type", "scope"):
-        arguments.setdefault(required, "")
-    alert = Alert(**arguments)
+    alert = Alert(**read_node(root, Alert, namespace))
     return alert if namespace == CAP11 or not alert.codes else _with_beyond(alert)
 
 
@@ -70,8 +63,12 @@ def _foreign(node: Node, way: tuple[str | int, ...]) -> list[tuple[tuple[str | i
     return found
 
 
-def _code(beyond: _Beyond) -> str:
-    return BEYOND_CAP + beyond.model_dump_json(exclude_defaults=True, by_alias=True)
+def _codes(alert: Alert) -> tuple[str, ...]:
+    """The codes as written: ours comes last, and also follows a code that could be mistaken for ours."""
+    beyond = _beyond(alert)
+    is_needed = beyond.china is not None or beyond.kept or (alert.codes and alert.codes[-1].startswith(BEYOND_CAP))
+    ours = BEYOND_CAP + beyond.model_dump_json(exclude_defaults=True, by_alias=True)
+    return (*alert.codes, ours) if is_needed else alert.codes
 
 
 def _with_beyond(alert: Alert) -> Alert:
@@ -83,10 +80,9 @@ def _with_beyond(alert: Alert) -> Alert:
         restored = alert.model_copy(update={"codes": tuple(codes), "china": beyond.china})
         for way, item in beyond.kept:
             restored = _restored(restored, way, item)
-    except (ValidationError, LookupError, AttributeError, TypeError):  # it only looked like ours
+    except (ValidationError, LookupError, AttributeError, TypeError, ValueError):  # it only looked like ours
         return alert
-    is_ours = _beyond(restored) == beyond and _code(beyond) == last
-    return restored if is_ours else alert
+    return restored if _codes(restored) == alert.codes else alert
 
 
 def _restored(node: N, way: tuple[str | int, ...], item: Kept) -> N:

@@ -64,11 +64,13 @@ def read_node(element: etree._Element, kind: type[Node], namespace: str) -> dict
         last = (slot.tag, len(held))
         if not slot.child:
             kept.extend(oddities(child, last))
-    arguments: dict[str, Any] = {
-        slot.name: tuple(values[slot.name]) if slot.is_many else values[slot.name][0]
-        for slot in table.values()
-        if slot.name in values
-    }
+    arguments: dict[str, Any] = {}
+    for slot in table.values():
+        held = values.get(slot.name, [])
+        if slot.is_many:
+            arguments[slot.name] = tuple(held)
+        elif held or not slot.is_optional:
+            arguments[slot.name] = held[0] if held else ""  # required but absent: no default may stand for it
     return arguments | {"kept": tuple(kept)}
 
 
@@ -162,10 +164,10 @@ def _rebuilt(element: etree._Element) -> etree._Element:
     for name, value in element.attrib.items():
         copy.set(name, value)
     is_spacing = _holds_elements_only(element)
-    copy.text = None if is_spacing else element.text
+    copy.text = None if is_spacing else element.text or None
     for child in element:
         copy.append(_rebuilt(child))
-        copy[-1].tail = None if is_spacing else child.tail
+        copy[-1].tail = None if is_spacing else child.tail or None
     return copy
 
 

@@ -40,12 +40,10 @@ _ENCODINGS = {
 
 def parse_xml(data: bytes, *, max_bytes: int = MAX_BYTES) -> etree._Element | Fault:
     """The root element, comments and processing instructions dropped, or what is wrong (rule CAP-001)."""
+    if len(data) > max_bytes:
+        return _refused(f"文件过大，上限 {max_bytes} 字节", f"too large: the limit is {max_bytes} bytes")
     if not data.strip(b" \t\r\n"):
         return _refused("文件为空", "empty file")
-    if len(data) > max_bytes:
-        return _refused(
-            f"文件过大：{len(data)} 字节，上限 {max_bytes}", f"too large: {len(data)} bytes, limit {max_bytes}"
-        )
     text = _decoded(data)
     if isinstance(text, Fault):
         return text

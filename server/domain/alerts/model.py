@@ -14,8 +14,10 @@ import re
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from lxml import etree
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from server.domain.alerts.document import secure_parser
 from server.domain.alerts.vocabulary import (
     COLOUR_PARAMETER,
     DIVISION_CODE,
@@ -50,6 +52,11 @@ class Node(BaseModel):
 
     kept: tuple[Kept, ...] = ()
 
+    @field_validator("kept")
+    @classmethod
+    def _in_order(cls, kept: tuple[Kept, ...]) -> tuple[Kept, ...]:
+        return tuple(sorted(kept, key=lambda item: item.home))  # each dialect reads its own first: one order for both
+
 
 class Kept(BaseModel):
     """An element, an attribute or a mixed content that the model does not know, and where it stood.
@@ -68,6 +75,17 @@ class Kept(BaseModel):
     nth: int = 0
     name: Text = ""
     home: Literal["cap", "guotu"] = "cap"
+
+    @model_validator(mode="after")
+    def _can_be_written(self) -> Kept:
+        try:
+            if self.kind == "attribute":
+                etree.Element("x").set(self.name, self.text)
+            else:
+                etree.fromstring(self.text, secure_parser())
+        except (etree.XMLSyntaxError, ValueError) as error:
+            raise ValueError(f"not XML: {error}") from None
+        return self
 
 
 class NamedValue(Node):

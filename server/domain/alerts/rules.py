@@ -11,7 +11,7 @@ must never keep a warning from the people.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.domain.alerts import rules_area as area
@@ -94,6 +94,8 @@ RULES: tuple[Rule, ...] = (
          zh="不建议 Unknown", en="Unknown is discouraged"),
     Rule("CAP-022", E, W, info.expiry,
          zh="expires 晚于其他时间", en="expires is there and after all other times"),
+    Rule("CAP-022", E, W, info.is_over, needs=("now",),
+         zh="尚未到期", en="it has not expired"),
     Rule("CAP-023", W, W, info.duration,
          zh="时效不过长", en="it does not last unusually long"),
     Rule("CAP-024", E, W, area.has_area,
@@ -137,11 +139,13 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def check(message: Alert | Message, profile: Profile, context: Context | None = None) -> list[Finding]:
+def check(
+    message: Alert | Message, profile: Profile, context: Context | None = None, table: Sequence[Rule] = RULES
+) -> list[Finding]:
     """Every finding of every rule that applies, in the order of the table. Never raises, never stops early."""
     subject = Message(message) if isinstance(message, Alert) else message
     facts = context or Context()
-    return [finding for rule in RULES for finding in _findings(rule, subject, profile, facts)]
+    return [finding for rule in table for finding in _findings(rule, subject, profile, facts)]
 
 
 def finding(code: str, fault: Fault, profile: Profile, lines: Mapping[str, int] | None = None) -> Finding:

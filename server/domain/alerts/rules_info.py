@@ -168,6 +168,14 @@ def expiry(message: Message, _: Context) -> Iterator[Fault]:
                 yield Fault(f"{path}/expires", f"expires 早于 {name}", f"expires is before {name}")
 
 
+def is_over(message: Message, context: Context) -> Iterator[Fault]:
+    """CAP-022 with a clock: what has run out warns nobody."""
+    for path, info in _infos(message.alert):
+        end = info.expires_at
+        if end is not None and context.now is not None and end <= context.now:
+            yield Fault(f"{path}/expires", "expires 已过", "expires has passed")
+
+
 def duration(message: Message, _: Context) -> Iterator[Fault]:
     """CAP-023: a warning that lasts unusually long."""
     for path, info in _infos(message.alert):
