@@ -23,10 +23,8 @@ import uvloop
 from pydantic import BaseModel
 
 from bench.city import cpu_s
-from channels.base import PushContent, WeChatContent
+from channels.base import WeChatContent
 from channels.call import Call, Reply
-from channels.fcm import FcmChannel
-from channels.fcm import message_frame as fcm_frame
 from channels.transport import Transport, transport_for
 from channels.wechat import message_frame as wechat_frame
 from server.domain.errors import UnavailableError
