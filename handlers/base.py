@@ -19,12 +19,13 @@ from pydantic import BaseModel
 from pymongo.errors import PyMongoError
 from tornado.httputil import HTTPServerRequest
 
-from handlers.gate import Gate, Session
+from handlers.gate import Gate
 from handlers.problems import HTTP, UNEXPECTED, language_of, problem, problem_of, status_of
 from handlers.reading import read_model, read_query
 from handlers.routing import Operation
 from server.domain import errors
 from server.domain.officers import Officer
+from server.domain.sessions import Session
 
 RETRY_AFTER_S = 2
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
