@@ -61,6 +61,7 @@ class Assembly:
     queue: queue.Queue
     tokens: RedisTokens
     broadcasts: Broadcasts
+    alert_store: AlertStore
     alerts: Alerts
 
     @property
@@ -91,6 +92,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         people = citizens.Citizens(db, vault, numbers.__getitem__)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
+        store_of_alerts = AlertStore(db)
         world = World(divisions, catalogues.load_texts(), await people.testers())
         yield Assembly(
             settings=settings,
@@ -104,7 +106,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             queue=hints,
             tokens=_tokens(redis, vault),
             broadcasts=counter,
-            alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
+            alert_store=store_of_alerts,
+            alerts=Alerts(store_of_alerts, world, counter, now=clock.now),
         )
 
 

@@ -12,6 +12,7 @@ from handlers.bounds import Limits, listen
 from handlers.routing import Route
 from server import assemble
 from server.app import Services, admin_routes, make_app, public_routes, with_contract
+from server.services.alert_reading import AlertReading
 from server.settings import Settings
 from server.storage.mongo import Database
 from tests.api.client import Client, Officers, client_of
@@ -32,7 +33,7 @@ async def assembly(db: Database, redis: Redis, mongo_url: str, redis_url: str) -
 @pytest.fixture
 def routes(assembly: assemble.Assembly) -> list[Route]:
     """The public part of the table."""
-    services = Services(assembly, assemble.receipts(assembly))
+    services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store))
     return with_contract(public_routes(services), admin_routes(assembly, CollectorRegistry()))
 
 
