@@ -32,7 +32,7 @@ from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
-from handlers.routing import DOCUMENT_BYTES, OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
+from handlers.routing import OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
 from handlers.staff_alerts import (
     XML,
     AlertHandler,
@@ -97,7 +97,6 @@ def _receipt_routes(services: Services) -> list[Route]:
             entry=PROVIDER,
             takes_raw=("*/*",),
             gives_raw={"application/json": CALLBACK_SAMPLE, "text/plain": "success"},
-            max_bytes=DOCUMENT_BYTES,
         ),
     }
     return [
@@ -108,7 +107,7 @@ def _receipt_routes(services: Services) -> list[Route]:
 
 def _desk_routes(services: Services) -> list[Route]:
     parts = {"desk": services.assembly.alerts, "reading": services.reading}
-    message: dict[str, Any] = {"takes": AlertForm, "takes_raw": (XML,), "max_bytes": DOCUMENT_BYTES}
+    message: dict[str, Any] = {"takes": AlertForm, "takes_raw": (XML,)}
     read, draft, edit = officer(Deed.ALERT_READ), officer(Deed.ALERT_DRAFT), officer(Deed.ALERT_EDIT)
     alerts = {
         "GET": Operation(summary="Alerts within reach, newest first", entry=read, query=AlertsQuery, gives=AlertPage),
