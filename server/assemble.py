@@ -35,12 +35,27 @@ from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.services.broadcasts import Broadcasts
+from server.services.officers import Officers, Stores
+from server.services.passwords import Argon2
 from server.services.receipts import Receipts
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
-from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
+from server.storage import (
+    attempts,
+    broadcasts,
+    callbacks,
+    catalogues,
+    citizens,
+    mongo,
+    officers,
+    pages,
+    queue,
+    sessions,
+)
 from server.storage.alerts import AlertStore
+from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
@@ -61,7 +76,10 @@ class Assembly:
     queue: queue.Queue
     tokens: RedisTokens
     broadcasts: Broadcasts
+    audit: AuditLog
+    alert_store: AlertStore
     alerts: Alerts
+    officers: Officers
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -92,6 +110,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         world = World(divisions, catalogues.load_texts(), await people.testers())
+        desk, audit = AlertStore(db), _audit(settings, db, clock.now)
+        kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         yield Assembly(
             settings=settings,
             db=db,
@@ -104,7 +124,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             queue=hints,
             tokens=_tokens(redis, vault),
             broadcasts=counter,
-            alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
+            audit=audit,
+            alert_store=desk,
+            alerts=Alerts(desk, world, counter, audit, now=clock.now),
+            officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
         )
 
 
@@ -144,6 +167,12 @@ def receipts(assembly: Assembly) -> Receipts:
         readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
+
+
+def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) -> AuditLog:
+    seed = b64decode(settings.audit_key.get_secret_value())
+    file = CheckpointFile(settings.home / "audit-checkpoints.jsonl")
+    return AuditLog(AuditStore(db), file, seed, now=now, random=os.urandom)
 
 
 def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:

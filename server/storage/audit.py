@@ -153,9 +153,7 @@ def _from_document(document: Document) -> Entry:
     if type(fields["seq"]) is not int:
         fields["seq"] = 0
     digest = document.get("hash")
-    return Entry(
-        key=str(document["_id"]), details=details, hash=digest if isinstance(digest, bytes) else b"", **fields
-    )
+    return Entry(key=str(document["_id"]), details=details, hash=digest if isinstance(digest, bytes) else b"", **fields)
 
 
 def _checkpoint_fields(checkpoint: Checkpoint) -> Document:
