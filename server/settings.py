@@ -146,7 +146,9 @@ def _refuse_sandbox_values(settings: Settings) -> None:
             if isinstance(value, SecretStr):
                 secrets[f"{type(account).__name__}.{name}"] = value
     bad = [
-        n for n, s in secrets.items() if s.get_secret_value() == SANDBOX_KEY or SANDBOX_PREFIX in s.get_secret_value()
+        n
+        for n, s in secrets.items()
+        if s.get_secret_value() in {SANDBOX_KEY, SANDBOX_AES_KEY} or SANDBOX_PREFIX in s.get_secret_value()
     ]
     missing = [
         n for n, v in (("HUIMIN_MONGO_URL", settings.mongo_url), ("HUIMIN_REDIS_URL", settings.redis_url)) if not v
