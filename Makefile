@@ -42,7 +42,7 @@ bench: $(VENV)/.dev ## measure the figures that the README promises, into bench/
 	@$(PY) -m bench $(ARGS)
 
 chaos: $(VENV)/.dev ## the long proof: workers and databases killed again and again in mid-broadcast
-	@$(PY) -m bench chaos $(ARGS)
+	@$(PY) -m pytest -m chaos -s tests/push $(ARGS)
 
 lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (needs a package index)
 	$(COMPILE) pyproject.toml -o requirements.lock

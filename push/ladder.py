@@ -35,9 +35,12 @@ class Ladder:
         self._now = now
 
     async def defer(self, page: Page, later: Mapping[datetime, Sequence[int]]) -> None:
-        """Move people in quiet hours to pages that are due when their quiet hours end."""
+        """Move people in quiet hours to pages that are due when their quiet hours end.
+
+        The first position is in the id: a later turn of the same page may move others to the same time.
+        """
         for due_at, positions in later.items():
-            await self._insert(page, f"{page.id}~{due_at:%d%H%M}", page.channel, positions, due_at)
+            await self._insert(page, f"{page.id}~{due_at:%d%H%M}.{positions[0]}", page.channel, positions, due_at)
 
     async def after_sending(self, page: Page, broadcast: Broadcast, current: Sequence[int]) -> Mapping[str, Any]:
         """What happens to a page whose notices all have a final status: the change that gives it back."""

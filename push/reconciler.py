@@ -22,6 +22,7 @@ REST = tuple(lane for lane in Lane if not lane.is_urgent)
 URGENT_EVERY_S = 1.0
 REST_EVERY_S = 5.0
 TOTALS_EVERY_S = 0.5
+TOTALS_REST = 9.0  # sums may take a tenth of a worker's time, never more
 SHORT = 32  # a queue shorter than this may have lost hints
 
 
@@ -68,13 +69,14 @@ class Reconciler:
     async def keep_totals(self, stop: asyncio.Event) -> None:
         """Recompute stale sums and close finished broadcasts until told to stop."""
         while not stop.is_set():
+            started_at = self._parts.clock()
             try:
-                while await self._totals.refresh_stale() and not stop.is_set():
-                    await asyncio.sleep(0)
+                await self._totals.refresh_stale()
                 await self._finish()
             except MongoError:
                 self._parts.counters.event("totals_failed")
-            await _rest(stop, TOTALS_EVERY_S)
+            spent_s = self._parts.clock() - started_at
+            await _rest(stop, max(TOTALS_EVERY_S, spent_s * TOTALS_REST))
 
     async def _finish(self) -> None:
         parts = self._parts
@@ -83,6 +85,7 @@ class Reconciler:
         for id_, state in (await parts.broadcasts.states()).items():
             if state is State.LIVE:
                 await self._totals.finish(await parts.watch.get(id_))
+        await self._totals.sum_up_stopped()
 
 
 async def _rest(stop: asyncio.Event, seconds: float) -> None:

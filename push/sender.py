@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from channels.base import NOT_STARTED, Kind, Outcome, Verdict, Window
@@ -18,7 +19,7 @@ from push.contents import Contents
 from push.pace import Account
 from push.parts import Parts
 from server.domain import ranks
-from server.domain.broadcasts import Broadcast, State
+from server.domain.broadcasts import Broadcast, Policy, State
 from server.domain.delivery import may_not_go, quiet_until
 from server.domain.pages import MOVED, Page, PageState, Sent, effective, in_doubt, unfinished
 from server.storage import pages as ledger
@@ -60,28 +61,27 @@ class PageRun:
         self._quiet = asyncio.Event()
         self._attempt = 1
         self._ranks = effective(page)
-        self._doubtful: list[int] = []
+        self._not_again = set(page.resent)  # sent a second time already, or may not be sent any more
         self.result = Result()
 
     async def run(self) -> Result:
         """Settle doubts, send what may be sent, give the page back. Raises only when the world is broken."""
-        doubt = in_doubt(self._page)
-        again = [i for i in doubt if i not in self._page.resent] if self._is_urgent else []
-        if doubt:
-            settled = ledger.outcomes(dict.fromkeys(doubt, ranks.UNKNOWN), {}, {}, "")
-            self._note(dict.fromkeys(doubt, ranks.UNKNOWN))
-            if not await self._write(ledger.combine(settled, ledger.send_again(again))):
+        if doubt := in_doubt(self._page):
+            unknown = dict.fromkeys(doubt, ranks.UNKNOWN)
+            self._note(unknown)
+            if not await self._write(ledger.outcomes(unknown, {}, {}, "")):
                 return self._lost()
-        todo = sorted({*unfinished(self._page), *again})
-        if todo:
+        left: list[int] = []
+        if todo := sorted({*unfinished(self._page), *self._doubts()}):
             reach = await self._parts.citizens.reach(self._page.channel, [self._page.to[i] for i in todo])
             todo = await self._drop(todo, reach)
             self._attempt = 1 + max((ranks.attempts(self._ranks[i]) for i in todo), default=0)
             left = await self._hand_over(todo, reach)
-            if self._doubtful and not self.result.is_lost and not left:
-                left = await self._hand_over_again(reach)
-        else:
-            left = []
+            if self._is_urgent and not (left or self.result.is_lost or self.result.dead_reason):
+                await self._settle_all()
+                if (again := self._doubts()) and await self._write_or_lose(self._take_outcomes(), {}):
+                    self._attempt = min(self._attempt + 1, ranks.MAX_ATTEMPTS)
+                    left = await self._hand_over(again, reach)
         if self.result.is_lost:
             await self._settle_all()
             await self._write(self._take_outcomes(), is_fenced=False)
@@ -99,6 +99,8 @@ class PageRun:
             person = reach.get(self._page.to[i])
             if person is None or not person.addresses:
                 final[i], why[i] = ranks.REFUSED, "no_address"
+            elif not (person.off or person.quiet):
+                continue
             elif may_not_go(person.off, topic, lane):
                 final[i], why[i] = ranks.SUPPRESSED, "opted_out"
             elif until := quiet_until(person.quiet, lane, now):
@@ -110,7 +112,10 @@ class PageRun:
             await self._parts.ladder.defer(self._page, later)
         if final:
             self._note(final)
-            await self._write(ledger.outcomes(final, why, {}, ""), is_fenced=False)
+            self._not_again.update(final)
+            if not await self._write(ledger.outcomes(final, why, {}, "")):
+                self._lost()
+                return []
         return [i for i in todo if i not in final]
 
     async def _hand_over(self, positions: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
@@ -118,7 +123,8 @@ class PageRun:
         left = list(positions)
         while left:
             account = await self._account()
-            if account is None or self._parts.watch.state(self._page.broadcast) is not State.LIVE:
+            is_over = self._may_start_until() <= self._clock() or self._parts.now() >= self._page.expires_at
+            if account is None or is_over:
                 return left
             granted = 0
             if self._is_urgent or await account.wait_for_room(1.0):
@@ -138,29 +144,37 @@ class PageRun:
                 return left
         return left
 
-    async def _hand_over_again(self, reach: Mapping[int, Reach]) -> list[int]:
-        """Red and orange: a doubtful hand-off is repeated once, at once. That is written down before it happens."""
-        await self._settle_all()
-        known = self._take_outcomes()
-        again, self._doubtful = sorted(self._doubtful), []
-        if not await self._write_or_lose(known, ledger.send_again(again)):
+    def _doubts(self) -> list[int]:
+        """Red and orange: who may have got it or not, and was not sent it a second time yet."""
+        if not self._is_urgent:
             return []
-        self._attempt = min(self._attempt + 1, ranks.MAX_ATTEMPTS)
-        return [i for i in await self._hand_over(again, reach) if not ranks.is_final(self._ranks[i])]
+        fresh = {i for i, outcome in self._settled.items() if outcome.verdict is Verdict.UNKNOWN}
+        return [
+            i
+            for i, rank in enumerate(self._ranks)
+            if i not in self._not_again and (rank == ranks.UNKNOWN or (i in fresh and rank < ranks.UNKNOWN))
+        ]
 
     async def _send_window(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> bool:
         """Intent, hand-off, answers. False if the lease is lost: then nothing more may be sent."""
+        for lang in {reach[self._page.to[i]].lang for i in window}:
+            self._contents.get(self._broadcast, self._page.channel, lang)  # what breaks must break before the intent
+        known = self._take_outcomes()
+        again = [i for i in window if self._ranks[i] == ranks.UNKNOWN]
         sent = Sent(window, self._attempt, self._parts.now(), account.name)
         renewed_at = self._clock()
-        if not await self._write_or_lose(self._take_outcomes(), ledger.intent(sent)):
+        if not await self._write_or_lose(known, ledger.combine(ledger.intent(sent), ledger.send_again(again))):
             return False
+        self._not_again.update(again)
         self._leased_at = renewed_at
-        if self._clock() + self._deadline_s > renewed_at + self._lease_s:
-            # The database was slow: the lease might end before the provider's answer. Nothing has left yet.
+        start_by = min(self._clock() + START_WITHIN_S, self._may_start_until())
+        if start_by <= self._clock() or start_by + self._deadline_s > renewed_at + self._lease_s:
+            # The database was slow: a cancel may be unknown yet, or the lease end before the provider's answer. Nothing
+            # has left.
             for i in window:
                 self._settle(account, i, NOT_STARTED)
             return True
-        self._start(account, window, reach)
+        self._start(account, window, reach, start_by)
         if self._open:
             try:
                 await asyncio.wait_for(self._quiet.wait(), CLOSE_AFTER_S)
@@ -168,7 +182,7 @@ class PageRun:
                 return True
         return True
 
-    def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> None:
+    def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach], start_by: float) -> None:
         """Hand all addresses of the window to the channel, grouped by content. Several devices of one count once."""
         by_lang: dict[str, list[tuple[int, Address]]] = {}
         for i in window:
@@ -183,15 +197,16 @@ class PageRun:
                     content=self._contents.get(self._broadcast, self._page.channel, lang),
                     addresses=[address.value for _, address in targets],
                     reference=self._page.id,
-                    start_by=self._clock() + START_WITHIN_S,
+                    start_by=start_by,
                     deadline_s=self._deadline_s,
                     is_urgent=self._is_urgent,
                 ),
-                lambda n, outcome, targets=targets: self._answer(account, *targets[n], outcome),  # type: ignore[misc]
+                partial(self._answer, account, targets),
             )
 
-    def _answer(self, account: Account, position: int, address: Address, outcome: Outcome) -> None:
+    def _answer(self, account: Account, targets: Sequence[tuple[int, Address]], index: int, outcome: Outcome) -> None:
         """Called by the channel, once per device."""
+        position, address = targets[index]
         account.answered()
         self._parts.pace.note(account, outcome)
         self._parts.counters.outcome(account.name, outcome)
@@ -202,7 +217,7 @@ class PageRun:
             self._settled[position] = outcome
         fault = outcome.fault
         if fault is not None and fault.kind is Kind.ADDRESS_DEAD:
-            self.result.dead_addresses.append((self._page.to[position], address.index, outcome.code))
+            self.result.dead_addresses.append((self._page.to[position], address.blind, outcome.code))
         elif fault is not None and fault.kind is Kind.GRANT_GONE:
             self.result.gone_grants.append(self._page.to[position])
         if left <= 0:
@@ -221,23 +236,19 @@ class PageRun:
             del self._settled[i]
         new: dict[int, int] = {}
         why: dict[int, str] = {}
-        again: list[int] = []
         for i, outcome in done.items():
-            new[i] = self._rank(i, outcome)
+            new[i] = self._rank(outcome)
             if outcome.verdict is not Verdict.ACCEPTED:
                 why[i] = outcome.code[:60]
-            if new[i] == ranks.UNKNOWN and self._is_urgent and i not in self._page.resent and i not in self._doubtful:
-                again.append(i)
             if outcome.fault is not None and outcome.fault.kind is Kind.CONFIG:
                 self.result.dead_reason = f"{outcome.code} at position {i}"
-        self._doubtful += [i for i in again if self._ranks[i] != ranks.UNKNOWN]
         self._note(new)
         self.result.accepted += sum(1 for rank in new.values() if rank == ranks.ACCEPTED)
         references = {i: o.reference for i, o in done.items() if o.reference}
         first = min(done) if done else 0
         return ledger.outcomes(new, why, references, f"{self._page.attempt}_{self._attempt}_{first}")
 
-    def _rank(self, position: int, outcome: Outcome) -> int:
+    def _rank(self, outcome: Outcome) -> int:
         match outcome.verdict:
             case Verdict.ACCEPTED:
                 return ranks.ACCEPTED
@@ -260,7 +271,7 @@ class PageRun:
         await self._settle_all()
         last: Mapping[str, Any] = self._take_outcomes()
         state = self._parts.watch.state(self._page.broadcast)
-        retry = [i for i, rank in enumerate(self._ranks) if not ranks.is_final(rank)]
+        retry = [i for i, rank in enumerate(self._ranks) if not ranks.is_final(rank)] or (left and self._doubts())
         change: Mapping[str, Any]
         if self.result.dead_reason:
             change = ledger.release(state=PageState.DEAD, reason=self.result.dead_reason)
@@ -269,6 +280,11 @@ class PageRun:
             self.result.due_in_s = due_in_s
             change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
         else:
+            if self._broadcast.policy is Policy.LADDER:
+                # Follow-up pages are derived from what is written: a successor must come to the same ones.
+                if not await self._write_or_lose(last, {}):
+                    return
+                last = {}
             change = await self._parts.ladder.after_sending(self._page, self._broadcast, self._ranks)
         await self._write_or_lose(last, change)
 
@@ -318,6 +334,9 @@ class PageRun:
     def _lost(self) -> Result:
         self.result.is_lost = True
         return self.result
+
+    def _may_start_until(self) -> float:
+        return self._parts.watch.may_start_until(self._page.broadcast)
 
     def _clock(self) -> float:
         return self._parts.clock()

@@ -9,7 +9,7 @@ from push.parts import Parts
 from server.domain.broadcasts import Broadcast, State
 from server.domain.pages import sums
 
-AT_ONCE = 64  # ranges recomputed per round
+AT_ONCE = 16  # ranges recomputed per round
 
 
 class Totals:
@@ -29,18 +29,37 @@ class Totals:
     async def recompute(self, range_id: str) -> None:
         """Store the sums of one range: channel -> status -> district index -> people."""
         broadcast, number = range_id.rsplit("/", 1)
+        read_at = self._parts.now()
         counted: dict[str, dict[str, Counter[str]]] = {}
         for page in await self._parts.pages.of_range(broadcast, int(number)):
             by_status = counted.setdefault(page.channel, {})
             for (status, division), count in sums(page).items():
                 by_status.setdefault(status, Counter())[str(self._district_of(division))] += count
-        await self._parts.broadcasts.set_sums(range_id, counted, self._parts.now())
+        await self._parts.broadcasts.set_sums(range_id, counted, read_at)
 
     async def finish(self, broadcast: Broadcast) -> bool:
-        """If nothing is left to do: one full pass over the sums, then the broadcast is finished."""
+        """If nothing is left to do: one full pass over the sums, then the broadcast is finished.
+
+        A dead page is something left to do, until the broadcast expires and its people with it.
+        """
         parts = self._parts
         if await parts.broadcasts.is_any_range_open(broadcast.id) or await parts.pages.is_any_open(broadcast.id):
             return False
-        async for range_ in parts.broadcasts.ranges(broadcast.id):
-            await self.recompute(range_.id)
+        if await parts.pages.is_any_dead(broadcast.id):
+            if parts.now() >= broadcast.expires_at:
+                await parts.pages.hasten(broadcast.id)
+            return False
+        await self._recompute_all(broadcast.id)
         return await parts.broadcasts.set_state(broadcast.id, State.FINISHED, only_from=[State.LIVE], now=parts.now())
+
+    async def sum_up_stopped(self) -> None:
+        """One full pass over the sums of every cancelled or replaced broadcast of which nothing is in hand any more."""
+        parts = self._parts
+        for id_ in await parts.broadcasts.find_unsummed():
+            if not await parts.pages.is_any_open(id_):
+                await self._recompute_all(id_)
+                await parts.broadcasts.set_summed(id_)
+
+    async def _recompute_all(self, broadcast: str) -> None:
+        async for range_ in self._parts.broadcasts.ranges(broadcast):
+            await self.recompute(range_.id)

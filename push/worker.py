@@ -83,6 +83,10 @@ class Worker:
                 parts.counters.event("plan_failed")
                 log.warning("plan_failed", error=type(error).__name__)
                 await asyncio.sleep(REDIS_AWAY_S)
+            except Exception:
+                # A broadcast that cannot be planned must not stop the others; its range is tried again later.
+                parts.counters.event("plan_broken")
+                log.exception("plan_broken", ranges=ids)
 
     async def _plan_one(self, id_: str) -> None:
         parts = self._parts
@@ -93,7 +97,8 @@ class Worker:
         is_live = states.get(claimed.broadcast) is State.LIVE
         if is_live and await self._planner.plan(claimed, await parts.watch.get(claimed.broadcast)):
             return
-        is_over = parts.watch.state(claimed.broadcast) is None
+        state = (await parts.watch.fresh([claimed.broadcast])).get(claimed.broadcast)
+        is_over = state not in (State.LIVE, State.PAUSED)
         await parts.broadcasts.finish_range(claimed.id, parts.owner, is_planned=is_over)
 
     async def _read(self, channel: str, lanes: Sequence[Lane], slots: int, stop: asyncio.Event) -> None:
@@ -127,7 +132,8 @@ class Worker:
         ids = await parts.queue.pop(channel, lanes, count=count)
         if ids is None:
             await asyncio.sleep(REDIS_AWAY_S)
-            waiting = [h for lane in lanes for h in await parts.pages.find_waiting(lane, channel, limit=count)]
+            waiting = [h for h in await parts.pages.find_lapsed(lanes) if h[1] == channel]
+            waiting += [h for lane in lanes for h in await parts.pages.find_waiting(lane, channel, limit=count)]
             ids = [id_ for id_, _, _ in waiting[:count]]
         if not ids:
             return []
@@ -164,7 +170,10 @@ class Worker:
             ledger.failed(),
             ledger.release(state=PageState.DEAD, reason=f"{type(error).__name__}: {error}") if is_poison else {},
         )
-        await self._parts.write(page, change, is_fenced=True, is_urgent=False)
+        try:
+            await self._parts.write(page, change, is_fenced=True, is_urgent=False)
+        except MongoError as away:
+            log.warning("page_left", page=page.id, error=type(away).__name__)
 
     async def _follow_up(self, page: Page, result: Result) -> None:
         """What the outcomes say about the world: dead addresses, spent grants, stale sums, pages due again."""

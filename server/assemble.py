@@ -111,7 +111,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
 def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
     """The engine of a worker process. Its transports are closed with the stack."""
     loop = asyncio.get_running_loop()
-    watch = Watch(assembly.broadcast_store)
+    watch = Watch(assembly.broadcast_store, loop.time)
     parts = Parts(
         owner=f"{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}",
         pages=assembly.pages,

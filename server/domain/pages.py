@@ -103,6 +103,8 @@ def shorts_from_bytes(data: bytes) -> tuple[int, ...]:
 def effective(page: Page) -> list[int]:
     """The rank of every position: its outcome, or its latest intent if that is higher."""
     result = list(page.outcomes)
+    if min(result, default=0) >= ranks.SUPPRESSED:
+        return result  # everything is answered: no intent is higher
     for sent in page.sent:
         intent = ranks.sending(sent.attempt)
         for position in sent.positions:
@@ -142,11 +144,13 @@ def unreached(page: Page) -> list[int]:
 def sums(page: Page) -> Counter[tuple[str, int]]:
     """How many positions have (status, division index). People who moved to a later page are counted there."""
     counted: Counter[tuple[str, int]] = Counter()
-    for i, rank in enumerate(effective(page)):
-        if rank == ranks.SUPPRESSED and page.why.get(i) == MOVED:
-            continue
-        counted[ranks.status(rank), page.divisions[i]] += 1
-    return counted
+    current = effective(page)
+    for (rank, division), count in Counter(zip(current, page.divisions, strict=True)).items():
+        counted[ranks.status(rank), division] += count
+    for i, reason in page.why.items():
+        if reason == MOVED and current[i] == ranks.SUPPRESSED:
+            counted["suppressed", page.divisions[i]] -= 1
+    return +counted
 
 
 def runs(positions: Sequence[int]) -> list[tuple[int, int]]:

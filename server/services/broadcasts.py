@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,6 +84,13 @@ class Broadcasts:
     async def resume(self, id_: str) -> bool:
         """Go on with a paused run; False if it is not paused."""
         return await self._store.set_state(id_, State.LIVE, only_from=[State.PAUSED], now=self._now())
+
+    async def revive(self, pages: Sequence[str]) -> int:
+        """Put dead pages back to work; returns how many were dead."""
+        hints = await self._pages.revive(pages)
+        for page, channel, lane in hints:
+            await self._queue.push(channel, lane, [page])
+        return len(hints)
 
     async def progress(self, id_: str) -> Progress:
         """Where it stands, from the sums of its ranges. NotFoundError."""

@@ -72,7 +72,7 @@ class Receipts:
         self._queue = queue
         self._now = now
         self._waiting: list[_Waiting] = []
-        self._is_busy = False
+        self._turn = asyncio.Lock()
         self.counters = ReceiptCounters()
 
     async def take(self, provider: str, request: CallbackRequest) -> Callback:
@@ -94,27 +94,24 @@ class Receipts:
         if callback.receipts or callback.grants or callback.replay_key:
             waiting = _Waiting(channel, callback, asyncio.get_running_loop().create_future())
             self._waiting.append(waiting)
-            if not self._is_busy:
-                await self._work()
+            async with self._turn:  # whoever is answered does not work for those who come later
+                while not waiting.done.done():
+                    await self._work()
             await waiting.done
         return callback
 
     async def _work(self) -> None:
-        self._is_busy = True
+        """One round of those who wait, oldest first."""
+        batch, size = [], 0
+        while self._waiting and size < MAX_MERGED:
+            batch.append(self._waiting.pop(0))
+            size += len(batch[-1].callback.receipts) + 1
         try:
-            while self._waiting:
-                batch, size = [], 0
-                while self._waiting and size < MAX_MERGED:
-                    batch.append(self._waiting.pop(0))
-                    size += len(batch[-1].callback.receipts) + 1
-                try:
-                    await self._round(batch)
-                except BaseException as error:
-                    _fail(batch, error)
-                    if not isinstance(error, Exception):
-                        raise
-        finally:
-            self._is_busy = False
+            await self._round(batch)
+        except BaseException as error:
+            _fail(batch, error)
+            if not isinstance(error, Exception):
+                raise
 
     async def _round(self, batch: Sequence[_Waiting]) -> None:
         """One merged round: refuse replays, apply everything, remember the keys, answer."""
@@ -159,6 +156,7 @@ class Receipts:
         for citizen, one in placed:
             spot = _choose(spots.get(citizen, ()), one)
             if spot is None:
+                self.counters.unplaced += 1
                 continue
             receipt(changes.setdefault(spot.page, {}), spot.position, RANK[one.verdict], one.code if one.fault else "")
             stale.add(spot.range_id)
@@ -186,11 +184,16 @@ class Receipts:
 
 
 def _choose(spots: Sequence[Spot], one: Receipt) -> Spot | None:
-    """The notice a receipt speaks of: the only candidate; among several the one with its reference, else the latest."""
-    if len(spots) <= 1 or not one.reference:
+    """The notice a receipt speaks of: by its reference, else the only one whose reference is not known (yet).
+
+    If several could be meant, none is: a notice must not be called delivered for another one's receipt.
+    """
+    if not one.reference:
         return spots[0] if spots else None
     wanted = hash_reference(one.reference)
-    return next((s for s in spots if s.reference == wanted), spots[0])
+    exact = next((s for s in spots if s.reference == wanted), None)
+    nameless = [s for s in spots if s.reference is None]
+    return exact or (nameless[0] if len(nameless) == 1 else None)
 
 
 def _fail(batch: Sequence[_Waiting], error: BaseException) -> None:

@@ -103,9 +103,18 @@ class Broadcasts:
         """Change the state; False if it was in none of `only_from`."""
         result = await self._broadcasts.update_one(
             {"_id": broadcast, "state": {"$in": [s.value for s in only_from]}},
-            {"$set": {"state": state.value, "changed_at": now}},
+            {"$set": {"state": state.value, "changed_at": now, "is_summed": state is State.FINISHED}},
         )
         return bool(result.matched_count)
+
+    async def find_unsummed(self) -> list[str]:
+        """Broadcasts that were stopped and whose last full pass over the sums is still to come."""
+        query = {"state": {"$in": [State.CANCELLED.value, State.REPLACED.value]}, "is_summed": False}
+        return [d["_id"] async for d in self._broadcasts.find(query, {"_id": 1})]
+
+    async def set_summed(self, broadcast: str) -> None:
+        """The full pass is done."""
+        await self._broadcasts.update_one({"_id": broadcast}, {"$set": {"is_summed": True}})
 
     async def recent(self, since: datetime) -> list[tuple[str, int]]:
         """(id, number of ranges) of the broadcasts released since then: where a receipt may belong."""
@@ -158,9 +167,11 @@ class Broadcasts:
         cut = await self._broadcasts.find_one({"_id": broadcast}, {"ranges": 1, "is_cut": 1})
         return cut is None or not cut["is_cut"] or planned < cut["ranges"]
 
-    async def set_sums(self, id_: str, sums: Sums, now: datetime) -> None:
-        """Store the recomputed sums of a range."""
-        await self._ranges.update_one({"_id": id_}, {"$set": {"sums": sums, "sums_at": now}})
+    async def set_sums(self, id_: str, sums: Sums, read_at: datetime) -> None:
+        """Store the recomputed sums of a range, unless somebody has stored some of pages that were read later."""
+        await self._ranges.update_one(
+            {"_id": id_, "sums_at": {"$not": {"$gt": read_at}}}, {"$set": {"sums": sums, "sums_at": read_at}}
+        )
 
     async def ranges(self, broadcast: str) -> AsyncIterator[Range]:
         """All ranges of a broadcast in order."""

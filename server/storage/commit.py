@@ -49,7 +49,7 @@ class GroupCommit:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
         self._waiting: list[tuple[Write, asyncio.Future[bool]]] = []
-        self._out = False
+        self._turn = asyncio.Lock()
 
     async def write(self, write: Write, *, is_urgent: bool = False) -> bool:
         """True when it is durable; False when the fence did not match. A broken database raises PyMongoError."""
@@ -60,31 +60,27 @@ class GroupCommit:
             return bool(result.matched_count)
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, future))
-        if not self._out:
-            await self._drain()
+        async with self._turn:  # first come, first served: nobody drives for others after its own write is done
+            while not future.done():
+                await self._send_waiting()
         return await future
 
-    async def _drain(self) -> None:
-        """Send bulks until nothing waits. The first waiter drives; the others only wait for their future."""
-        self._out = True
+    async def _send_waiting(self) -> None:
+        """One bulk of what waits, oldest first; each future gets its answer or the error."""
+        batch, self._waiting = self._waiting[:MAX_BULK], self._waiting[MAX_BULK:]
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:MAX_BULK], self._waiting[MAX_BULK:]
-                try:
-                    applied = await self._send([write for write, _ in batch])
-                except BaseException as error:
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error if isinstance(error, Exception) else ConnectionError("stopped"))
-                            future.exception()
-                    if not isinstance(error, Exception):
-                        raise
-                else:
-                    for (_, future), matched in zip(batch, applied, strict=True):
-                        if not future.done():
-                            future.set_result(matched)
-        finally:
-            self._out = False
+            applied = await self._send([write for write, _ in batch])
+        except BaseException as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error if isinstance(error, Exception) else ConnectionError("stopped"))
+                    future.exception()
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for (_, future), matched in zip(batch, applied, strict=True):
+                if not future.done():
+                    future.set_result(matched)
 
     async def _send(self, writes: list[Write]) -> list[bool]:
         result = await self._collection.bulk_write([w.operation() for w in writes], ordered=False)

@@ -22,14 +22,14 @@ from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from server.domain import ranks
-from server.domain.broadcasts import UNREACHABLE, Lane, range_of
+from server.domain.broadcasts import UNREACHABLE, Lane, range_id, range_of
 from server.domain.pages import (
-    MOVED,
     Page,
     PageState,
     Sent,
     ids_from_bytes,
     ids_to_bytes,
+    may_have_it,
     runs,
     shorts_from_bytes,
     shorts_to_bytes,
@@ -51,7 +51,7 @@ Home = tuple[str, int]  # broadcast id and its number of ranges: enough to find 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where one person stands: page, position, range, and the hash of the provider's reference where one is known."""
+    """Where one person stands: page, position, range, and the hash of the provider's reference if one is known."""
 
     page: str
     position: int
@@ -142,6 +142,10 @@ class Pages:
         """Whether anything of this broadcast is still to be done, now or later."""
         return await self._pages.find_one({"broadcast": broadcast, "state": "open"}, {"_id": 1}) is not None
 
+    async def is_any_dead(self, broadcast: str) -> bool:
+        """Whether a page of this broadcast waits for a human."""
+        return await self._pages.find_one({"state": "dead", "broadcast": broadcast}, {"_id": 1}) is not None
+
     async def close_untouched(self, broadcast: str, reason: str) -> int:
         """Close, in the database, every page of which nobody has sent anything: its people are suppressed."""
         result = await self._pages.update_many(
@@ -207,20 +211,19 @@ class Pages:
     async def find_spots(self, channel: str, recent: Sequence[Home], ids: Sequence[int]) -> dict[int, list[Spot]]:
         """Where these people stand on the pages of these broadcasts, in the order of `recent`.
 
-        The reference hashes are read only if there are several broadcasts: only then are they needed. People who moved
-        to a page of a later time are found there.
+        Only notices that left or may have left: a receipt cannot speak of what nobody has sent. The
+        reference hashes are read only if there are several broadcasts: only then are they needed.
         """
-        fields = {"to": 1, "number": 1, "why": 1} | ({"refs": 1} if len(recent) > 1 else {})
+        fields = {"refs": 0} if len(recent) == 1 else {}
         wanted = set(ids)
         found: dict[int, list[Spot]] = {}
         for broadcast, ranges in recent:
             async for document in self._holding(broadcast, ranges, channel, ids, fields):
-                references = _unpack_references(document.get("refs", {}))
-                why = document.get("why", {})
-                range_id_ = f"{broadcast}/{document['number']:05d}"
-                for position, citizen in enumerate(ids_from_bytes(document["to"])):
-                    if citizen in wanted and why.get(str(position)) != MOVED:
-                        spot = Spot(document["_id"], position, range_id_, references.get(position))
+                page = _to_page(document)
+                handed_over = set(may_have_it(page))
+                for i, citizen in enumerate(page.to):
+                    if citizen in wanted and i in handed_over:
+                        spot = Spot(page.id, i, range_id(broadcast, page.number), page.references.get(i))
                         found.setdefault(citizen, []).append(spot)
         return found
 
