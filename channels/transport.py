@@ -8,9 +8,8 @@ Promises:
   libcurl's, or for a connection.
 - **Bounded.** Connections (h1) or streams (h2), the queue, the size of an answer and the time of a request.
 - **Urgent first.** Urgent requests leave the queue first, and one connection in eight is only for them.
-- **Fast.** Sockets stay registered in an epoll set of our own between requests; the loop sees one readable file for
-  all of them, so a tick costs one callback however many sockets are ready; timers of 0 coalesce to one kick.
-  libcurl looks through every connection of a multi handle to find a free one: many small multis keep that short.
+- **Fast.** One sweep a tick over all sockets that are ready (`sockets.py`); timers of 0 coalesce to one kick. libcurl
+  looks through every connection of a multi handle to find a free one: many small multis keep that short.
 - **No request is wasted on a closed connection.** libcurl does not look at one it used within the last second. We do:
   the hook refuses a connection that was closed since, and the request, still whole, takes another.
 """
@@ -20,8 +19,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import select
-import socket
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +29,8 @@ from typing import Any
 
 import pycurl
 
-from channels.call import Call, Reply, State, Waiting, WaitingRoom
+from channels.call import Call, Reply, State, WaitingRoom
+from channels.sockets import Endpoint, Sockets
 from server.settings import Account
 
 MAX_REPLY_BYTES = 262_144  # 200 SMS statuses with an echoed reference each need 60 to 150 kB
@@ -43,18 +41,6 @@ SHARD_SIZE = 64  # requests at a time on one multi handle: its connections (h1) 
 URGENT_SHARE = 8  # one connection in eight is kept for urgent requests
 MAX_ROUNDS = 4  # of collecting and starting in one tick, then the loop gets its turn
 EXPIRE_EVERY_S = 0.1  # how often the queue is searched for what can no longer start
-
-Endpoint = tuple[str, int]  # our end of a connection: address and port
-
-_NOTHING_LEFT = frozenset(
-    {
-        pycurl.E_COULDNT_RESOLVE_HOST,
-        pycurl.E_COULDNT_CONNECT,
-        pycurl.E_SSL_CONNECT_ERROR,
-        pycurl.E_PEER_FAILED_VERIFICATION,
-        pycurl.E_URL_MALFORMAT,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +120,12 @@ class _Slot:
         self.has_begun = False
         self.refusal = None
 
-    def failed(self, error: int) -> State:
-        """How far a failed request got. It left only if it had begun and was not refused at the door."""
-        if self.refusal is _Refusal.LATE:
-            return State.NOT_STARTED
-        return State.REFUSED if not self.has_begun or error in _NOTHING_LEFT else State.BROKEN
+    @property
+    def state_of_failure(self) -> State:
+        """How far a failed request got. libcurl's error does not tell: it may be of a second try that we refused."""
+        if self.has_begun:
+            return State.BROKEN
+        return State.NOT_STARTED if self.refusal is _Refusal.LATE else State.REFUSED
 
 
 class Transport:
@@ -152,20 +139,19 @@ class Transport:
         self._active: dict[pycurl.Curl, _Slot] = {}
         self._replies: deque[tuple[Call, int, Reply]] = deque()
         self._expire_timer: asyncio.TimerHandle | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = math.inf
         self._hungry: set[_Shard] = set()  # libcurl wants to be called for these at once
         self._touched: set[_Shard] = set()  # something may be finished in these
         self._is_advance_scheduled = False
         self._is_advancing = False
         self._is_closed = False
-        self._watched: dict[int, tuple[int, _Shard]] = {}  # socket -> epoll events it is registered for, its shard
-        self._between: set[int] = set()  # registered sockets that carry no request now
-        self._dead: set[Endpoint] = set()
-        self._epoll = select.epoll()
-        sizes = [min(SHARD_SIZE, limits.concurrency - n) for n in range(0, limits.concurrency, SHARD_SIZE)]
-        self._shards = [self._new_shard() for _ in sizes]
-        self._idle = [self._new_slot(s) for s, n in zip(self._shards, sizes, strict=True) for _ in range(n)]
-        self._loop.add_reader(self._epoll.fileno(), self._on_ready)
+        self._dead: set[Endpoint] = set()  # connections that were closed while idle and are still in libcurl's pool
+        self._sockets: Sockets[_Shard] = Sockets()
+        self._shards = [self._new_shard() for _ in range(-(-limits.concurrency // SHARD_SIZE))]
+        self._slots: list[_Slot] = []  # made when first needed
+        self._idle: list[_Slot] = []
+        self._loop.add_reader(self._sockets.fileno(), self._on_ready)
 
     @property
     def active(self) -> int:
@@ -208,7 +194,7 @@ class Transport:
         if self._is_closed:
             return
         self._is_closed = True
-        self._loop.remove_reader(self._epoll.fileno())
+        self._loop.remove_reader(self._sockets.fileno())
         for timer in (self._timer, self._expire_timer):
             if timer is not None:
                 timer.cancel()
@@ -218,9 +204,9 @@ class Transport:
             self._finish(slot, Reply(State.BROKEN if slot.has_begun else State.NOT_STARTED, why="closed"))
         for shard in self._shards:
             shard.multi.close()
-        for slot in self._idle:
+        for slot in self._slots:
             slot.curl.close()
-        self._epoll.close()
+        self._sockets.close()
         self._deliver()
 
     def _new_shard(self) -> _Shard:
@@ -236,8 +222,9 @@ class Transport:
             shard.multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
             shard.multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, 1)
 
-    def _new_slot(self, shard: _Shard) -> _Slot:
-        slot = _Slot(self._loop, shard, self._dead)
+    def _new_slot(self) -> _Slot:
+        slot = _Slot(self._loop, self._shards[len(self._slots) // SHARD_SIZE], self._dead)
+        self._slots.append(slot)
         curl = slot.curl
         curl.setopt(pycurl.WRITEFUNCTION, slot.chunks.append)
         curl.setopt(pycurl.PREREQFUNCTION, slot.may_begin)
@@ -258,25 +245,14 @@ class Transport:
         return slot
 
     def _on_new_socket(self, fd: int, _: int) -> int:
-        """A socket was opened: whatever was known of this number belongs to a closed one."""
-        self._watched.pop(fd, None)
-        self._between.discard(fd)
+        self._sockets.opened(fd)
         return int(pycurl.SOCKOPT_OK)
 
     def _on_socket(self, shard: _Shard, what: int, fd: int, _multi: object, _data: object) -> None:
-        """What libcurl wants of a socket. Between two requests it stays registered: that saves two system calls."""
         if what == pycurl.POLL_REMOVE:
-            self._between.add(fd)
-            return
-        self._between.discard(fd)
-        events = (select.EPOLLIN if what & pycurl.POLL_IN else 0) | (select.EPOLLOUT if what & pycurl.POLL_OUT else 0)
-        watched = self._watched.get(fd)
-        if watched is None or watched[0] != events or watched[1] is not shard:
-            self._watched[fd] = (events, shard)
-            try:
-                self._epoll.modify(fd, events)
-            except FileNotFoundError:
-                self._epoll.register(fd, events)
+            self._sockets.rest(fd)
+        else:
+            self._sockets.watch(fd, shard, reads=bool(what & pycurl.POLL_IN), writes=bool(what & pycurl.POLL_OUT))
 
     def _on_timer(self, shard: _Shard, timeout_ms: int) -> None:
         if timeout_ms == 0:
@@ -284,17 +260,19 @@ class Transport:
             self._advance_soon()
             return
         shard.due = math.inf if timeout_ms < 0 else self._loop.time() + timeout_ms / 1000
-        if shard.due != math.inf and (self._timer is None or self._timer.when() > shard.due):
+        if shard.due < self._timer_due:
             self._arm(shard.due)
 
     def _arm(self, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._timer_due = due
         self._timer = self._loop.call_at(due, self._on_due)
 
     def _on_due(self) -> None:
         """Call the shards whose time has come; a timer may be early, for it is only ever moved forward."""
         self._timer = None
+        self._timer_due = math.inf
         now = self._loop.time()
         for shard in self._shards:
             if shard.due <= now:
@@ -308,31 +286,21 @@ class Transport:
 
     def _on_ready(self) -> None:
         """One sweep over every socket that is ready in this tick."""
-        for fd, events in self._epoll.poll(0):
-            shard = self._watched[fd][1]
-            if fd in self._between:
-                self._bury(fd, shard)
-                continue
-            bits = pycurl.CSELECT_IN if events & ~select.EPOLLOUT else 0
-            if events & select.EPOLLOUT:
-                bits |= pycurl.CSELECT_OUT
+        self._bury(self._sockets.ended())
+        for fd, shard, can_read, can_write in self._sockets.ready():
+            bits = (pycurl.CSELECT_IN if can_read else 0) | (pycurl.CSELECT_OUT if can_write else 0)
             shard.multi.socket_action(fd, bits)
             self._touched.add(shard)
         self._advance()
 
-    def _bury(self, fd: int, shard: _Shard) -> None:
-        """The provider closed a connection, or spoke on it, between two requests: it must not be used again."""
-        self._between.discard(fd)
-        del self._watched[fd]
-        self._epoll.unregister(fd)
-        if not shard.active:  # always so with HTTP/2
+    def _bury(self, ended: Sequence[tuple[_Shard, Endpoint]]) -> None:
+        """The provider closed connections between two requests: they must not get another."""
+        for shard in {shard for shard, _ in ended if not shard.active}:  # with HTTP/2 always, for one is all it has
             shard.multi.close()
             shard.multi = pycurl.CurlMulti()
             shard.due = math.inf
             self._set_up(shard)
-            return
-        with socket.socket(fileno=os.dup(fd)) as ours:
-            self._dead.add(ours.getsockname()[:2])
+        self._dead.update(endpoint for shard, endpoint in ended if shard.active)
 
     def _advance_soon(self) -> None:
         if not (self._is_advance_scheduled or self._is_advancing):
@@ -364,12 +332,12 @@ class Transport:
     def _fill(self) -> None:
         """Start what waits and may start."""
         now = self._loop.time()
-        while (waiting := self._waiting.next(len(self._idle), self._reserved)) is not None:
+        while (waiting := self._waiting.next(self._limits.concurrency - len(self._active), self._reserved)) is not None:
             call, body, index = waiting
             if now > call.start_by:
                 self._replies.append((call, index, Reply(State.NOT_STARTED)))
                 continue
-            slot = self._idle.pop()
+            slot = self._idle.pop() if self._idle else self._new_slot()
             slot.load(call, body, index)
             self._start(slot)
 
@@ -382,7 +350,7 @@ class Transport:
     def _expire(self) -> None:
         """Answer whatever waits and can no longer start."""
         self._expire_timer = None
-        expired: list[Waiting] = list(self._waiting.expired(self._loop.time()))
+        expired = self._waiting.expired(self._loop.time())
         self._replies.extend((call, index, Reply(State.NOT_STARTED)) for call, _, index in expired)
         if len(self._waiting):
             self._expire_timer = self._loop.call_later(EXPIRE_EVERY_S, self._expire)
@@ -390,8 +358,10 @@ class Transport:
 
     def _collect(self) -> None:
         while self._touched:
-            left, good, bad = self._touched.pop().multi.info_read()
-            assert not left
+            shard = self._touched.pop()
+            left, good, bad = shard.multi.info_read()
+            if left:
+                self._touched.add(shard)
             for curl in good:
                 slot = self._active[curl]
                 status = curl.getinfo(pycurl.RESPONSE_CODE)
@@ -403,7 +373,7 @@ class Transport:
                     slot.refusal = None
                     self._start(slot)
                 else:
-                    self._finish(slot, Reply(slot.failed(error), why=f"{error} {text}"))
+                    self._finish(slot, Reply(slot.state_of_failure, why=f"{error} {text}"))
 
     def _finish(self, slot: _Slot, reply: Reply) -> None:
         self._remove(slot)

@@ -49,7 +49,6 @@ class Account:
         most = 250 if self.channel.per_request == 1 else 500
         return max(1, min(most, int(self.rate_per_s / 2)))
 
-
     def leaves(self, count: int) -> None:
         """So many addresses were handed to the channel."""
         self.on_their_way += count

@@ -10,7 +10,7 @@ by anybody, so that no old notice can overtake the new one; then it reads from t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -36,6 +36,13 @@ class _Shelf:
     ids: list[int] = field(default_factory=list)
     divisions: list[int] = field(default_factory=list)
 
+    def put(self, member: Member) -> bool:
+        """Add a member who is not on an earlier page; True when the page is full."""
+        if member.id > self.after:
+            self.ids.append(member.id)
+            self.divisions.append(member.division)
+        return len(self.ids) == PAGE_SIZE
+
 
 class Planner:
     """Plans ranges. One per process."""
@@ -47,33 +54,34 @@ class Planner:
         """Plan what is left of a range that this process holds; False if it was stopped or taken over on the way."""
         parts = self._parts
         shelves = {channel: await self._shelf(range_, channel) for channel in (*broadcast.order, UNREACHABLE)}
-        resume = min(shelf.after for shelf in shelves.values())
-        lo = max(range_.lo, resume + 1)
-        renewed_at = parts.clock()
+        lo = max(range_.lo, 1 + min(shelf.after for shelf in shelves.values()))
         if broadcast.replaces and not await self._gate(range_, broadcast):
             return False
+        renewed_at = parts.clock()
         rungs: dict[tuple[str, ...], Iterable[str]] = {}
         async for member in self._members(range_, broadcast, lo):
             usable = tuple(member.channels)
             if usable not in rungs:
                 rungs[usable] = _channels(usable, broadcast)
-            for channel in rungs[usable]:
-                shelf = shelves[channel]
-                if member.id <= shelf.after:
-                    continue
-                shelf.ids.append(member.id)
-                shelf.divisions.append(member.division)
-                if len(shelf.ids) == PAGE_SIZE and not await self._flush(range_, broadcast, channel, shelf):
-                    return False
+            full = [channel for channel in rungs[usable] if shelves[channel].put(member)]
+            if full and not await self._flush_all(range_, broadcast, shelves, full):
+                return False
             if parts.clock() - renewed_at > RENEW_EVERY_S:
                 renewed_at = parts.clock()
                 if not await self._may_go_on(range_):
                     return False
-        for channel, shelf in shelves.items():
-            if shelf.ids and not await self._flush(range_, broadcast, channel, shelf):
-                return False
+        if not await self._flush_all(range_, broadcast, shelves, [c for c, shelf in shelves.items() if shelf.ids]):
+            return False
         await parts.broadcasts.finish_range(range_.id, parts.owner, is_planned=True)
         await parts.queue.mark_stale([range_.id])
+        return True
+
+    async def _flush_all(
+        self, range_: Range, broadcast: Broadcast, shelves: Mapping[str, _Shelf], full: Sequence[str]
+    ) -> bool:
+        for channel in full:
+            if not await self._flush(range_, broadcast, channel, shelves[channel]):
+                return False
         return True
 
     async def _shelf(self, range_: Range, channel: str) -> _Shelf:

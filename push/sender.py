@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from channels.base import NOT_STARTED, Kind, Outcome, Verdict, Window
@@ -200,11 +201,12 @@ class PageRun:
                     deadline_s=self._deadline_s,
                     is_urgent=self._is_urgent,
                 ),
-                lambda n, outcome, targets=targets: self._answer(account, *targets[n], outcome),  # type: ignore[misc]
+                partial(self._answer, account, targets),
             )
 
-    def _answer(self, account: Account, position: int, address: Address, outcome: Outcome) -> None:
+    def _answer(self, account: Account, targets: Sequence[tuple[int, Address]], index: int, outcome: Outcome) -> None:
         """Called by the channel, once per device."""
+        position, address = targets[index]
         account.answered()
         self._parts.pace.note(account, outcome)
         self._parts.counters.outcome(account.name, outcome)
@@ -215,7 +217,7 @@ class PageRun:
             self._settled[position] = outcome
         fault = outcome.fault
         if fault is not None and fault.kind is Kind.ADDRESS_DEAD:
-            self.result.dead_addresses.append((self._page.to[position], address.index, outcome.code))
+            self.result.dead_addresses.append((self._page.to[position], address.blind, outcome.code))
         elif fault is not None and fault.kind is Kind.GRANT_GONE:
             self.result.gone_grants.append(self._page.to[position])
         if left <= 0:

@@ -82,13 +82,17 @@ async def _run(options: Options) -> dict[str, Any]:
     console.rule("[bold]惠民 Huimin · demo")
     async with AsyncExitStack() as stack:
         with console.status("starting mongod and Valkey 启动数据库 …"):
-            own = settings.model_copy(update={"mongo_url": None, "redis_url": None, "mongo_db": "huimin_demo", "home": home})
+            own = settings.model_copy(
+                update={"mongo_url": None, "redis_url": None, "mongo_db": "huimin_demo", "home": home}
+            )
             running = await stack.enter_async_context(databases(own))
             named = own.model_copy(update={"mongo_url": running.mongo_url, "redis_url": running.redis_url})
             assembly = await stack.enter_async_context(assemble(named))
         await _settle(assembly, options, console)
         with console.status("starting providers, API and workers 启动通道、接口与工作进程 …"):
-            place = await stack.enter_async_context(town(named, home, workers=options.workers, faults=_weather(options.seed)))
+            place = await stack.enter_async_context(
+                town(named, home, workers=options.workers, faults=_weather(options.seed))
+            )
         return await _warn(assembly, place, console)
 
 
@@ -133,7 +137,9 @@ async def _watch(assembly: Assembly, place: Town, broadcast: str, console: Conso
             _show(bars, tasks, standing)
             if loop.time() > give_up:
                 raise UnavailableError(
-                    "demo_stuck", zh=f"未能完成，日志见 {place.home}/log", en=f"it does not finish; see {place.home}/log"
+                    "demo_stuck",
+                    zh=f"未能完成，日志见 {place.home}/log",
+                    en=f"it does not finish; see {place.home}/log",
                 )
             await asyncio.sleep(0.2)
         _show(bars, tasks, standing)
@@ -179,12 +185,16 @@ async def _settled(assembly: Assembly, broadcast: str, finding: Finding) -> Stan
 def _sums_agree(standing: Standing, finding: Finding) -> bool:
     """The stored sums say what the pages say."""
     return all(
-        standing.statuses(channel)[status] == finding.statuses[channel, status] for channel in CHANNELS for status in STATUSES
+        standing.statuses(channel)[status] == finding.statuses[channel, status]
+        for channel in CHANNELS
+        for status in STATUSES
     )
 
 
 def _print(report: dict[str, Any], console: Console) -> None:
-    table = Table(title="What the ledger says 台账", caption="checked against the providers' own journals 与通道方台账逐条核对")
+    table = Table(
+        title="What the ledger says 台账", caption="checked against the providers' own journals 与通道方台账逐条核对"
+    )
     table.add_column("channel 渠道")
     for name in ("audience", *STATUSES):
         table.add_column(name, justify="right")
@@ -205,7 +215,13 @@ def _print(report: dict[str, Any], console: Console) -> None:
 
 @contextmanager
 def _bars(console: Console) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description:>24}"), BarColumn(40), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+    columns = (
+        TextColumn("{task.description:>24}"),
+        BarColumn(40),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns, console=console) as bars:
         yield bars
 
@@ -256,4 +272,3 @@ def _weather(seed: int) -> FaultScript:
         sms_aliyun=ProviderFaults(latency_ms=5, receipts=receipts),
         sms_tencent=ProviderFaults(receipts=receipts),
     )
-

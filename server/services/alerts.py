@@ -150,10 +150,12 @@ class Alerts:
 
     async def preview(self, name: str) -> Preview:
         """What would leave if it were released now; nothing is stored. InvalidInputError, ConflictError if nothing."""
-        desk, at = await self._store.get(name), self._now()
+        desk = await self._store.get(name)
         if desk.released_at is not None:
             raise _forbidden(Why.STATE)
-        broadcast = broadcast_of(desk, self._world, _names(await self._chain_before(desk)), at)
+        chain = await self._chain_before(desk)
+        at = _not_before(chain, self._now())
+        broadcast = broadcast_of(desk, self._world, _names(chain), at)
         return Preview(message_of(desk, self._world, at), broadcast, await self._review(desk, at))
 
     async def check(self, name: str) -> list[Finding]:
@@ -170,10 +172,10 @@ class Alerts:
         desk = await self._store.get(name)
         _refuse_stale(desk, version)
         self._refuse(officer, Action.SUBMIT, desk)
-        at = self._now()
+        chain = await self._chain_before(desk)
+        at = _not_before(chain, self._now())
         refuse_faulty(await self._review(desk, at), acknowledged)
         waiting = desk.model_copy(update={"submitter": Hand.of(officer), "submitted_at": at})
-        chain = await self._chain_before(desk)
         digest = signed_digest(waiting.alert, broadcast_of(waiting, self._world, _names(chain), at))
         reason = f"acknowledged {' '.join(sorted(acknowledged))}" if acknowledged else ""
         return await self._move(waiting.model_copy(update={"digest": digest}), desk, Action.SUBMIT, officer, reason)
@@ -243,7 +245,7 @@ class Alerts:
     async def _release_once(self, officer: Officer, desk: DeskAlert, digest: str) -> DeskAlert:
         self._refuse(officer, Action.RELEASE, desk)
         chain = await self._chain_before(desk)
-        at = self._now()
+        at = _not_before(chain, self._now())
         if is_over(desk.alert, at) or (chain and is_over(chain[-1].alert, at)):
             raise ConflictError("alert_expired", zh="预警已失效", en="the alert has expired")
         assert desk.submitted_at is not None
@@ -353,6 +355,11 @@ class Alerts:
 def _names(chain: Sequence[DeskAlert]) -> tuple[str, ...]:
     """The broadcasts that the next one replaces: all of the chain, so that who has any of them is included."""
     return tuple(desk.identifier for desk in chain)
+
+
+def _not_before(chain: Sequence[DeskAlert], at: datetime) -> datetime:
+    """The time it is, but never before what it follows was sent: clocks may go back, chains may not (CAP-009)."""
+    return max([at, *(desk.released_at for desk in chain if desk.released_at)])
 
 
 def _is_repeat(desk: DeskAlert, officer: Officer, digest: str) -> bool:

@@ -23,6 +23,7 @@ class Recipe:
     divisions: Sequence[str]
     seed: int = 1
     has_all_channels: bool = False
+    first: int = 0  # the number of the first citizen: cities made in parts must not give a phone twice
 
 
 def people(count: int, recipe: Recipe, divisions: Divisions) -> Iterator[NewCitizen]:
@@ -30,7 +31,7 @@ def people(count: int, recipe: Recipe, divisions: Divisions) -> Iterator[NewCiti
     random = Random(recipe.seed)  # noqa: S311 - invented people, not secrets
     lineages = {code: (*divisions.ancestors(code), code) for code in recipe.divisions}
     codes = list(recipe.divisions)
-    for number in range(count):
+    for number in range(recipe.first, recipe.first + count):
         code = random.choice(codes)
         addresses = {
             channel: (_ADDRESS[channel](random, number),)

@@ -15,7 +15,7 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.alerts.desk import DeskAlert
+from server.domain.alerts.desk import DeskAlert, in_order
 from server.domain.alerts.model import Alert
 from server.domain.alerts.states import State
 from server.domain.alerts.vocabulary import Colour
@@ -83,7 +83,7 @@ class AlertStore:
     async def find_chain(self, chain: str) -> list[DeskAlert]:
         """The released messages of a chain, oldest first."""
         query = {"chain": chain, "state": {"$in": list(_RELEASED)}}
-        return await self._list(query, sort="released_at")
+        return in_order(await self._list(query, sort="released_at"))
 
     async def find_unpublished(self) -> list[DeskAlert]:
         """What was released but perhaps not published, oldest first."""

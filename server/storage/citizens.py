@@ -61,10 +61,10 @@ class Member(NamedTuple):
 
 
 class Address(NamedTuple):
-    """One address, opened for sending. `index` names it without telling it."""
+    """One address, opened for sending. `blind` is its blind index: it names it without telling it."""
 
     value: str
-    index: bytes
+    blind: bytes
 
 
 class Reach(NamedTuple):

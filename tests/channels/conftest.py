@@ -12,6 +12,17 @@ from channels.transport import Limits, Transport
 from tests.channels.scripted import Answer, MemoryTokens, MovedClock, Provider, Send, Serve
 
 
+@pytest.fixture(autouse=True)
+async def failures() -> AsyncIterator[list[str]]:
+    """What the loop would only have logged fails the test; one that fails on purpose clears the list."""
+    loop = asyncio.get_running_loop()
+    failures: list[str] = []
+    loop.set_exception_handler(lambda _, context: failures.append(str(context.get("exception") or context["message"])))
+    yield failures
+    loop.set_exception_handler(None)
+    assert failures == []
+
+
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
     """Starts providers; they end with the test."""

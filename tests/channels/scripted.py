@@ -68,9 +68,14 @@ class _Connection(asyncio.Protocol):
         if answer is None:
             self.transport.abort()
         elif isinstance(answer, float):
-            asyncio.get_running_loop().call_later(answer, self.transport.write, http(b"{}"))
+            asyncio.get_running_loop().call_later(answer, self.answer_late)
         else:
             self.transport.write(answer)
+
+    def answer_late(self) -> None:
+        """Answer, if the client is still there."""
+        if not self.transport.is_closing():
+            self.transport.write(http(b"{}"))
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -277,60 +279,57 @@ alerts = _with_kept(
 )
 
 
+_their_words = _words.map(str.strip).filter(bool)
+_some = st.none() | _their_words
+_their_times = st.sampled_from([None, "2026-08-02 14:15:00+08:00", "2026-08-02 23:59:59-01:00", "soon"])
+_chains = st.sampled_from([None, "x", "13010041600000_20260802110000", "13010041600000_20269902110000"])
+_HEAD = (
+    ("identifier", _their_words), ("sender", _their_words), ("senderCode", st.none() | st.just("13010041600000")),
+    ("phone", _some), ("sendTime", _their_times), ("status", st.just("Actual")), ("msgType", _their_words),
+    ("scope", st.just("Public")),
+)  # fmt: skip
+_TAIL = (("secClassification", _some), ("note", _some), ("references", _chains))
+_METHOD = (("methodName", _some), ("message", _some), ("audienceGrp", _some))
+_PART = st.sampled_from(["audiencePrt", "audenceprt"])
+_INFO = (
+    ("language", st.just("zh-CN")), ("eventType", _some | st.just("11B03")), ("urgency", st.just("Unknown")),
+    ("severity", st.sampled_from(["Red", "Blue", "Unknown", "White", "red"])), ("certainty", st.just("Unknown")),
+    ("effective", _their_times), ("onset", _their_times), ("expires", _their_times), ("senderName", _some),
+    ("headline", _some), ("description", _some), ("instruction", _some), ("web", _some),
+)  # fmt: skip
+_AREA = (
+    ("areaDesc", _some), ("polygon", _some),
+    ("circle", st.sampled_from([None, "38.04,114.53 1500", "38.04,114.53 0.5", "38.04,114.53", "a b c"])),
+    ("geocode", st.sampled_from([None, "130102", "130102,130102001"])),
+)  # fmt: skip
+
+
 @st.composite
 def guotu_messages(draw: st.DrawFn) -> bytes:
     """Messages as the platform's partners write them: empty tags, misspellings, strange levels, unknown elements."""
-    words = _words.map(str.strip).filter(bool)
-    some = st.none() | words
     namespace = draw(st.sampled_from(["http://com.icss.amp", ""]))
 
-    def put(parent: etree._Element, tag: str, text: str | None, *, is_needed: bool = False) -> None:
-        if text is not None or is_needed or draw(st.booleans()):
-            etree.SubElement(parent, f"{{{namespace}}}{tag}" if namespace else tag).text = text
-        if draw(st.integers(0, 15)) == 0:
-            stranger = etree.SubElement(parent, draw(st.sampled_from(["{urn:x}y", f"{{{namespace}}}odd"])))
-            stranger.text = draw(words)
-
-    times_of_theirs = st.sampled_from([None, "2026-08-02 14:15:00+08:00", "2026-08-02 23:59:59-01:00", "soon"])
-    root = etree.Element(
-        f"{{{namespace}}}alert" if namespace else "alert", nsmap={"n": namespace} if namespace else None
-    )
-    for tag, text in (
-        ("identifier", draw(words)), ("sender", draw(words)), ("senderCode", draw(st.none() | st.just("13010041600000"))),
-        ("phone", draw(some)), ("sendTime", draw(times_of_theirs)), ("status", "Actual"), ("msgType", draw(words)),
-        ("scope", "Public"),
-    ):  # fmt: skip
-        put(root, tag, text)
-    for _ in range(draw(st.integers(0, 2))):
-        code = etree.SubElement(root, f"{{{namespace}}}code")
-        method = etree.SubElement(code, f"{{{namespace}}}method")
-        for tag in ("methodName", "message", "audienceGrp", draw(st.sampled_from(["audiencePrt", "audenceprt"]))):
-            put(method, tag, draw(some))
-    for tag in ("secClassification", "note"):
-        put(root, tag, draw(some))
-    put(
-        root,
-        "references",
-        draw(st.sampled_from([None, "x", "13010041600000_20260802110000", "13010041600000_20269902110000"])),
-    )
-    for _ in range(draw(st.integers(0, 2))):
-        info = etree.SubElement(root, f"{{{namespace}}}info")
-        put(info, "language", "zh-CN", is_needed=True)
-        put(info, "eventType", draw(st.none() | st.just("11B03") | words))
-        put(info, "urgency", "Unknown")
-        put(info, "severity", draw(st.sampled_from(["Red", "Blue", "Unknown", "White", "red"])))
-        put(info, "certainty", "Unknown")
-        for tag in ("effective", "onset", "expires"):
-            put(info, tag, draw(times_of_theirs))
-        for tag in ("senderName", "headline", "description", "instruction", "web"):
-            put(info, tag, draw(some))
-        area = etree.SubElement(info, f"{{{namespace}}}area")
-        put(area, "areaDesc", draw(some))
-        put(area, "polygon", draw(some))
-        put(
-            area,
-            "circle",
-            draw(st.sampled_from([None, "38.04,114.53 1500", "38.04,114.53 0.5", "38.04,114.53", "a b c"])),
+    def hold(parent: etree._Element | None, tag: str) -> etree._Element:
+        name = f"{{{namespace}}}{tag}"
+        return (
+            etree.Element(name, nsmap={None: namespace} if namespace else None)
+            if parent is None
+            else etree.SubElement(parent, name)
         )
-        put(area, "geocode", draw(st.sampled_from([None, "130102", "130102,130102001"])))
+
+    def fill(parent: etree._Element, fields: Iterable[tuple[str, st.SearchStrategy[str | None]]]) -> None:
+        for tag, values in fields:
+            hold(parent, tag).text = draw(values)
+            if draw(st.integers(0, 15)) == 0:
+                etree.SubElement(parent, draw(st.sampled_from(["{urn:x}y", f"{{{namespace}}}odd"]))).text = "7"
+
+    root = hold(None, "alert")
+    fill(root, _HEAD)
+    for _ in range(draw(st.integers(0, 2))):
+        fill(hold(hold(root, "code"), "method"), (*_METHOD, (draw(_PART), _some)))
+    fill(root, _TAIL)
+    for _ in range(draw(st.integers(0, 2))):
+        info = hold(root, "info")
+        fill(info, _INFO)
+        fill(hold(info, "area"), _AREA)
     return etree.tostring(root, encoding="UTF-8")

@@ -75,6 +75,15 @@ def test_a_message_of_the_largest_size_is_still_checked():
     assert inspection.is_accepted
 
 
+def test_a_message_full_of_faults_gets_a_bounded_list_of_findings():
+    worst = cap(
+        ("<incidents>", f"<references>{'a,b,c ' * 9_000}</references><incidents>"),
+        ("</alert>", "<a/>" * 900 + "</alert>"),
+    )
+    codes = [finding.code for finding in inspect(worst).findings]
+    assert (codes.count("CAP-003"), codes.count("CAP-008")) == (200, 200)
+
+
 @pytest.mark.parametrize("text", [CAP, GUOTU])
 def test_no_change_of_bytes_makes_the_check_crash(text: str):
     @given(st.integers(0, len(text.encode()) - 1), st.binary(max_size=4), st.integers(0, 60))

@@ -5,16 +5,12 @@ The verdicts in these tables are those of the XSD; it was asked when they were w
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from server.domain.alerts.document import parse_xml
 from server.domain.alerts.finding import Fault, Gravity
 from server.domain.alerts.grammar import check_grammar
-from server.domain.alerts.naming import file_name, headline, new_identifier
-from server.domain.alerts.reading import read
-from server.domain.alerts.vocabulary import Colour, Dialect
+from server.domain.alerts.vocabulary import Dialect
 from tests.domain.alert_messages import CAP, GUOTU, cap
 
 TIMES = {
@@ -27,8 +23,8 @@ TIMES = {
 }  # fmt: skip
 URIS = {
     "": True, "http://a b/": True, "http://[::1]:80/": True, "mailto:x@y": True, "//h/x": True, "?x#y": True,
-    "%41": True, "http://用户.中国/": True, "{x}|^`": True, "http://a:port/": False, "//h:x": False, "http://[x": False, "%zz": False,
-    "a#b#c": False, "1:2": False, ":": False, "http://:": False, "a[b]": False, "\\\\": True,
+    "%41": True, "http://用户.中国/": True, "{x}|^`": True, "\\": True, "http://a:port/": False, "//h:x": False,
+    "http://[x": False, "%zz": False, "a#b#c": False, "1:2": False, ":": False, "http://:": False, "a[b]": False,
 }  # fmt: skip
 LANGUAGES = {
     "": True,
@@ -118,15 +114,3 @@ def test_what_real_guotu_messages_do_is_a_warning_and_what_is_missing_is_not():
 def test_lines_are_those_of_the_file():
     (fault,) = faults(cap(("<size>3<", "<size>three<")))
     assert fault.line == next(n for n, line in enumerate(CAP.splitlines(), 1) if "<size>" in line)
-
-
-def test_names_of_the_platform():
-    at = datetime(2026, 8, 1, 1, 30, tzinfo=UTC)
-    assert new_identifier("44030041600000", at) == "44030041600000_20260801093000"
-    assert new_identifier("44030041600000", at, 2) == "44030041600000_20260801093000_2"
-    alert = read(cap()).alert
-    assert alert is not None
-    assert file_name(alert) == "44030041600000_20260801093000_11B01_RED_ALERT.xml"
-    assert headline("深圳市气象局", "台风", Colour.RED, "Alert") == "深圳市气象局发布台风红色预警"
-    with pytest.raises(ValueError, match="nth 10"):
-        new_identifier("44030041600000", at, 10)

@@ -19,7 +19,7 @@ from server.domain.alerts.model import Alert, China, Info, Method, cap_time, par
 from server.domain.alerts.reading import inspect, read
 from server.domain.alerts.repair import patched, repaired
 from server.domain.alerts.rules import RULES, check
-from tests.domain.alert_messages import CAP, alerts, cap
+from tests.domain.alert_messages import CAP, GUOTU, alerts, cap
 
 Change = tuple[str, str]
 SQUARE = "22.50,114.00 22.50,114.10 22.60,114.10 22.60,114.00 22.50,114.00"
@@ -156,7 +156,8 @@ def test_one_check_finds_all_faults_at_once():
 
 
 def test_a_file_that_fails_its_schema_is_not_accepted_and_a_warning_keeps_nothing_out():
-    assert not inspect(cap(("<scope>Public</scope>", ""))).is_accepted
+    invalid = inspect(cap(("<scope>Public</scope>", "")))
+    assert (invalid.is_accepted, invalid.is_withheld) == (False, False)
     warned = inspect(cap((SQUARE, "abc")))
     assert warned.is_accepted
     assert {finding.severity for finding in warned.findings} == {Gravity.WARNING}
@@ -166,7 +167,13 @@ def test_a_file_that_fails_its_schema_is_not_accepted_and_a_warning_keeps_nothin
     "change", [("<sender>44030041600000", "<sender>"), ("<sent>2026-08-01T09:30:00+08:00", "<sent>soon")]
 )
 def test_what_nobody_can_attribute_or_date_is_withheld(change: Change):
-    assert Gravity.QUARANTINE in {finding.severity for finding in inspect(cap(change)).findings}
+    assert inspect(cap(change)).is_withheld
+
+
+def test_a_guotu_message_is_not_blamed_for_what_its_form_cannot_say():
+    inspection = inspect(GUOTU.encode())
+    assert inspection.is_accepted
+    assert "CAP-021" not in {finding.code for finding in inspection.findings}
 
 
 def test_a_schema_finding_says_what_was_expected():
@@ -187,7 +194,7 @@ def test_a_crash_in_a_rule_is_filed_and_the_other_rules_still_speak():
 
 
 @given(alerts)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_alert_makes_a_rule_crash(alert: Alert):
     context = Context(
         now=NOW,
@@ -248,7 +255,7 @@ def best_s(action: Callable[[], object], tries: int = 5) -> float:
 
 
 def test_a_ring_of_five_thousand_points_is_compared_with_itself_within_50_ms():
-    zigzag = [(22.5 + n % 2 / 1000 + n / 1e6, 114 + n / 100_000) for n in range(4_998)]
+    zigzag = [(22.5 + n % 2 / 1000 + n / 1e6, 114 + n / 100_000) for n in range(4_997)]
     ring = (*zigzag, (22.5, 113.9), (22.502, 114.049), zigzag[0])
     assert crossing(ring) is not None
     assert best_s(lambda: crossing(ring)) < 0.05

@@ -205,5 +205,3 @@ async def _look(city: Assembly, place: Town, released: Sequence[Broadcast], afte
             await asyncio.sleep(0.1)
     reached = {id_: set(c) for id_, c in (await city.citizens.usable_channels([c.id for c in after.citizens])).items()}
     after.retired = {(ch, c.id) for c in after.citizens for ch in c.addresses if ch not in reached.get(c.id, set())}
-
-

@@ -209,3 +209,12 @@ async def test_an_alert_that_expired_while_it_waited_is_not_released(desk: Alert
     with pytest.raises(ConflictError, match="alert_expired"):
         await desk.release(RELEASER, name, signed)
     assert not post.broadcasts
+
+
+async def test_a_chain_keeps_its_order_when_the_clock_goes_back(desk: Alerts, post: Post, clock: Clock):
+    first = await released(desk, typhoon())
+    clock.pass_by(seconds=-5)
+    update = await followed(desk, first, Kind.UPDATE, Change())
+    clock.pass_by(seconds=-5)
+    cancel = await followed(desk, first, Kind.CANCEL, Change(note="台风远离"))
+    assert post.broadcasts[cancel].replaces == (first, update)

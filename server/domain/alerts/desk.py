@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -123,6 +124,15 @@ class DeskAlert(BaseModel):
             digest=self.digest,
         )
         return self.model_copy(update={"state": to, "version": self.version + 1, "steps": (*self.steps, step)})
+
+
+def in_order(chain: Iterable[DeskAlert]) -> list[DeskAlert]:
+    """The released messages of one chain, oldest first: by what follows what, for clocks may go back."""
+    by_predecessor = {desk.follows: desk for desk in chain}
+    ordered: list[DeskAlert] = []
+    while found := by_predecessor.pop(ordered[-1].identifier if ordered else None, None):
+        ordered.append(found)
+    return ordered
 
 
 def signed_digest(alert: Alert, broadcast: Broadcast) -> str:

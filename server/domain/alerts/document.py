@@ -15,7 +15,7 @@ from lxml import etree
 from server.domain.alerts.finding import Fault
 
 MAX_BYTES = 1 << 20
-MAX_ELEMENTS = 20_000
+MAX_ELEMENTS = 10_000
 MAX_ATTRIBUTES = 2_000
 
 _BOMS = (

@@ -38,24 +38,28 @@ from server.domain.alerts.vocabulary import (
 _ALIGNED = {"info", "resource", "area"}  # written one for one, so their differences are noted inside them
 
 
-def to_guotu(alert: Alert) -> bytes:
-    """The message as the national platform takes it; read again it gives the same model."""
+def to_guotu(alert: Alert, *, is_whole: bool = True) -> bytes:
+    """The message as the national platform takes it; read again it gives the same model.
+
+    `is_whole` False leaves out what only CAP can say, for a platform that refuses elements it does not know.
+    """
     namespace = alert.china.namespace if alert.china else GUOTU
     is_prefixed = has_bare_names(alert) or any(has_bare_names(m) for m in (alert.china.methods if alert.china else ()))
     prefixes: dict[str | None, str] = {"cap": CAP12, "kept": KEPT}
     if namespace:
         prefixes["amp" if is_prefixed else None] = namespace
     root = etree.Element(qualified(namespace, "alert"), nsmap=prefixes)  # type: ignore[arg-type]  # stubs forget None
-    _write_alert(root, alert, namespace)
-    derived = read_guotu(root)
-    _note_differences(root, alert, derived, namespace)
-    if derived.china != alert.china:
-        _note_china(root, alert.china)
+    _write_alert(root, alert, namespace, is_whole=is_whole)
+    if is_whole:
+        derived = read_guotu(root)
+        _note_differences(root, alert, derived, namespace)
+        if derived.china != alert.china:
+            _note_china(root, alert.china)
     etree.cleanup_namespaces(root)
     return serialised(root)
 
 
-def _write_alert(root: etree._Element, alert: Alert, namespace: str) -> None:
+def _write_alert(root: etree._Element, alert: Alert, namespace: str, *, is_whole: bool) -> None:
     china = alert.china or China()
     main = _main_blocks(alert)
     unit = china.unit or next((info.sender_name for info in main if info.sender_name), None) or alert.sender
@@ -73,7 +77,7 @@ def _write_alert(root: etree._Element, alert: Alert, namespace: str) -> None:
         "secClassification": [china.sec_classification],
         "note": [alert.note],
         "references": [references[0].identifier if references else None],
-        "info": list(alert.infos),
+        "info": list(alert.infos if is_whole else main),
     }
     _write(root, alert, values, namespace, others=tuple(info for info in alert.infos if info not in main))
 

@@ -80,7 +80,11 @@ class Kept(BaseModel):
     def _can_be_written(self) -> Kept:
         try:
             if self.kind == "attribute":
-                etree.Element("x").set(self.name, self.text)
+                copy = etree.Element("x")
+                copy.set(self.name, self.text)
+                is_read_again = etree.fromstring(etree.tostring(copy), secure_parser()).get(self.name) == self.text
+                if not is_read_again:  # xmlns would change the names around it
+                    raise ValueError(f"{self.name} is no attribute")  # noqa: TRY301 - one place says what is wrong
             else:
                 etree.fromstring(self.text, secure_parser())
         except (etree.XMLSyntaxError, ValueError) as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from lxml import etree
 
@@ -18,7 +19,7 @@ from server.domain.alerts.finding import Fault, Finding, Gravity
 from server.domain.alerts.grammar import DIALECTS, check_grammar
 from server.domain.alerts.guotu import CAP_NAMES, read_guotu
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, Resource
-from server.domain.alerts.rules import check, finding
+from server.domain.alerts.rules import MAX_FINDINGS, check, finding
 from server.domain.alerts.vocabulary import Dialect
 
 _REPEATED = frozenset(
@@ -38,12 +39,20 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The verdict on a file. Warnings do not keep it out; errors and quarantine do."""
+    """The verdict on a file. Warnings do not keep it out; errors and quarantine do.
+
+    An error (the schema) is a defect on record: a received message goes out all the same, unless it is withheld.
+    """
 
     is_accepted: bool
     alert: Alert | None
     dialect: Dialect | None
     findings: tuple[Finding, ...]
+
+    @property
+    def is_withheld(self) -> bool:
+        """It is not to be published before an officer has looked at it."""
+        return any(found.severity is Gravity.QUARANTINE for found in self.findings)
 
 
 def read(data: bytes, *, profile: Profile = Profile.INTAKE, max_bytes: int = MAX_BYTES) -> Reading:
@@ -58,7 +67,7 @@ def read(data: bytes, *, profile: Profile = Profile.INTAKE, max_bytes: int = MAX
         zh, en = f"未知的根元素或命名空间 {shown}", f"unknown root or namespace {shown}"
         fault = Fault(f"/{name.localname[:80]}", zh, en, line_of(root))
         return Reading(None, None, (finding("CAP-002", fault, profile),))
-    faults = check_grammar(root, dialect)
+    faults = islice(check_grammar(root, dialect), MAX_FINDINGS)
     alert = read_guotu(root) if dialect is Dialect.GUOTU else read_cap(root)
     return Reading(alert, dialect, tuple(finding("CAP-003", fault, profile) for fault in faults), _lines(root))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from server.domain.alerts import rules_area as area
 from server.domain.alerts import rules_chain as chain
@@ -23,6 +24,7 @@ from server.domain.alerts.finding import Fault, Finding, Gravity
 from server.domain.alerts.model import Alert
 
 Test = Callable[[Message, Context], Iterable[Fault]]
+MAX_FINDINGS = 200  # of one rule: a message with more is not going to be mended by hand
 E, W, Q = Gravity.ERROR, Gravity.WARNING, Gravity.QUARANTINE
 
 
@@ -159,7 +161,8 @@ def _findings(rule: Rule, message: Message, profile: Profile, facts: Context) ->
     if gravity is None or any(getattr(facts, name) is None for name in rule.needs):
         return []
     try:
-        return [_filed(rule, fault, profile, message.lines) for fault in rule.test(message, facts)]
+        faults = islice(rule.test(message, facts), MAX_FINDINGS)
+        return [_filed(rule, fault, profile, message.lines) for fault in faults]
     except Exception:  # noqa: BLE001 - a bug in one rule must not hide the other rules' findings nor stop a warning
         where = traceback.format_exc(limit=-1, chain=False).strip().splitlines()
         text = f"{rule.code}: {where[-1]}"

@@ -24,7 +24,8 @@ def _areas(alert: Alert) -> Iterator[tuple[str, Area]]:
 def _rings(alert: Alert) -> Iterator[tuple[str, str, geometry.Ring | None]]:
     for path, area in _areas(alert):
         for n, text in enumerate(area.polygons, 1):
-            yield f"{path}/polygon[{n}]", text, geometry.parse_ring(text)
+            if text.count(",") <= geometry.MAX_POINTS:  # CAP-028 refuses the others unread
+                yield f"{path}/polygon[{n}]", text, geometry.parse_ring(text)
 
 
 def has_area(message: Message, _: Context) -> Iterator[Fault]:

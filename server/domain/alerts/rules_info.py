@@ -146,9 +146,10 @@ def _value(path: str, kind: str, value: str) -> Iterator[Fault]:
 
 
 def unknowns(message: Message, _: Context) -> Iterator[Fault]:
-    """CAP-021: Unknown helps nobody."""
+    """CAP-021: Unknown helps nobody. In 国突 urgency and certainty never say more."""
+    names = ("severity",) if message.alert.china else ("urgency", "severity", "certainty")
     for path, info in _infos(message.alert):
-        for name in ("urgency", "severity", "certainty"):
+        for name in names:
             if getattr(info, name) == "Unknown":
                 yield Fault(f"{path}/{name}", f"{name} 为 Unknown，请选择", f"{name} is Unknown: choose a value")
 
