@@ -126,7 +126,8 @@ class Citizens:
         """How these people (ascending ids) can be reached on one channel now; those without an address are absent."""
         fields = {channel: 1, "lang": 1, "quiet": 1, "off": 1}
         opened: dict[int, Reach] = {}
-        async for d in self._addresses.find({"_id": {"$in": list(ids)}, f"{channel}.0": {"$exists": True}}, fields):
+        wanted = {"_id": {"$in": list(ids)}, f"{channel}.0": {"$exists": True}}
+        async for d in self._addresses.find(wanted, fields).batch_size(1_000):
             owner = f"addresses|{d['_id']}|{channel}"
             addresses = [Address(self._vault.open(a["value"], owner=owner), a["index"]) for a in d[channel]]
             quiet = d.get("quiet")
