@@ -42,6 +42,7 @@ class Result:
     accepted: int = 0
     dead_addresses: list[tuple[int, bytes, str]] = field(default_factory=list)
     gone_grants: list[int] = field(default_factory=list)
+    reached: Sequence[int] = ()  # the people who have it, once the page is done: only one run of a page sees that
 
 
 class PageRun:
@@ -286,7 +287,9 @@ class PageRun:
                     return
                 last = {}
             change = await self._parts.ladder.after_sending(self._page, self._broadcast, self._ranks)
-        await self._write_or_lose(last, change)
+        is_ours = await self._write_or_lose(last, change)
+        if is_ours and change["$set"]["state"] == PageState.DONE.value:
+            self.result.reached = [i for i, rank in zip(self._page.to, self._ranks, strict=True) if rank >= ranks.ACCEPTED]
 
     def _due_in_s(self, left: Sequence[int]) -> float:
         closed = [a.closed_until - self._clock() for a in self._parts.accounts[self._page.channel]]

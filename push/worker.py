@@ -189,9 +189,21 @@ class Worker:
         for code, dead in by_code.items():
             await parts.citizens.retire(page.channel, dead, code=code, now=parts.now())
             parts.counters.event("address_retired", len(dead))
+        if page.channel == "wechat":
+            await self._settle_grants(page, result)
         await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
         if result.due_in_s is not None:
             asyncio.get_running_loop().call_later(result.due_in_s, self._hint, page)
+
+    async def _settle_grants(self, page: Page, result: Result) -> None:
+        """WeChat grants are a forecast: one accept is used up per notice; what the provider refused is gone for sure."""
+        texts = (await self._parts.watch.get(page.broadcast)).texts["wechat"]
+        template = texts["zh"]["template_id"]
+        if result.gone_grants:
+            now = self._parts.now()
+            await self._parts.citizens.set_grants([(citizen, template, False, now) for citizen in result.gone_grants])
+        if result.reached and template in self._parts.one_time_templates:
+            await self._parts.citizens.spend_grants(template, result.reached)
 
     def _hint(self, page: Page) -> None:
         """Announce a page that is due again. A hint only: if this process dies, the reconciler finds the page."""

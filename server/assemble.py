@@ -62,6 +62,7 @@ class Assembly:
     tokens: RedisTokens
     broadcasts: Broadcasts
     alerts: Alerts
+    one_time_templates: frozenset[str]
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -91,7 +92,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         people = citizens.Citizens(db, vault, numbers.__getitem__)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
-        world = World(divisions, catalogues.load_texts(), await people.testers())
+        wording = catalogues.load_texts()
+        world = World(divisions, wording, await people.testers())
         yield Assembly(
             settings=settings,
             db=db,
@@ -105,6 +107,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             tokens=_tokens(redis, vault),
             broadcasts=counter,
             alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
+            one_time_templates=wording.templates.one_time,
         )
 
 
@@ -123,6 +126,7 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         accounts=_accounts(assembly, stack),
         counters=Counters(),
+        one_time_templates=assembly.one_time_templates,
         clock=loop.time,
         now=assembly.now,
     )
