@@ -12,23 +12,12 @@ from typing import Any
 
 import orjson
 
-<<<<<<< HEAD
-from bench.city import cpu_s
-from channels.base import WeChatContent
-from channels.call import Call, Reply
-from channels.transport import Transport, transport_for
-from channels.wechat import message_frame as wechat_frame
-from server.domain.errors import UnavailableError
-from server.services.population import OPENID
-from server.settings import FcmAccount, WeChatAccount
-=======
 from bench.child import Job, openids, serve
 from channels.base import WeChatContent
 from channels.call import Call, Reply
 from channels.transport import transport_for
 from channels.wechat import message_frame
 from server.settings import WeChatAccount
->>>>>>> bench
 
 JSON = ("Content-Type: application/json",)
 DEADLINE_S = 30.0

@@ -289,7 +289,9 @@ class PageRun:
             change = await self._parts.ladder.after_sending(self._page, self._broadcast, self._ranks)
         is_ours = await self._write_or_lose(last, change)
         if is_ours and change["$set"]["state"] == PageState.DONE.value:
-            self.result.reached = [i for i, rank in zip(self._page.to, self._ranks, strict=True) if rank >= ranks.ACCEPTED]
+            self.result.reached = [
+                i for i, rank in zip(self._page.to, self._ranks, strict=True) if rank >= ranks.ACCEPTED
+            ]
 
     def _due_in_s(self, left: Sequence[int]) -> float:
         closed = [a.closed_until - self._clock() for a in self._parts.accounts[self._page.channel]]

@@ -196,7 +196,7 @@ class Worker:
             asyncio.get_running_loop().call_later(result.due_in_s, self._hint, page)
 
     async def _settle_grants(self, page: Page, result: Result) -> None:
-        """WeChat grants are a forecast: one accept is used up per notice; what the provider refused is gone for sure."""
+        """WeChat grants are a forecast: one accept is used up per notice; a provider's refusal is final."""
         texts = (await self._parts.watch.get(page.broadcast)).texts["wechat"]
         template = texts["zh"]["template_id"]
         if result.gone_grants:

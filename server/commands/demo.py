@@ -182,7 +182,7 @@ async def _report(assembly: Assembly, place: Town, released: tuple[str, datetime
 
 
 async def _settled(assembly: Assembly, broadcast: str, finding: Finding) -> Standing:
-    """The standing once the sums have caught up with the last receipts; what it is after some seconds if they do not."""
+    """The standing once the sums have caught up with the last receipts; after some seconds, whatever it is."""
     for _ in range(50):
         standing = await assembly.broadcasts.progress(broadcast)
         if _sums_agree(standing, finding):

@@ -77,7 +77,9 @@ def test_an_intent_without_an_outcome_is_unfinished():
 
 
 def test_nobody_stands_twice_on_one_channel_of_a_broadcast_but_whoever_moved():
-    again = replace(TRUE, id="b/sms/00000/00000~010700.1", to=[SPOTS["suppressed"]], divisions=[0], outcomes=[ranks.REFUSED])
+    again = replace(
+        TRUE, id="b/sms/00000/00000~010700.1", to=[SPOTS["suppressed"]], divisions=[0], outcomes=[ranks.REFUSED]
+    )
     assert faults(TRUE, JOURNAL, again) == ["planned_twice"]
     assert faults(replace(TRUE, why={SPOTS["suppressed"]: MOVED}), JOURNAL, again) == []
     assert faults(TRUE, JOURNAL, replace(again, broadcast="c", id="c/sms/00000/00000")) == []
