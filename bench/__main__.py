@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from bench import figures, firebase, singles
+from bench import celery_tasks, figures, firebase, first_hit, million, receipts, singles, sms
 from bench.city import QUICK, Sizes, Stage
 from bench.figures import Row
 from server.embedded import databases
@@ -26,7 +26,13 @@ RESULTS = Path(__file__).parent / "results.json"
 ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "singles": singles.singles,
     "firebase": firebase.firebase,
+    "celery": celery_tasks.celery,
     "latency": singles.latency,
+    "sms": sms.sms,
+    "first_hit": first_hit.first_hit,
+    "red_under_load": first_hit.red_under_load,
+    "receipts": receipts.receipts,
+    "million": million.million,
 }
 
 

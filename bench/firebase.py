@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bench import tls
 from bench.baseline_firebase import PER_CALL
-from bench.city import Run, Stage, Wish, account_of, make_broadcast
 from bench.child import together
+from bench.city import Run, Stage, Wish, account_of, make_broadcast
 from bench.figures import Row, spread, version_of
 from bench.push_ours import PushJob
 from server.domain.broadcasts import Audience, Lane

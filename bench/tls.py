@@ -51,6 +51,7 @@ async def front(binary: str, home: Path, backend_port: int) -> AsyncIterator[Fro
         port = int(probe.getsockname()[1])
     command = [
         binary,
+        "--conf=/dev/null",
         f"--frontend=127.0.0.1,{port}",
         f"--backend=127.0.0.1,{backend_port}",
         f"--errorlog-file={home / 'nghttpx.log'}",
