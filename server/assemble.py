@@ -80,6 +80,7 @@ class Assembly:
     alert_store: AlertStore
     alerts: Alerts
     officers: Officers
+    one_time_templates: frozenset[str]
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -109,7 +110,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         people = citizens.Citizens(db, vault, numbers.__getitem__)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
-        world = World(divisions, catalogues.load_texts(), await people.testers())
+        wording = catalogues.load_texts()
+        world = World(divisions, wording, await people.testers())
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         yield Assembly(
@@ -128,6 +130,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             alert_store=desk,
             alerts=Alerts(desk, world, counter, audit, now=clock.now),
             officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
+            one_time_templates=wording.templates.one_time,
         )
 
 
@@ -141,11 +144,12 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
         broadcasts=assembly.broadcast_store,
         citizens=assembly.citizens,
         queue=assembly.queue,
-        pace=Pace(assembly.queue, loop.time, assembly.now),
+        pace=Pace(assembly.queue, loop.time, assembly.now, assembly.settings.workers),
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         accounts=_accounts(assembly, stack),
         counters=Counters(),
+        one_time_templates=assembly.one_time_templates,
         clock=loop.time,
         now=assembly.now,
     )

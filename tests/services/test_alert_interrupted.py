@@ -49,7 +49,8 @@ async def test_a_kill_around_the_publication_ends_in_exactly_one_broadcast(
 ):
     name, signed = await submitted(real_desk, typhoon(area=Area(polygons=(NANSHAN_RING,), circles=("22.6,114.1 3",))))
     victim = await asyncio.create_subprocess_exec(
-        sys.executable, str(Path(__file__).parent / "killed_release.py"), mongo_url, redis_url, name, signed, moment, str(tmp_path),
+        sys.executable, str(Path(__file__).parent / "killed_release.py"), mongo_url, redis_url, name, signed, moment,
+        str(tmp_path),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert await asyncio.wait_for(victim.wait(), 30) == -signal.SIGKILL
