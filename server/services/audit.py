@@ -84,7 +84,7 @@ class AuditLog:
         return await self._store.list_latest(stream, before, limit)
 
     async def sign(self) -> list[Checkpoint]:
-        """Sign the end of every chain that has grown: the collection first, for the file must not know what it lacks."""
+        """Sign the end of every chain that has grown: the collection first, the file must not know what it lacks."""
         signed = []
         for stream in await self._store.list_streams():
             link = await self._store.head(stream)
