@@ -138,7 +138,7 @@ async def test_a_checkpoint_that_another_key_signed_is_none(
     db: Database, audit: AuditLog, clock: Clock, tmp_path: Path
 ):
     await written(audit)
-    evil = AuditLog(AuditStore(db), CheckpointFile(tmp_path / "evil"), b"e" * 32, now=clock, random=lambda n: bytes(n))
+    evil = AuditLog(AuditStore(db), CheckpointFile(tmp_path / "evil"), b"e" * 32, now=clock, random=bytes)
     await evil.sign()
     assert await codes(audit) == [("audit_forged", 6)]
 
