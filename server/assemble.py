@@ -35,12 +35,27 @@ from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.services.broadcasts import Broadcasts
+from server.services.officers import Officers, Stores
+from server.services.passwords import Argon2
 from server.services.receipts import Receipts
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
-from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
+from server.storage import (
+    attempts,
+    broadcasts,
+    callbacks,
+    catalogues,
+    citizens,
+    mongo,
+    officers,
+    pages,
+    queue,
+    sessions,
+)
 from server.storage.alerts import AlertStore
+from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
@@ -61,8 +76,11 @@ class Assembly:
     queue: queue.Queue
     tokens: RedisTokens
     broadcasts: Broadcasts
+    audit: AuditLog
     alert_store: AlertStore
     alerts: Alerts
+    officers: Officers
+    one_time_templates: frozenset[str]
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -92,8 +110,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         people = citizens.Citizens(db, vault, numbers.__getitem__)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
-        store_of_alerts = AlertStore(db)
-        world = World(divisions, catalogues.load_texts(), await people.testers())
+        wording = catalogues.load_texts()
+        world = World(divisions, wording, await people.testers())
+        desk, audit = AlertStore(db), _audit(settings, db, clock.now)
+        kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         yield Assembly(
             settings=settings,
             db=db,
@@ -106,8 +126,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             queue=hints,
             tokens=_tokens(redis, vault),
             broadcasts=counter,
-            alert_store=store_of_alerts,
-            alerts=Alerts(store_of_alerts, world, counter, now=clock.now),
+            audit=audit,
+            alert_store=desk,
+            alerts=Alerts(desk, world, counter, audit, now=clock.now),
+            officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
+            one_time_templates=wording.templates.one_time,
         )
 
 
@@ -121,11 +144,12 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
         broadcasts=assembly.broadcast_store,
         citizens=assembly.citizens,
         queue=assembly.queue,
-        pace=Pace(assembly.queue, loop.time, assembly.now),
+        pace=Pace(assembly.queue, loop.time, assembly.now, assembly.settings.workers),
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         accounts=_accounts(assembly, stack),
         counters=Counters(),
+        one_time_templates=assembly.one_time_templates,
         clock=loop.time,
         now=assembly.now,
     )
@@ -147,6 +171,12 @@ def receipts(assembly: Assembly) -> Receipts:
         readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
+
+
+def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) -> AuditLog:
+    seed = b64decode(settings.audit_key.get_secret_value())
+    file = CheckpointFile(settings.home / "audit-checkpoints.jsonl")
+    return AuditLog(AuditStore(db), file, seed, now=now, random=os.urandom)
 
 
 def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:

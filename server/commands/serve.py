@@ -60,11 +60,11 @@ async def run_api(settings: Settings) -> None:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
         services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store))
-        gate = Gate(sessions=None, partners=None, now=assembly.now)
+        gate = Gate(sessions=assembly.officers, partners=None, now=assembly.now)
         inside = admin_routes(assembly, metrics_registry())
         outside = with_contract(public_routes(services), inside)
         public = listen(make_app(outside, gate), settings.port, address)
-        admin = listen(make_app(inside, gate), settings.admin_port, address)
+        admin = listen(make_app(inside, gate), settings.admin_port, settings.admin_address)
         settle_memory()
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))
