@@ -59,11 +59,29 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
         IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
+        IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
     ],
     "rates": [
         IndexModel([("channel", ASCENDING), ("at", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=7 * 24 * 3600),
     ],
+    "officers": [
+        IndexModel([("index", ASCENDING)], unique=True),
+        IndexModel([("person", ASCENDING)]),
+        IndexModel([("link", ASCENDING)], unique=True, sparse=True),
+    ],
+    "sessions": [
+        IndexModel([("id", ASCENDING)], unique=True),
+        IndexModel([("officer", ASCENDING), ("created_at", ASCENDING)]),
+        IndexModel([("created_at", ASCENDING)], expireAfterSeconds=13 * 3600, name="forgotten"),
+    ],
+    "attempts": [IndexModel([("at", ASCENDING)], expireAfterSeconds=2 * 24 * 3600)],
+    "known_origins": [IndexModel([("at", ASCENDING)], expireAfterSeconds=31 * 24 * 3600)],
+    "audit": [
+        IndexModel([("stream", ASCENDING), ("seq", ASCENDING)], unique=True),
+        IndexModel([("object", ASCENDING), ("at", ASCENDING)]),
+    ],
+    "audit_checkpoints": [IndexModel([("stream", ASCENDING), ("seq", ASCENDING)], unique=True)],
     "callbacks": [IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 24 * 3600)],
 }
 
