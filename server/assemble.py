@@ -28,20 +28,29 @@ from channels.wechat_events import WeChatReceiptReader
 from push.contents import Contents
 from push.ladder import Ladder
 from push.pace import Account, Pace
-from push.parts import Counters, Parts
+from push.parts import Counters as EngineCounters
+from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.services.broadcasts import Broadcasts
+from server.services.control import Control
+from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
+from server.services.reports import Reports, Shelves
+from server.services.watching import Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
 from server.storage.alerts import AlertStore
+from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
+from server.storage.counters import Counters
+from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
 
@@ -60,6 +69,8 @@ class Assembly:
     broadcast_store: broadcasts.Broadcasts
     queue: queue.Queue
     tokens: RedisTokens
+    vault: Vault
+    counters: Counters
     broadcasts: Broadcasts
     alerts: Alerts
 
@@ -103,6 +114,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             broadcast_store=store,
             queue=hints,
             tokens=_tokens(redis, vault),
+            vault=vault,
+            counters=Counters(db),
             broadcasts=counter,
             alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
         )
@@ -122,13 +135,50 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         accounts=_accounts(assembly, stack),
-        counters=Counters(),
+        counters=EngineCounters(),
         clock=loop.time,
         now=assembly.now,
     )
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
     return Worker(parts, contents, Totals(parts, _district(assembly.divisions)), assembly.clock)
+
+
+def control(assembly: Assembly) -> Control:
+    """What officers may see of broadcasts and do to them."""
+    shelves = Shelves(assembly.broadcast_store, assembly.pages, assembly.citizens, assembly.vault)
+    log = _audit(assembly)
+    watching = Watching(assembly.broadcasts, assembly.divisions, assembly.now, time.monotonic)
+    reports = Reports(assembly.broadcasts, shelves, assembly.divisions, log, assembly.now)
+    return Control(assembly.broadcast_store, assembly.broadcasts, watching, reports, log)
+
+
+def previews(assembly: Assembly) -> Previews:
+    """What tells officers what a release would mean."""
+    settings = assembly.settings
+    sms = max(settings.sms, key=lambda account: account.fee_fen, default=None)  # failover may take the dearer one
+    by_channel = {"wechat": settings.wechat, "push": settings.fcm, "sms": sms}
+    known = {channel: account for channel, account in by_channel.items() if account}
+    channels = Channels(
+        {channel: account.rate_per_s for channel, account in known.items()},
+        {channel: account.fee_fen for channel, account in known.items()},
+    )
+    sources = Sources(
+        alerts=assembly.alerts,
+        broadcasts=assembly.broadcasts,
+        store=AlertStore(assembly.db),
+        counters=assembly.counters,
+        rates=Rates(assembly.db),
+        divisions=assembly.divisions,
+        channels=channels,
+    )
+    return Previews(sources, assembly.now)
+
+
+def _audit(assembly: Assembly) -> AuditLog:
+    file = CheckpointFile(assembly.settings.home / "audit" / "checkpoints.jsonl")
+    seed = b64decode(assembly.settings.audit_key.get_secret_value())
+    return AuditLog(AuditStore(assembly.db), file, seed, now=assembly.now, random=os.urandom)
 
 
 def receipts(assembly: Assembly) -> Receipts:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from math import sqrt
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -89,10 +90,37 @@ class Overlap(BaseModel):
     divisions: list[str]
 
 
+EXAMPLE: dict[str, Any] = {
+    "people": {
+        "source": "counters",
+        "as_of": "2026-11-24T01:00:00Z",
+        "people": 20_000,
+        "margin": 0,
+        "channels": {"wechat": 18_010, "push": 12_004, "sms": 19_012},
+        "unreachable": 63,
+        "loose": 0,
+        "divisions": {"440305": {"name": "南山区", "people": 20_000, "channels": {"sms": 19_012}}},
+    },
+    "texts": [
+        {
+            "channel": "sms",
+            "language": "zh",
+            "text": {"text": "【惠民预警】南山区暴雨红色预警：不要外出，往高处避险。"},
+            "length": 27,
+            "sms_segments": 1,
+        }
+    ],
+    "rates": {"sms": {"per_s": 2_950.0, "is_measured": True, "as_of": "2026-11-23T08:10:00Z"}},
+    "expected_finish_s": 6.4,
+    "fee_fen_at_most": 85_554.0,
+    "overlaps": [],
+}
+
+
 class Preview(BaseModel):
     """The whole of it. Cost: every SMS segment at the dearest account's price; on a ladder as if all went on to SMS."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_extra={"example": EXAMPLE})
 
     people: People
     texts: list[TextPreview]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +20,28 @@ RATE_OVER_S = 10.0  # the rate is that of the last seconds: a provider that slow
 OVER = (State.CANCELLED, State.REPLACED, State.FINISHED)
 
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]  # channel -> status -> division -> people
+
+
+EXAMPLE: dict[str, Any] = {
+    "broadcast": "44030041600000_20261124093000",
+    "version": 1_764,
+    "state": "live",
+    "at": "2026-11-24T01:30:04Z",
+    "ranges": 3,
+    "ranges_planned": 3,
+    "channels": {
+        "sms": {
+            "audience": 19_012,
+            "left": 4_200,
+            "statuses": {"planned": 4_200, "accepted": 14_812},
+            "rate_per_s": 2_950.5,
+        }
+    },
+    "unreachable": 63,
+    "divisions": {"440305": {"sms": {"planned": 4_200, "accepted": 14_812}, "unreachable": {"refused": 63}}},
+    "expected_finish_at": "2026-11-24T01:30:06Z",
+    "is_over": False,
+}
 
 
 class ChannelStanding(BaseModel):
@@ -35,7 +58,7 @@ class ChannelStanding(BaseModel):
 class Standing(BaseModel):
     """The whole broadcast at one moment."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_extra={"example": EXAMPLE})
 
     broadcast: str
     version: int

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import StringIO
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,10 +23,30 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what spreadsheets take for t
 BOM = "\ufeff"  # without it Excel takes Chinese for something else
 
 
+EXAMPLE: dict[str, Any] = {
+    "broadcast": "44030041600000_20261124093000",
+    "subject": "44030041600000_20261124093000",
+    "chain": "44030041600000_20261124093000",
+    "state": "finished",
+    "lane": "red",
+    "policy": "all",
+    "is_exercise": False,
+    "is_all_clear": False,
+    "released_at": "2026-11-24T01:30:00Z",
+    "expires_at": "2026-11-24T07:30:00Z",
+    "at": "2026-11-24T02:00:00Z",
+    "digest": "9f2c4f0d5b1e",
+    "replaces": [],
+    "channels": {"sms": {"audience": 19_012, "left": 0, "statuses": {"delivered": 18_800, "refused": 212}}},
+    "unreachable": 63,
+    "divisions": {"440305": {"sms": {"delivered": 18_800, "refused": 212}}},
+}
+
+
 class Report(BaseModel):
     """One broadcast, for the file."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_extra={"example": EXAMPLE})
 
     broadcast: str
     subject: str
@@ -60,7 +81,23 @@ class Unreached(BaseModel):
 class UnreachedPage(BaseModel):
     """Part of the list, perhaps empty. `next` goes into `after` for the rest; null: this was the last part."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "example": {
+                "people": [
+                    {
+                        "division": "440305001003",
+                        "division_name": "大新社区",
+                        "phones": ["+8613900000017"],
+                        "lang": "zh",
+                        "channels": {"sms": "undelivered", "wechat": "refused: 43101"},
+                    }
+                ],
+                "next": "Af1yN0",
+            }
+        },
+    )
 
     people: list[Unreached]
     next: str | None = None

@@ -12,14 +12,16 @@ from binascii import Error as Base64Error
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
+from server.domain.access import Deed
+from server.domain.audit import Event
 from server.domain.broadcasts import Broadcast, bounds, range_of
 from server.domain.divisions import Divisions, is_within
 from server.domain.errors import InvalidInputError
 from server.domain.officers import Officer
 from server.domain.progress import Seen, standing
 from server.domain.report import Person, Report, Unreached, UnreachedPage, is_unreached, people, table, told
+from server.services.audit import Audit
 from server.services.broadcasts import Broadcasts
 from server.storage.broadcasts import Broadcasts as Store
 from server.storage.citizens import Citizens
@@ -29,14 +31,6 @@ from server.storage.vault import SealedError, Vault
 MAX_LIST = 500
 MAX_RANGES = 64  # read by one call: a list of a large city comes in many short parts, some of them empty
 PURPOSE_LENGTH = (4, 200)  # characters
-
-
-class Book(Protocol):
-    """The audit log, as much of it as is needed here: durable when it returns."""
-
-    async def look(self, officer: Officer, what: str, about: str, detail: str) -> None:
-        """Write down that this officer looked at something, and why."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +58,12 @@ class Reports:
     """What can be told about a broadcast."""
 
     def __init__(
-        self, counter: Broadcasts, shelves: Shelves, divisions: Divisions, book: Book, now: Callable[[], datetime]
+        self, counter: Broadcasts, shelves: Shelves, divisions: Divisions, audit: Audit, now: Callable[[], datetime]
     ) -> None:
         self._counter = counter
         self._shelves = shelves
         self._divisions = divisions
-        self._book = book
+        self._audit = audit
         self._now = now
 
     async def report(self, id_: str) -> Report:
@@ -114,7 +108,11 @@ class Reports:
         root = self._divisions.get(wanted.division).code
         broadcast = await self._shelves.broadcasts.get(id_)
         after = self._opened(id_, wanted.after) if wanted.after else -1
-        await self._book.look(officer, "broadcast.unreached", id_, f"{root}: {wanted.purpose.strip()}")
+        await self._audit.record(
+            Event(
+                officer.id, Deed.BROADCAST_UNREACHED, id_, details={"division": root, "purpose": wanted.purpose.strip()}
+            )
+        )
         found, last = await self._people(broadcast, wanted, root, after)
         mark = None if last is None else self._sealed(id_, last)
         return UnreachedPage(people=await self._rows(found), next=mark)
