@@ -1,4 +1,4 @@
-"""`demo`: an officer drafts a red typhoon alert for a district, a chief releases it, tens of thousands of people get it.
+"""`demo`: an officer drafts a red typhoon alert for a district, a chief releases it, tens of thousands get it.
 
 Everything is real but the providers: those are the sandbox, another process with a journal of its own. At the end the
 ledger is compared with that journal, notice by notice.
@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +26,7 @@ from rich.table import Table
 from channels.sandbox.faults import FaultScript, ProviderFaults, ReceiptFaults
 from push.judge import Finding, judge
 from server.assemble import Assembly, assemble
+from server.commands.residents import DISTRICT, settle
 from server.commands.town import Town, accepts, town
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
 from server.domain.alerts.verbs import BEIJING
@@ -36,12 +36,9 @@ from server.domain.errors import ForbiddenError, UnavailableError
 from server.domain.officers import Officer, Role, Unit
 from server.embedded import databases
 from server.services.broadcasts import Progress as Standing
-from server.services.population import Recipe, people
 from server.settings import load
 
-DISTRICT = "440305"  # Nanshan, 23 communities' worth of invented people
 STATUSES = ("accepted", "delivered", "read", "undelivered", "refused", "expired", "suppressed", "unknown")
-BATCH = 2_000
 PATIENCE_S = 300.0
 UNIT = Unit(
     code="44030041600000", name="深圳市气象台", name_en="Shenzhen Observatory", sender="observatory@sz.example",
@@ -98,14 +95,9 @@ async def _run(options: Options) -> dict[str, Any]:
 
 async def _settle(assembly: Assembly, options: Options, console: Console) -> None:
     """Invent the people of the district."""
-    divisions = assembly.divisions
-    communities = [c for street in divisions.children(DISTRICT) for c in divisions.children(street)]
-    crowd = people(options.citizens, Recipe(communities, options.seed), divisions)
     with _bars(console) as bars:
         task = bars.add_task("people move in 居民入库", total=options.citizens, note="")
-        while batch := list(islice(crowd, BATCH)):
-            await assembly.citizens.add(batch)
-            bars.advance(task, len(batch))
+        await settle(assembly, options.citizens, options.seed, lambda more: bars.advance(task, more))
 
 
 async def _warn(assembly: Assembly, place: Town, console: Console) -> dict[str, Any]:
@@ -173,7 +165,7 @@ async def _report(assembly: Assembly, place: Town, released: tuple[str, datetime
 
 
 async def _settled(assembly: Assembly, broadcast: str, finding: Finding) -> Standing:
-    """The standing once the sums have caught up with the last receipts; what it is after some seconds if they do not."""
+    """The standing once the sums have caught up with the last receipts; as it is after some seconds if they do not."""
     for _ in range(50):
         standing = await assembly.broadcasts.progress(broadcast)
         if _sums_agree(standing, finding):
