@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+import structlog
 from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
@@ -26,6 +27,7 @@ from channels.transport import transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
 from push.contents import Contents
+from push.duties import Duty, Meter, recount
 from push.ladder import Ladder
 from push.pace import Account, Pace
 from push.parts import Counters as EngineCounters
@@ -35,6 +37,7 @@ from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
+from server.domain.officers import Officer
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.broadcasts import Broadcasts
@@ -53,6 +56,8 @@ from server.storage.counters import Counters
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +126,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
 
 
-def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
-    """The engine of a worker process. Its transports are closed with the stack."""
+def worker(assembly: Assembly, stack: AsyncExitStack) -> tuple[Worker, list[Duty]]:
+    """The engine of a worker process, and its duties beside it. Its transports are closed with the stack."""
     loop = asyncio.get_running_loop()
     watch = Watch(assembly.broadcast_store, loop.time)
     parts = Parts(
@@ -141,7 +146,31 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
     )
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
-    return Worker(parts, contents, Totals(parts, _district(assembly.divisions)), assembly.clock)
+    engine = Worker(parts, contents, Totals(parts, _district(assembly.divisions)), assembly.clock)
+    return engine, _duties(assembly, parts)
+
+
+def _duties(assembly: Assembly, parts: Parts) -> list[Duty]:
+    desk = assembly.alerts
+    meter = Meter(parts.counters, parts.accounts, Rates(assembly.db), assembly.now)
+    return [
+        Duty("finish_interrupted", 5.0, desk.finish_interrupted),
+        Duty("expire", 5.0, desk.expire),
+        Duty("call_chiefs", 5.0, lambda: _call_chiefs(assembly)),
+        Duty("measure", 1.0, meter.tell),
+        Duty("recount", 60.0, lambda: recount(assembly.counters, assembly.broadcast_store, assembly.now)),
+    ]
+
+
+async def _call_chiefs(assembly: Assembly) -> None:
+    """A red alert waits: the next chief on the list is called, for now by a line in the log that pages the desk."""
+    for call in await assembly.alerts.overdue(await _chiefs(assembly)):
+        chief = call.chief.id if call.chief else None
+        log.warning("red_alert_waits", alert=call.identifier, chief=chief, nth=call.nth, waited_s=round(call.waited_s))
+
+
+async def _chiefs(_assembly: Assembly) -> list[Officer]:
+    return []
 
 
 def control(assembly: Assembly) -> Control:

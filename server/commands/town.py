@@ -179,11 +179,9 @@ async def town(
         full = settings.model_copy(update={**paced, "port": port, "admin_port": admin_port, "home": home})
         api = Process(["api"], environment(full), home / "log" / "api.log")
         stack.push_async_callback(api.stop)
-        await api.start()
         found = Town(full, home, sandbox, api)
         stack.push_async_callback(found.stop_workers)
-        for _ in range(workers):
-            await found.new_worker().start()
+        await asyncio.gather(*(process.start() for process in (api, *(found.new_worker() for _ in range(workers)))))
         yield found
 
 
