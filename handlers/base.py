@@ -19,12 +19,13 @@ from pydantic import BaseModel
 from pymongo.errors import PyMongoError
 from tornado.httputil import HTTPServerRequest
 
-from handlers.gate import Gate, Session
+from handlers.gate import Gate
 from handlers.problems import HTTP, UNEXPECTED, language_of, problem, problem_of, status_of
 from handlers.reading import read_model, read_query
 from handlers.routing import Operation
 from server.domain import errors
 from server.domain.officers import Officer
+from server.domain.sessions import Session
 
 RETRY_AFTER_S = 2
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
@@ -142,8 +143,13 @@ class ApiHandler(tornado.web.RequestHandler):
             self.set_header(name, value)
         self.set_header("X-Request-Id", self.request_id)
 
+    def mark(self, etag: str) -> None:
+        """Say which version this is; a GET whose caller has it is answered 304."""
+        self.etag = etag
+        self.set_header("Etag", etag)
+
     def compute_etag(self) -> str | None:
-        """What the handler has set: bodies are not hashed."""
+        """What `mark` was told: bodies are not hashed."""
         return self.etag
 
     def respond(self, body: BaseModel | Mapping[str, Any], status: int = 200) -> None:

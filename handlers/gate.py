@@ -1,47 +1,29 @@
 """The door: from a bearer token or a key to somebody who may enter, or a 401 or 403 that says why.
 
-The services behind it are the officers' sessions and the partners' keys; the policy is theirs. Here stands only how a
-request carries a credential.
+Roles are asked here, before anything is read or found; what depends on the thing itself (division, state, second
+person) is asked by the services. Here stands how a request carries a credential.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from handlers.routing import Entry, Who
+from server.domain.access import Deed, may_ask
 from server.domain.errors import ForbiddenError, UnauthenticatedError
-from server.domain.officers import Officer
+from server.domain.sessions import Session, refuse_stale
 
-FRESH = timedelta(minutes=5)
 MAX_CREDENTIAL = 512  # characters
-
-
-class Session(Protocol):
-    """An officer who has logged in. `totp_at`: when the second factor was last given."""
-
-    @property
-    def officer(self) -> Officer:
-        """Who it is."""
-        ...
-
-    @property
-    def totp_at(self) -> datetime:
-        """Aware UTC."""
-        ...
 
 
 class Sessions(Protocol):
     """The officers' counter, as much of it as the door needs."""
 
     async def session(self, token: str) -> Session:
-        """The session of a token; UnauthenticatedError."""
-        ...
-
-    def refuse(self, session: Session, action: str) -> None:
-        """ForbiddenError unless the policy table allows the action; a missing rule is a no."""
+        """The live session of a token; UnauthenticatedError."""
         ...
 
 
@@ -61,37 +43,30 @@ class Gate:
     partners: Partners | None
     now: Callable[[], datetime]
 
-    async def officer(self, authorization: str, entry: Entry) -> Session:
-        """The session that an Authorization header stands for."""
-        token = _bearer(authorization)
-        if self.sessions is None:
-            raise _unknown()
-        session = await self.sessions.session(token)
-        self.sessions.refuse(session, entry.action)
-        if entry.is_fresh and self.now() - session.totp_at > FRESH:
-            raise ForbiddenError(
-                "totp_stale",
-                zh="此操作需要最近五分钟内的动态口令",
-                en="this needs a one-time code of the last five minutes",
-            )
-        return session
-
-    async def partner(self, authorization: str, entry: Entry) -> Any:
-        """The partner that an Authorization header stands for."""
-        token = _bearer(authorization)
-        if self.partners is None:
-            raise _unknown()
-        return await self.partners.enter(token, entry.action)
-
     async def admit(self, authorization: str, entry: Entry) -> tuple[Session | None, Any]:
         """The session and the partner, whichever this entry asks for; the others' handlers verify for themselves."""
         match entry.who:
             case Who.OFFICER:
-                return await self.officer(authorization, entry), None
+                return await self._officer(_bearer(authorization), entry), None
             case Who.PARTNER:
-                return None, await self.partner(authorization, entry)
+                return None, await self._partner(_bearer(authorization), entry)
             case Who.PUBLIC | Who.PROVIDER | Who.OPERATOR:
                 return None, None
+
+    async def _officer(self, token: str, entry: Entry) -> Session:
+        if self.sessions is None:
+            raise _missing()
+        session = await self.sessions.session(token)
+        if not may_ask(session.officer, Deed(entry.action)):
+            raise ForbiddenError("role_missing", zh="您没有此权限", en="you have no role for this")
+        if entry.is_fresh:
+            refuse_stale(session, self.now())
+        return session
+
+    async def _partner(self, key: str, entry: Entry) -> Any:
+        if self.partners is None:
+            raise _missing()
+        return await self.partners.enter(key, entry.action)
 
 
 def _bearer(authorization: str) -> str:
@@ -99,9 +74,9 @@ def _bearer(authorization: str) -> str:
     scheme, _, token = authorization.strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token or len(token) > MAX_CREDENTIAL or not token.isascii():
-        raise _unknown()
+        raise _missing()
     return token
 
 
-def _unknown() -> UnauthenticatedError:
+def _missing() -> UnauthenticatedError:
     return UnauthenticatedError("credential_missing", zh="请先登录", en="log in first")

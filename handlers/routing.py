@@ -15,6 +15,8 @@ from typing import Any
 import tornado.web
 from pydantic import BaseModel
 
+from server.domain.access import Deed
+
 JSON_BYTES = 65_536  # a body unless its operation says otherwise
 DOCUMENT_BYTES = 1_048_576  # a CAP message, a provider's callback
 
@@ -43,9 +45,9 @@ PROVIDER = Entry(Who.PROVIDER)
 OPERATOR = Entry(Who.OPERATOR)
 
 
-def officer(action: str, *, is_fresh: bool = False) -> Entry:
+def officer(deed: Deed, *, is_fresh: bool = False) -> Entry:
     """An officer who may do this; `is_fresh`: and gave a one-time code in the last five minutes."""
-    return Entry(Who.OFFICER, action, is_fresh)
+    return Entry(Who.OFFICER, deed, is_fresh)
 
 
 def partner(action: str) -> Entry:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 import tornado.web
@@ -15,6 +16,17 @@ from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
 import server
+from handlers.alert_views import (
+    AlertPage,
+    AlertsQuery,
+    AlertView,
+    Cancellation,
+    CancelView,
+    Decision,
+    Findings,
+    Release,
+    Submission,
+)
 from handlers.base import ApiHandler
 from handlers.broadcasts import (
     CSV,
@@ -36,14 +48,30 @@ from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHand
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
 from handlers.routing import DOCUMENT_BYTES, OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
+from handlers.staff_alerts import (
+    XML,
+    AlertHandler,
+    AlertsHandler,
+    CancelHandler,
+    DecideHandler,
+    FollowHandler,
+    ReleaseHandler,
+    SubmitHandler,
+    ValidateHandler,
+    ValidateNewHandler,
+)
 from server import assemble
 from server.assemble import Assembly
 from server.domain.access import Deed
+from server.domain.alerts.forms import AlertForm, ChangeForm
+from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
 from server.domain.preview import Preview
 from server.domain.progress import Standing
 from server.domain.report import Report, UnreachedPage
+from server.domain.wording import Kind
 from server.openapi import document_of
+from server.services.alert_reading import AlertReading
 from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
@@ -59,6 +87,7 @@ class Services:
 
     assembly: Assembly
     receipts: Receipts
+    reading: AlertReading
 
 
 class UnknownHandler(ApiHandler):
@@ -71,7 +100,7 @@ class UnknownHandler(ApiHandler):
 
 def public_routes(services: Services) -> list[Route]:
     """What citizens, officers, partners and providers reach."""
-    return [*_broadcast_routes(services), *_receipt_routes(services)]
+    return [*_receipt_routes(services), *_desk_routes(services), *_broadcast_routes(services)]
 
 
 def _broadcast_routes(services: Services) -> list[Route]:
@@ -143,6 +172,69 @@ def _receipt_routes(services: Services) -> list[Route]:
         Route("/v1/receipts/{provider}", ReceiptHandler, operations, parts),
         Route("/v1/receipts/{provider}/{key}", ReceiptHandler, operations, parts),
     ]
+
+
+def _desk_routes(services: Services) -> list[Route]:
+    parts = {"desk": services.assembly.alerts, "reading": services.reading}
+    message: dict[str, Any] = {"takes": AlertForm, "takes_raw": (XML,), "max_bytes": DOCUMENT_BYTES}
+    read, draft, edit = officer(Deed.ALERT_READ), officer(Deed.ALERT_DRAFT), officer(Deed.ALERT_EDIT)
+    alerts = {
+        "GET": Operation(summary="Alerts within reach, newest first", entry=read, query=AlertsQuery, gives=AlertPage),
+        "POST": Operation(
+            summary="Draft an alert: a form, or CAP or 国突 XML", entry=draft, gives=AlertView, status=201, **message
+        ),
+    }
+    alert = {
+        "GET": Operation(summary="One alert with its message and its log", entry=read, gives=AlertView),
+        "PUT": Operation(summary="Write over a draft", entry=edit, needs_version=True, gives=AlertView, **message),
+    }
+    check_new = Operation(summary="All findings on a message that is not kept", entry=draft, gives=Findings, **message)
+    check = Operation(summary="All findings on an alert, if it were sent now", entry=read, gives=Findings)
+    submit = Operation(
+        summary="Hand it in; the answer's digest is what the second person confirms",
+        entry=officer(Deed.ALERT_SUBMIT), takes=Submission, needs_version=True, gives=AlertView,
+    )  # fmt: skip
+    release = Operation(
+        summary="Release it as a second person",
+        entry=officer(Deed.ALERT_RELEASE, is_fresh=True), takes=Release, gives=AlertView,
+    )  # fmt: skip
+    cancel = Operation(
+        summary="Draft the all-clear and hand it in, in one call; a second person releases it",
+        entry=officer(Deed.ALERT_FOLLOW, is_fresh=True), takes=Cancellation, gives=CancelView, status=201,
+    )  # fmt: skip
+    one = "/v1/staff/alerts/{identifier}"
+    return [
+        Route("/v1/staff/alerts", AlertsHandler, alerts, parts),
+        Route("/v1/staff/alerts/validate", ValidateNewHandler, {"POST": check_new}, parts),
+        Route(one, AlertHandler, alert, parts),
+        Route(f"{one}/validate", ValidateHandler, {"POST": check}, parts),
+        Route(f"{one}/submit", SubmitHandler, {"POST": submit}, parts),
+        Route(f"{one}/release", ReleaseHandler, {"POST": release}, parts),
+        *(
+            Route(f"{one}/{action}", DecideHandler, {"POST": _decision(action, deed)}, parts | {"action": action})
+            for action, deed in ((Action.RETURN, Deed.ALERT_RETURN), (Action.REJECT, Deed.ALERT_REJECT))
+        ),
+        *(
+            Route(f"{one}/{kind}", FollowHandler, {"POST": _following(kind)}, parts | {"kind": kind})
+            for kind in (Kind.UPDATE, Kind.UPGRADE, Kind.DOWNGRADE, Kind.EXTEND)
+        ),
+        Route(f"{one}/cancel", CancelHandler, {"POST": cancel}, parts),
+    ]
+
+
+def _decision(action: Action, deed: Deed) -> Operation:
+    said = {Action.RETURN: "Give it back to be changed, or take it back", Action.REJECT: "End it unreleased"}
+    return Operation(summary=said[action], entry=officer(deed), takes=Decision, gives=AlertView)
+
+
+def _following(kind: Kind) -> Operation:
+    return Operation(
+        summary=f"Draft the next message of the chain: {kind}",
+        entry=officer(Deed.ALERT_FOLLOW),
+        takes=ChangeForm,
+        gives=AlertView,
+        status=201,
+    )
 
 
 def admin_routes(assembly: Assembly, registry: CollectorRegistry) -> list[Route]:

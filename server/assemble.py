@@ -77,6 +77,7 @@ class Assembly:
     vault: Vault
     counters: Counters
     broadcasts: Broadcasts
+    alert_store: AlertStore
     alerts: Alerts
 
     @property
@@ -107,6 +108,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         people = citizens.Citizens(db, vault, numbers.__getitem__)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
+        store_of_alerts = AlertStore(db)
         world = World(divisions, catalogues.load_texts(), await people.testers())
         yield Assembly(
             settings=settings,
@@ -122,7 +124,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             vault=vault,
             counters=Counters(db),
             broadcasts=counter,
-            alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
+            alert_store=store_of_alerts,
+            alerts=Alerts(store_of_alerts, world, counter, now=clock.now),
         )
 
 

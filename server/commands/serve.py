@@ -22,6 +22,7 @@ from push.duties import keep
 from server import assemble
 from server.app import Services, admin_routes, make_app, public_routes, with_contract
 from server.embedded import databases
+from server.services.alert_reading import AlertReading
 from server.settings import Settings, load
 from server.telemetry import metrics_registry
 
@@ -59,7 +60,7 @@ async def run_api(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
-        services = Services(assembly, assemble.receipts(assembly))
+        services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store))
         gate = Gate(sessions=None, partners=None, now=assembly.now)
         inside = admin_routes(assembly, metrics_registry())
         outside = with_contract(public_routes(services), inside)

@@ -36,9 +36,12 @@ class Frame:
 class Feed:
     """One broadcast, as this process watches it. `look` reads the ledger; `clock` is monotonic, in seconds."""
 
-    def __init__(self, look: Callable[[], Awaitable[Frame]], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, look: Callable[[], Awaitable[Frame]], clock: Callable[[], float], every_s: float = LOOK_EVERY_S
+    ) -> None:
         self._look = look
         self._clock = clock
+        self._every_s = every_s
         self._newest: Frame | None = None
         self._due_at = clock()
         self._is_looking = False
@@ -71,7 +74,7 @@ class Feed:
             is_news = self._newest is None or frame.version > self._newest.version
             if is_news:  # never back: two looks may overtake each other in the database
                 self._newest = frame
-            self._due_at = self._clock() + max(LOOK_EVERY_S, (self._clock() - began) * LOOK_REST)
+            self._due_at = self._clock() + max(self._every_s, (self._clock() - began) * LOOK_REST)
         finally:
             self._is_looking = False
             self._wake(everybody=is_news)

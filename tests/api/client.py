@@ -6,14 +6,15 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
-from handlers.gate import Gate, Session
-from server.domain.errors import ForbiddenError, UnauthenticatedError
+from handlers.gate import Gate
+from server.domain.errors import UnauthenticatedError
 from server.domain.officers import Officer
+from server.domain.sessions import Session
 
 SECURITY = ("X-Content-Type-Options", "Content-Security-Policy", "Cache-Control", "Referrer-Policy", "X-Request-Id")
 
@@ -74,24 +75,18 @@ def client_of(port: int) -> Client:
 
 
 @dataclass(slots=True)
-class LoggedIn:
-    """A session as the door sees it."""
-
-    officer: Officer
-    totp_at: datetime
-
-
-@dataclass(slots=True)
 class Officers:
-    """Sessions by token. `denied` are the actions that the policy forbids."""
+    """Sessions by token, without logging in."""
 
     now: Callable[[], datetime]
-    by_token: dict[str, LoggedIn] = field(default_factory=dict)
-    denied: set[str] = field(default_factory=set)
+    by_token: dict[str, Session] = field(default_factory=dict)
 
-    def enter(self, token: str, officer: Officer) -> str:
-        """Log somebody in; the token."""
-        self.by_token[token] = LoggedIn(officer, self.now())
+    def enter(self, officer: Officer, *, totp_age: timedelta = timedelta(0)) -> str:
+        """Let somebody in; the token. `totp_age`: how long ago the second factor was shown."""
+        at, token = self.now(), f"token-{len(self.by_token)}"
+        self.by_token[token] = Session(
+            id=token, officer=officer, created_at=at, seen_at=at, totp_at=at - totp_age, origin="127.0.0.1"
+        )
         return token
 
     async def session(self, token: str) -> Session:
@@ -99,12 +94,6 @@ class Officers:
         if token not in self.by_token:
             raise UnauthenticatedError("session_unknown", zh="会话无效", en="no such session")
         return self.by_token[token]
-
-    def refuse(self, session: Session, action: str) -> None:
-        """The policy."""
-        assert session.officer
-        if action in self.denied:
-            raise ForbiddenError("role_missing", zh="没有权限", en="no role for this")
 
     def gate(self) -> Gate:
         """The door in front of them."""
