@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
+from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from handlers.base import ApiHandler
@@ -17,6 +19,7 @@ from server.services.watching import Feed
 
 EVENT_STREAM = "text/event-stream"
 CSV = "text/csv"
+SEND_BUFFER_BYTES = 65_536  # several states of a city
 
 log = structlog.get_logger()
 
@@ -115,6 +118,7 @@ class EventsHandler(ApiHandler):
             if first is not None and first.is_over and first.version <= seen:
                 self.set_status(204)
                 return
+            self._bound_kernel_buffer()
             self.set_header("Content-Type", f"{EVENT_STREAM}; charset=utf-8")
             self.set_header("X-Accel-Buffering", "no")  # nginx: hand on at once
             try:
@@ -124,6 +128,12 @@ class EventsHandler(ApiHandler):
             except TimeoutError:
                 log.info("event_reader_cut_off", broadcast=identifier, request_id=self.request_id)
                 self.detach().close()
+
+    def _bound_kernel_buffer(self) -> None:
+        """The kernel would keep megabytes for each stuck reader: thousands of them must not cost the machine."""
+        connection = self.request.connection
+        if isinstance(connection, HTTP1Connection):
+            connection.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     async def _stream(self, feed: Feed, seen: int) -> None:
         await self._send(b"retry: 2000\n\n")

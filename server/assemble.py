@@ -45,7 +45,7 @@ from server.services.control import Control
 from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves
-from server.services.watching import Watching
+from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
@@ -176,11 +176,11 @@ async def _chiefs(_assembly: Assembly) -> list[Officer]:
     return []
 
 
-def control(assembly: Assembly) -> Control:
-    """What officers may see of broadcasts and do to them."""
+def control(assembly: Assembly, look_every_s: float = LOOK_EVERY_S) -> Control:
+    """What officers may see of broadcasts and do to them; event streams look at the ledger every `look_every_s`."""
     shelves = Shelves(assembly.broadcast_store, assembly.pages, assembly.citizens, assembly.vault)
     log = _audit(assembly)
-    watching = Watching(assembly.broadcasts, assembly.divisions, assembly.now, time.monotonic)
+    watching = Watching(assembly.broadcasts, assembly.divisions, assembly.now, time.monotonic, look_every_s)
     reports = Reports(assembly.broadcasts, shelves, assembly.divisions, log, assembly.now)
     return Control(assembly.broadcast_store, assembly.broadcasts, watching, reports, log)
 

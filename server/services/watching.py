@@ -110,13 +110,13 @@ class Watching:
         divisions: Divisions,
         now: Callable[[], datetime],
         clock: Callable[[], float],
-        max_readers: int = MAX_READERS,
+        every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._broadcasts = broadcasts
         self._divisions = divisions
         self._now = now
         self._clock = clock
-        self._max_readers = max_readers
+        self._every_s = every_s
         self._feeds: dict[str, Feed] = {}
 
     @property
@@ -131,11 +131,11 @@ class Watching:
     @contextmanager
     def reading(self, broadcast: str) -> Iterator[Feed]:
         """The feed of a broadcast for one more reader; TooManyError if this process has enough of them."""
-        if self.readers >= self._max_readers:
+        if self.readers >= MAX_READERS:
             raise TooManyError("readers_too_many", zh="观看人数过多，请稍后再试", en="too many readers; try later")
         feed = self._feeds.get(broadcast)
         if feed is None:
-            feed = self._feeds[broadcast] = Feed(self._looker(broadcast), self._clock)
+            feed = self._feeds[broadcast] = Feed(self._looker(broadcast), self._clock, self._every_s)
         feed.readers += 1
         try:
             yield feed
