@@ -29,6 +29,21 @@ from handlers.alert_views import (
     Submission,
 )
 from handlers.base import ApiHandler
+from handlers.broadcasts import (
+    CSV,
+    EVENT_STREAM,
+    BroadcastHandler,
+    EventsHandler,
+    FiguresHandler,
+    FiguresQuery,
+    Pace,
+    PauseHandler,
+    ReportHandler,
+    ReportTableHandler,
+    ResumeHandler,
+    UnreachedHandler,
+    UnreachedQuery,
+)
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
 from handlers.openapi import OpenApiHandler
@@ -46,11 +61,15 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
+from server import assemble
 from server.assemble import Assembly
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
+from server.domain.preview import Preview
+from server.domain.progress import Standing
+from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.services.alert_reading import AlertReading
@@ -83,7 +102,56 @@ class UnknownHandler(ApiHandler):
 
 def public_routes(services: Services) -> list[Route]:
     """What citizens, officers, partners and providers reach."""
-    return [*_receipt_routes(services), *_desk_routes(services)]
+    return [*_receipt_routes(services), *_desk_routes(services), *_broadcast_routes(services)]
+
+
+def _broadcast_routes(services: Services) -> list[Route]:
+    """What officers see before a release, and while and after a broadcast is on its way."""
+    control = {"control": assemble.control(services.assembly)}
+    one = "/v1/staff/broadcasts/{identifier}"
+    read, unreached = officer(Deed.BROADCAST_READ), officer(Deed.BROADCAST_UNREACHED)
+    standing = Operation(summary="Where a broadcast stands", entry=read, gives=Standing)
+    pause = Operation(summary="Stop the run for now", entry=officer(Deed.BROADCAST_STOP), gives=Standing)
+    resume = Operation(summary="Go on with a paused run", entry=officer(Deed.BROADCAST_RESUME), gives=Standing)
+    events = Operation(
+        summary="The standing as server-sent events, newest first seen, resumed by Last-Event-ID",
+        entry=read,
+        gives_raw={EVENT_STREAM: 'id: 1764\nevent: standing\ndata: {"version":1764}\n\n'},
+        answers_as={204: "it is over, and Last-Event-ID has seen the end: do not come again"},
+    )
+    report = Operation(summary="What became of it", entry=read, gives=Report)
+    table = Operation(
+        summary="What became of it, for spreadsheets: a line per district and channel, a column per status",
+        entry=read,
+        gives_raw={CSV: "division,name,channel,audience,planned\r\n440305,南山区,sms,20000,0\r\n"},
+    )
+    listed = Operation(
+        summary="Who was not reached, with telephone numbers; the purpose is logged",
+        entry=unreached,
+        query=UnreachedQuery,
+        gives=UnreachedPage,
+    )
+    figures = Operation(
+        summary="What a release would mean: people, texts, cost, time, overlaps",
+        entry=officer(Deed.ALERT_PREVIEW),
+        query=FiguresQuery,
+        gives=Preview,
+    )
+    return [
+        Route(one, BroadcastHandler, {"GET": standing}, control),
+        Route(f"{one}/events", EventsHandler, {"GET": events}, {**control, "pace": Pace()}),
+        Route(f"{one}/pause", PauseHandler, {"POST": pause}, control),
+        Route(f"{one}/resume", ResumeHandler, {"POST": resume}, control),
+        Route(f"{one}/report", ReportHandler, {"GET": report}, control),
+        Route(f"{one}/report.csv", ReportTableHandler, {"GET": table}, control),
+        Route(f"{one}/unreached", UnreachedHandler, {"GET": listed}, control),
+        Route(
+            "/v1/staff/alerts/{identifier}/figures",
+            FiguresHandler,
+            {"GET": figures},
+            {"previews": assemble.previews(services.assembly)},
+        ),
+    ]
 
 
 def _receipt_routes(services: Services) -> list[Route]:
