@@ -242,7 +242,7 @@ async def test_every_route_for_officers_is_closed_to_strangers(api: Client, rout
         for method, operation in route.operations.items():
             if operation.entry.who not in (Who.OFFICER, Who.PARTNER):
                 continue
-            for credential in ("", "Bearer", "Bearer x", "Basic YTpi", "Bearer " + "a" * 600, "bearer \u4e00"):
+            for credential in ("", "Bearer", "Bearer x", "Basic YTpi", "Bearer " + "a" * 600, "bearer \xe9"):
                 answer = await api(method, path, b"{}" if method != "GET" else None, Authorization=credential)
                 assert (answer.status, answer.headers["Www-Authenticate"]) == (401, "Bearer"), (method, path)
                 asked += 1
