@@ -18,7 +18,7 @@ from pymongo.errors import DuplicateKeyError
 from server.domain.alerts.desk import DeskAlert, in_order
 from server.domain.alerts.model import Alert
 from server.domain.alerts.states import State
-from server.domain.alerts.vocabulary import Colour
+from server.domain.alerts.vocabulary import Colour, Scope
 from server.domain.broadcasts import Broadcast
 from server.domain.errors import ConflictError, NotFoundError
 from server.domain.officers import Unit
@@ -126,6 +126,7 @@ def _to_document(desk: DeskAlert) -> Document:
         "events": list(facts.events),
         "expires_at": desk.alert.expires_at,
         "is_unpublished": desk.released_at is not None and desk.published_at is None,
+        "is_public": desk.released_at is not None and not desk.is_exercise and desk.alert.scope == Scope.PUBLIC,
     }
 
 

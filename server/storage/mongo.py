@@ -59,6 +59,20 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
         IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
+        *(  # what the public may see: the newest, what has not run out, and what followed what
+            IndexModel([(field, ASCENDING)], partialFilterExpression={"is_public": True}, name=f"public_{field}")
+            for field in ("released_at", "expires_at", "follows")
+        ),
+    ],
+    "events": [IndexModel([("alert", ASCENDING)], unique=True)],
+    "partners": [IndexModel([("key", ASCENDING)], unique=True)],
+    "deliveries": [
+        IndexModel([("partner", ASCENDING), ("due_at", ASCENDING)], partialFilterExpression={"state": "waiting"}),
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=30 * 24 * 3600),
+    ],
+    "intake": [
+        IndexModel([("partner", ASCENDING), ("received_at", ASCENDING)]),
+        IndexModel([("partner", ASCENDING), ("sender", ASCENDING), ("identifier", ASCENDING)]),
     ],
     "callbacks": [IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 24 * 3600)],
 }
