@@ -203,7 +203,7 @@ async def test_the_public_bytes_are_the_released_bytes_and_guotu_says_the_same(
 async def test_the_version_changes_exactly_when_what_is_in_force_changes(desk: Alerts, feeds: Feeds, clock: Clock):
     assert await feeds.refresh()
     versions = [feeds.board().version]
-    name = await released(desk, typhoon())
+    await released(desk, typhoon())
     assert await feeds.refresh()
     versions.append(feeds.board().version)
     assert not await feeds.refresh()
