@@ -1,68 +1,82 @@
-"""The ONE route table: pattern, handler, who may enter. Whatever is not in it does not exist."""
+"""The ONE route table: path, handler, who may enter, what goes in and out. Whatever is not in it does not exist.
+
+Operations of one feature stand together. `server/openapi.py` makes the contract from the table; tests hold that both
+are the same and that nobody enters where the table does not say so.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 import tornado.web
+from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
+import server
 from handlers.base import ApiHandler
-from handlers.health import LiveHandler, ReadyHandler
+from handlers.gate import Gate
+from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
+from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
+from handlers.routing import DOCUMENT_BYTES, OPERATOR, PROVIDER, PUBLIC, Operation, Route
 from server.assemble import Assembly
 from server.domain.errors import NotFoundError
+from server.openapi import document_of
 from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
-MAX_BODY_BYTES = 1_048_576
+ADMIN_URL = "http://127.0.0.1:8081"
+CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
 
 log = structlog.get_logger()
 
 
-class Entry(StrEnum):
-    """Who may enter. A route without one cannot be written."""
-
-    PROVIDER = "provider"  # the handler's reader verifies the signature
-    OPERATOR = "operator"  # the admin port, reachable from inside only
-
-
 @dataclass(frozen=True, slots=True)
-class Route:
-    """One line of the table."""
+class Services:
+    """The services behind the public port: what handlers may ask."""
 
-    pattern: str
-    handler: type[ApiHandler]
-    entry: Entry
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    assembly: Assembly
+    receipts: Receipts
 
 
 class UnknownHandler(ApiHandler):
     """Everything else."""
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Answer 404 to every method."""
-        super().prepare()
-        raise NotFoundError("path_unknown", zh="没有这个地址。", en="there is no such path")
+        raise NotFoundError("path_unknown", zh="没有这个地址", en="there is no such path")
 
 
-def public_routes(receipts: Receipts) -> Sequence[Route]:
-    """What citizens, partners and providers reach."""
-    return [
-        Route(
-            r"/v1/receipts/([a-z_]{2,20})(?:/([A-Za-z0-9_-]{8,128}))?",
-            ReceiptHandler,
-            Entry.PROVIDER,
-            {"receipts": receipts},
+def public_routes(services: Services) -> list[Route]:
+    """What citizens, officers, partners and providers reach."""
+    return [*_receipt_routes(services)]
+
+
+def _receipt_routes(services: Services) -> list[Route]:
+    parts = {"receipts": services.receipts}
+    operations = {
+        "GET": Operation(
+            summary="The provider checks this address (WeChat's echo)",
+            entry=PROVIDER,
+            gives_raw={"text/plain": "5837164012"},
         ),
+        "POST": Operation(
+            summary="Receipts and events, in the provider's own form; answered once they are durable",
+            entry=PROVIDER,
+            takes_raw=("*/*",),
+            gives_raw={"application/json": CALLBACK_SAMPLE, "text/plain": "success"},
+            max_bytes=DOCUMENT_BYTES,
+        ),
+    }
+    return [
+        Route("/v1/receipts/{provider}", ReceiptHandler, operations, parts),
+        Route("/v1/receipts/{provider}/{key}", ReceiptHandler, operations, parts),
     ]
 
 
-def admin_routes(assembly: Assembly) -> Sequence[Route]:
+def admin_routes(assembly: Assembly, registry: CollectorRegistry) -> list[Route]:
     """What stays inside."""
 
     async def mongo_answers() -> bool:
@@ -79,18 +93,41 @@ def admin_routes(assembly: Assembly) -> Sequence[Route]:
             return False
 
     checks = {"mongo": mongo_answers, "redis": redis_answers}
+    live = Operation(summary="Whether the process turns", entry=OPERATOR, gives=Alive)
+    ready = Operation(
+        summary="Whether requests can be served", entry=OPERATOR, gives=Ready, answers_as={503: "a part is away"}
+    )
+    metrics = Operation(
+        summary="The figures of this process", entry=OPERATOR, gives_raw={"text/plain": "process_open_fds 42.0\n"}
+    )
     return [
-        Route(r"/livez", LiveHandler, Entry.OPERATOR),
-        Route(r"/readyz", ReadyHandler, Entry.OPERATOR, {"checks": checks}),
+        Route("/livez", LiveHandler, {"GET": live}),
+        Route("/readyz", ReadyHandler, {"GET": ready}, {"checks": checks}),
+        Route("/metrics", MetricsHandler, {"GET": metrics}, {"registry": registry}),
     ]
 
 
-def make_app(routes: Sequence[Route]) -> tornado.web.Application:
+def with_contract(public: Sequence[Route], admin: Sequence[Route]) -> list[Route]:
+    """The public routes and the document that describes all of them, itself included."""
+    contract = Operation(
+        summary="This contract: OpenAPI 3.1, made from the route table",
+        entry=PUBLIC,
+        gives_raw={"application/json": '{"openapi":"3.1.0"}'},
+        answers_as={304: "unchanged"},
+    )
+    route = Route("/openapi.json", OpenApiHandler, {"GET": contract})
+    document = document_of([*public, route], admin, server.__version__, ADMIN_URL)
+    return [*public, Route(route.path, route.handler, route.operations, {"document": document})]
+
+
+def make_app(routes: Sequence[Route], gate: Gate) -> tornado.web.Application:
     """A Tornado application that serves these routes and answers 404 problem+json to everything else."""
     return tornado.web.Application(
-        [(f"{r.pattern}$", r.handler, dict(r.arguments)) for r in routes],
+        [(r.pattern, r.handler, {"operations": r.operations, "gate": gate, **r.parts}) for r in routes],
         default_handler_class=UnknownHandler,
+        default_handler_args={"operations": {}, "gate": gate},
         compress_response=False,
+        cross_origin_protection=True,
         serve_traceback=False,
         log_function=_log_request,
     )

@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     data_key: SecretStr = SecretStr(SANDBOX_KEY)
     data_key_version: int = Field(default=1, ge=1, le=255)
     index_key: SecretStr = SecretStr(SANDBOX_KEY)
+    audit_key: SecretStr = Field(default=SecretStr(SANDBOX_KEY), description="Ed25519 seed that signs the audit log")
     port: int = Field(default=8080, ge=0, le=65535)
     admin_port: int = Field(default=8081, ge=0, le=65535, description="health and metrics; keep it inside")
     callback_port: int = Field(default=0, ge=0, le=65535, description="sandbox runs only: where receipts come in")
@@ -107,7 +108,7 @@ class Settings(BaseSettings):
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()
 
-    @field_validator("data_key", "index_key")
+    @field_validator("data_key", "index_key", "audit_key")
     @classmethod
     def _is_a_key(cls, value: SecretStr) -> SecretStr:
         if len(base64.b64decode(value.get_secret_value(), validate=True)) != 32:
@@ -139,7 +140,11 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def _refuse_sandbox_values(settings: Settings) -> None:
-    secrets = {"HUIMIN_DATA_KEY": settings.data_key, "HUIMIN_INDEX_KEY": settings.index_key}
+    secrets = {
+        "HUIMIN_DATA_KEY": settings.data_key,
+        "HUIMIN_INDEX_KEY": settings.index_key,
+        "HUIMIN_AUDIT_KEY": settings.audit_key,
+    }
     for account in (settings.wechat, settings.fcm, *settings.sms):
         for name in type(account).model_fields if account else ():
             value = getattr(account, name)

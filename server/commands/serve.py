@@ -15,13 +15,14 @@ from typing import Annotated
 import structlog
 import typer
 import uvloop
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 
+from handlers.bounds import listen
+from handlers.gate import Gate
 from server import assemble
-from server.app import MAX_BODY_BYTES, admin_routes, make_app, public_routes
+from server.app import Services, admin_routes, make_app, public_routes, with_contract
 from server.embedded import databases
 from server.settings import Settings, load
+from server.telemetry import metrics_registry
 
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.1"
@@ -57,8 +58,12 @@ async def run_api(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
-        public = _listen(make_app(public_routes(assemble.receipts(assembly))), settings.port, address)
-        admin = _listen(make_app(admin_routes(assembly)), settings.admin_port, address)
+        services = Services(assembly, assemble.receipts(assembly))
+        gate = Gate(sessions=None, partners=None, now=assembly.now)
+        inside = admin_routes(assembly, metrics_registry())
+        outside = with_contract(public_routes(services), inside)
+        public = listen(make_app(outside, gate), settings.port, address)
+        admin = listen(make_app(inside, gate), settings.admin_port, address)
         settle_memory()
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))
@@ -78,19 +83,6 @@ async def run_worker(settings: Settings) -> None:
         settle_memory()
         _say_ready(pid=os.getpid())
         await engine.run(stop)
-
-
-def _listen(app: object, port: int, address: str) -> tuple[HTTPServer, int]:
-    server = HTTPServer(
-        app,
-        max_body_size=MAX_BODY_BYTES,
-        max_buffer_size=2 * MAX_BODY_BYTES,
-        idle_connection_timeout=75,
-        body_timeout=10,
-    )
-    sockets = bind_sockets(port, address, reuse_port=bool(port))
-    server.add_sockets(sockets)
-    return server, sockets[0].getsockname()[1]
 
 
 def _say_ready(**facts: object) -> None:

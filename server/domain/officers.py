@@ -1,13 +1,19 @@
-"""An officer and the unit it works for: as much of them as the rules about alerts need. Logging in is another matter.
+"""An officer, the unit it works for and its account. Logging in is another matter: see `sessions`.
 
 Two accounts may belong to one human being: `person` names the human, and every rule about "two persons" asks for it.
+Powers are separate (GB/T 22239-2019, 三权分立): who manages accounts or reads the log does not warn, in any account.
 """
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from server.domain.errors import InvalidInputError
 
 DIVISION = r"^\d{6}(\d{3}){0,2}$"  # GB/T 2260, street, community
 
@@ -19,6 +25,12 @@ class Role(StrEnum):
     RELEASER = "releaser"  # releases, returns or rejects what another person wrote
     CHIEF = "chief"  # a releaser who may release red too
     DRILL = "drill"  # besides the others: may do the same with exercises and tests
+    AUDITOR = "auditor"  # reads the log, and nothing else
+    ADMINISTRATOR = "administrator"  # manages accounts, and cannot warn
+
+
+WARNING = frozenset({Role.AUTHOR, Role.RELEASER, Role.CHIEF, Role.DRILL})
+POWERS = (WARNING, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))  # one person holds one of them
 
 
 class Unit(BaseModel):
@@ -50,3 +62,58 @@ class Officer(BaseModel):
     unit: Unit
     division: str = Field(pattern=DIVISION, description="root of the subtree of divisions this officer may act in")
     events: tuple[str, ...] = Field(description="prefixes of event codes: 11B is all weather, 11B01 only typhoons")
+
+
+class AccountState(StrEnum):
+    """Of an account. Only an active one can log in."""
+
+    INVITED = "invited"  # its one-time link has not been used
+    ACTIVE = "active"
+    LOCKED = "locked"  # by an administrator or operator, until unlocked
+
+
+class Account(BaseModel):
+    """An officer's account as administrators see it: no secret in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    officer: Officer
+    state: AccountState
+    created_at: datetime
+    changed_at: datetime
+
+
+class NewOfficer(BaseModel):
+    """What an administrator says about an officer-to-be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=2, max_length=60, description="to log in with; unique", examples=["王敏"])
+    person: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,64}$", description="a staff number: the human being, never an ID number"
+    )
+    roles: frozenset[Role] = Field(min_length=1)
+    unit: Unit
+    division: str = Field(pattern=DIVISION)
+    events: tuple[str, ...] = Field(default=(), max_length=100, description="prefixes of event codes")
+
+
+def plain_name(name: str) -> str:
+    """The name as it is compared: compatibility forms, case and outer spaces do not make another name.
+
+    >>> plain_name(" Ｗang Min ") == plain_name("wang min")
+    True
+    """
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+def refuse_mixed_powers(roles: Iterable[Role]) -> None:
+    """InvalidInputError `roles_mixed` if one person would hold more than one of the separate powers."""
+    held = frozenset(roles)
+    if sum(bool(held & power) for power in POWERS) != 1:
+        raise InvalidInputError(
+            "roles_mixed",
+            zh="管理账号、审计日志与发布预警须由不同的人担任",
+            en="managing accounts, reading the log and warning are for different people",
+            field="roles",
+        )

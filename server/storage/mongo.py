@@ -59,6 +59,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
         IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
+        IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
         *(  # what the public may see: the newest, what has not run out, and what followed what
             IndexModel([(field, ASCENDING)], partialFilterExpression={"is_public": True}, name=f"public_{field}")
             for field in ("released_at", "expires_at", "follows")
@@ -74,6 +75,23 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("partner", ASCENDING), ("received_at", ASCENDING)]),
         IndexModel([("partner", ASCENDING), ("sender", ASCENDING), ("identifier", ASCENDING)]),
     ],
+    "officers": [
+        IndexModel([("index", ASCENDING)], unique=True),
+        IndexModel([("person", ASCENDING)]),
+        IndexModel([("link", ASCENDING)], unique=True, sparse=True),
+    ],
+    "sessions": [
+        IndexModel([("id", ASCENDING)], unique=True),
+        IndexModel([("officer", ASCENDING), ("created_at", ASCENDING)]),
+        IndexModel([("created_at", ASCENDING)], expireAfterSeconds=13 * 3600, name="forgotten"),
+    ],
+    "attempts": [IndexModel([("at", ASCENDING)], expireAfterSeconds=2 * 24 * 3600)],
+    "known_origins": [IndexModel([("at", ASCENDING)], expireAfterSeconds=31 * 24 * 3600)],
+    "audit": [
+        IndexModel([("stream", ASCENDING), ("seq", ASCENDING)], unique=True),
+        IndexModel([("object", ASCENDING), ("at", ASCENDING)]),
+    ],
+    "audit_checkpoints": [IndexModel([("stream", ASCENDING), ("seq", ASCENDING)], unique=True)],
     "callbacks": [IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 24 * 3600)],
 }
 

@@ -1,0 +1,66 @@
+"""The whole API in this process, on the run's real databases, reached over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from handlers.bounds import Limits, listen
+from handlers.routing import Route
+from server import assemble
+from server.app import Services, admin_routes, make_app, public_routes, with_contract
+from server.settings import Settings
+from server.storage.mongo import Database
+from tests.api.client import Client, Officers, client_of
+
+LIMITS = Limits(header_timeout_s=1.0, body_timeout_s=1.0)
+
+
+@pytest.fixture
+async def assembly(db: Database, redis: Redis, mongo_url: str, redis_url: str) -> AsyncIterator[assemble.Assembly]:
+    """The parts of an API process; `db` and `redis` empty what it leaves."""
+    assert db.name == "huimin_test"
+    assert await redis.ping()
+    settings = Settings(mongo_url=mongo_url, redis_url=redis_url, mongo_db=db.name)
+    async with assemble.assemble(settings) as built:
+        yield built
+
+
+@pytest.fixture
+def routes(assembly: assemble.Assembly) -> list[Route]:
+    """The public part of the table."""
+    services = Services(assembly, assemble.receipts(assembly))
+    return with_contract(public_routes(services), admin_routes(assembly, CollectorRegistry()))
+
+
+@pytest.fixture
+def admin(assembly: assemble.Assembly) -> list[Route]:
+    """The part of the table that stays inside."""
+    return admin_routes(assembly, CollectorRegistry())
+
+
+@pytest.fixture
+def officers(assembly: assemble.Assembly) -> Officers:
+    """Sessions by token, without logging in."""
+    return Officers(assembly.now)
+
+
+@pytest.fixture
+async def api(routes: list[Route], officers: Officers) -> AsyncIterator[Client]:
+    """The public port."""
+    server, port = listen(make_app(routes, officers.gate()), 0, "127.0.0.1", LIMITS)
+    yield client_of(port)
+    server.stop()
+    await server.close_all_connections()
+
+
+@pytest.fixture
+async def ops(admin: list[Route], officers: Officers) -> AsyncIterator[Client]:
+    """The admin port."""
+    server, port = listen(make_app(admin, officers.gate()), 0, "127.0.0.1", LIMITS)
+    yield client_of(port)
+    server.stop()
+    await server.close_all_connections()
