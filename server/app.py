@@ -6,28 +6,39 @@ are the same and that nobody enters where the table does not say so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 import tornado.web
 from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
 from redis.exceptions import RedisError
 
 import server
+from handlers import feeds
 from handlers.base import ApiHandler
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
 from handlers.routing import DOCUMENT_BYTES, OPERATOR, PROVIDER, PUBLIC, Operation, Route
-from server.assemble import Assembly
+from server.assemble import Assembly, PublicParts
 from server.domain.errors import NotFoundError
+from server.domain.feeds_json import ActiveAlerts, AlertHistory, FeedEvents, FeedVersion, PublicAlert
+from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE
 from server.openapi import document_of
 from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
+CAP_SAMPLE = (
+    '<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>44030041600000_20261124093000</identifier>...'
+)
+GUOTU_SAMPLE = '<alert xmlns="http://com.icss.amp"><identifier>44030041600000_20261124093000</identifier>...'
+ATOM_SAMPLE = '<feed xmlns="http://www.w3.org/2005/Atom"><title>生效中的预警</title>...'
+GEOJSON_SAMPLE = '{"type":"FeatureCollection","features":[]}'
 CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
 
 log = structlog.get_logger()
@@ -39,6 +50,7 @@ class Services:
 
     assembly: Assembly
     receipts: Receipts
+    public: PublicParts
 
 
 class UnknownHandler(ApiHandler):
@@ -51,7 +63,7 @@ class UnknownHandler(ApiHandler):
 
 def public_routes(services: Services) -> list[Route]:
     """What citizens, officers, partners and providers reach."""
-    return [*_receipt_routes(services)]
+    return [*_receipt_routes(services), *_feed_routes(services)]
 
 
 def _receipt_routes(services: Services) -> list[Route]:
@@ -74,6 +86,39 @@ def _receipt_routes(services: Services) -> list[Route]:
         Route("/v1/receipts/{provider}", ReceiptHandler, operations, parts),
         Route("/v1/receipts/{provider}/{key}", ReceiptHandler, operations, parts),
     ]
+
+
+def _feed_routes(services: Services) -> list[Route]:
+    public = services.public
+    settings = services.assembly.settings
+    parts = {"feeds": public.feeds, "shelf": public.shelf, "base": settings.public_url, "city": settings.city}
+
+    def reads(summary: str, gives: type[BaseModel] | None = None, **more: Any) -> Mapping[str, Operation]:
+        unchanged = {304: "unchanged since the ETag of If-None-Match"}
+        return {"GET": Operation(summary=summary, entry=PUBLIC, gives=gives, answers_as=unchanged, **more)}
+
+    def raw(kind: str, example: str) -> Mapping[str, Any]:
+        return {"gives_raw": {kind: example}}
+
+    cap = raw(CAP_TYPE, CAP_SAMPLE)
+    guotu = raw(feeds.GUOTU_TYPE, GUOTU_SAMPLE)
+    where = {"query": feeds.DivisionQuery}
+    atom, geojson = raw(ATOM_TYPE, ATOM_SAMPLE), raw(GEOJSON_TYPE, GEOJSON_SAMPLE)
+    table: list[tuple[str, type[ApiHandler], Mapping[str, Operation]]] = [
+        ("/v1/alerts", feeds.AlertsHandler,
+         reads("Alerts in force: here, or in all of the city", ActiveAlerts, query=feeds.AlertsQuery)),
+        ("/v1/alerts/{identifier}.cap", feeds.CapHandler, reads("One message: the released CAP 1.2 bytes", **cap)),
+        ("/v1/alerts/{identifier}.guotu", feeds.GuotuHandler, reads("One message as 国突 XML", **guotu)),
+        ("/v1/alerts/{identifier}/history", feeds.HistoryHandler, reads("The chain of a message", AlertHistory)),
+        ("/v1/alerts/{identifier}", feeds.AlertHandler, reads("One message, in force or not", PublicAlert)),
+        ("/v1/feeds/alerts.atom", feeds.AtomHandler, reads("Alerts in force as Atom (RFC 4287)", **where, **atom)),
+        ("/v1/feeds/alerts.geojson", feeds.GeoJsonHandler, reads("The same as GeoJSON (RFC 7946)", **where, **geojson)),
+        ("/v1/feeds/version", feeds.VersionHandler, reads("Whether anything has changed, in a few bytes", FeedVersion)),
+        ("/v1/feeds/heartbeat.cap", feeds.HeartbeatHandler, reads("A CAP System message of this minute", **cap)),
+        ("/v1/feeds/events", feeds.EventsHandler,
+         reads("All releases in order, from a cursor", FeedEvents, query=feeds.EventsQuery)),
+    ]  # fmt: skip
+    return [Route(path, handler, operations, parts) for path, handler, operations in table]
 
 
 def admin_routes(assembly: Assembly, registry: CollectorRegistry) -> list[Route]:

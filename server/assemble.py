@@ -25,6 +25,7 @@ from channels.sms_tencent import TencentReceiptReader, TencentSmsChannel
 from channels.transport import transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
+from handlers.front import Shelf
 from push.contents import Contents
 from push.ladder import Ladder
 from push.pace import Account, Pace
@@ -36,12 +37,14 @@ from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
 from server.services.broadcasts import Broadcasts
+from server.services.feeds import Feeds
 from server.services.receipts import Receipts
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
 from server.storage.alerts import AlertStore
 from server.storage.clock import DatabaseClock
+from server.storage.feeds import PublicStore
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
 
@@ -106,6 +109,21 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             broadcasts=counter,
             alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PublicParts:
+    """What readers and partners meet, and the ready answers in front of it."""
+
+    feeds: Feeds
+    shelf: Shelf
+
+
+def public(assembly: Assembly) -> PublicParts:
+    """The readers' counter and its shelf."""
+    store = PublicStore(assembly.db)
+    feeds = Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic)
+    return PublicParts(feeds=feeds, shelf=Shelf(assembly.now))
 
 
 def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:

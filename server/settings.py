@@ -103,6 +103,14 @@ class Settings(BaseSettings):
     audit_key: SecretStr = Field(default=SecretStr(SANDBOX_KEY), description="Ed25519 seed that signs the audit log")
     port: int = Field(default=8080, ge=0, le=65535)
     admin_port: int = Field(default=8081, ge=0, le=65535, description="health and metrics; keep it inside")
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#]+)?$",
+        description="the origin in links of feeds; empty = relative links",
+    )
+    webhook_networks: tuple[str, ...] = Field(
+        default=(), max_length=50, description="private networks (CIDR) that partners' webhooks may live in"
+    )
     callback_port: int = Field(default=0, ge=0, le=65535, description="sandbox runs only: where receipts come in")
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None

@@ -17,6 +17,7 @@ import typer
 import uvloop
 
 from handlers.bounds import listen
+from handlers.front import Front
 from handlers.gate import Gate
 from server import assemble
 from server.app import Services, admin_routes, make_app, public_routes, with_contract
@@ -58,20 +59,24 @@ async def run_api(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
-        services = Services(assembly, assemble.receipts(assembly))
+        readers = assemble.public(assembly)
+        await readers.feeds.refresh()
+        services = Services(assembly, assemble.receipts(assembly), readers)
         gate = Gate(sessions=None, partners=None, now=assembly.now)
         inside = admin_routes(assembly, metrics_registry())
         outside = with_contract(public_routes(services), inside)
-        public = listen(make_app(outside, gate), settings.port, address)
+        public = listen(Front(make_app(outside, gate), readers.shelf), settings.port, address)
         admin = listen(make_app(inside, gate), settings.admin_port, address)
         settle_memory()
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))
+        board = asyncio.create_task(readers.feeds.run(stop, readers.shelf.clear))
         await stop.wait()
         for server, _ in (public, admin):
             server.stop()
             await server.close_all_connections()
         await clock
+        await board
 
 
 async def run_worker(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Released alerts as the world reads them: JSON, Atom (RFC 4287) and GeoJSON (RFC 7946).
+"""Released alerts as feed readers take them: Atom (RFC 4287), GeoJSON (RFC 7946), and the CAP heartbeat.
 
 Promises: ids are permanent and belong to one message for ever; every text is escaped by the library that writes it; a
 feed of the same alerts has the same bytes, so that its ETag says whether anything is new.
@@ -7,115 +7,27 @@ feed of the same alerts has the same bytes, so that its ETag says whether anythi
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import shapely
 from lxml import etree
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from shapely.geometry.base import BaseGeometry
 
+from server.domain.alerts.cap import to_cap
 from server.domain.alerts.geometry import parse_circle
-from server.domain.alerts.model import Info
+from server.domain.alerts.model import Alert, Info, cap_time
+from server.domain.alerts.verbs import BEIJING
+from server.domain.alerts.vocabulary import Status
 from server.domain.divisions import Divisions, circle, ring
 from server.domain.feeds import Published, Standing, rings_of
-from server.domain.wording import LANGUAGES, Kind
+from server.domain.feeds_json import areas_of, links_of, public_alert, text_of
 
 ATOM = "http://www.w3.org/2005/Atom"
 CAP_TYPE, ATOM_TYPE, GEOJSON_TYPE = "application/cap+xml", "application/atom+xml", "application/geo+json"
 _DIGITS = 1e-6  # degrees, a tenth of a metre
 _TITLES = {"zh": "生效中的预警", "en": "Alerts in force"}
-
-
-class _Told(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PublicArea(_Told):
-    """Where, as the message says it. Everything is WGS-84: polygons "lat,lon lat,lon ...", circles "lat,lon km"."""
-
-    name: str
-    divisions: tuple[str, ...] = ()
-    polygons: tuple[str, ...] = ()
-    circles: tuple[str, ...] = ()
-
-
-class PublicText(_Told):
-    """What it says in one language."""
-
-    event: str
-    headline: str = ""
-    description: str = ""
-    instruction: str = ""
-    sender_name: str = ""
-
-
-class Links(_Told):
-    """Paths below this server."""
-
-    self: str
-    cap: str
-    guotu: str
-    history: str
-
-
-class PublicAlert(_Told):
-    """One released message of a chain. `divisions` are all that its area touches; `replaced_by` is what followed it."""
-
-    identifier: str = Field(examples=["44030041600000_20261124093000"])
-    chain: str = Field(description="identifier of the first message")
-    standing: Standing
-    kind: Kind
-    msg_type: str = Field(examples=["Alert"])
-    sender: str
-    colour: str = Field(examples=["Orange"])
-    severity: str
-    urgency: str
-    certainty: str
-    event_code: str = Field(description="GB/T 35561", examples=["11B03"])
-    sent_at: AwareDatetime
-    onset_at: AwareDatetime | None = None
-    expires_at: AwareDatetime
-    follows: str | None = None
-    replaced_by: str | None = None
-    divisions: tuple[str, ...]
-    areas: tuple[PublicArea, ...]
-    texts: Mapping[str, PublicText] = Field(description="by language: zh, en")
-    links: Links
-
-
-def links_of(identifier: str) -> Links:
-    """Where the forms of one message are."""
-    path = f"/v1/alerts/{identifier}"
-    return Links(self=path, cap=f"{path}.cap", guotu=f"{path}.guotu", history=f"{path}/history")
-
-
-def public_alert(message: Published, standing: Standing, replaced_by: str | None = None) -> PublicAlert:
-    """The JSON of one message."""
-    info = message.alert.infos[0]
-    return PublicAlert(
-        identifier=message.identifier,
-        chain=message.chain,
-        standing=standing,
-        kind=message.kind,
-        msg_type=message.alert.msg_type,
-        sender=message.alert.sender,
-        colour=message.colour.value,
-        severity=message.alert.severity,
-        urgency=info.urgency,
-        certainty=info.certainty,
-        event_code=info.event_code or "",
-        sent_at=message.released_at,
-        onset_at=info.onset_at,
-        expires_at=message.expires_at,
-        follows=message.follows,
-        replaced_by=replaced_by,
-        divisions=message.divisions,
-        areas=_areas(message),
-        texts={language: _text(found) for language in LANGUAGES if (found := message.alert.info(language))},
-        links=links_of(message.identifier),
-    )
 
 
 def atom(messages: Sequence[Published], path: str, base: str, language: str, changed_at: datetime) -> bytes:
@@ -129,6 +41,19 @@ def atom(messages: Sequence[Published], path: str, base: str, language: str, cha
     for message in messages:
         _entry(feed, message, base, language)
     return bytes(etree.tostring(feed, xml_declaration=True, encoding="UTF-8"))
+
+
+def heartbeat(messages: Sequence[Published], city: str, at: datetime) -> bytes:
+    """A CAP System message of this minute that names what is in force: who has not seen one for long is cut off."""
+    minute = at.astimezone(BEIJING).replace(second=0, microsecond=0)
+    alert = Alert(
+        identifier=f"{city}-heartbeat-{minute:%Y%m%d%H%M}",
+        sender=f"{city}.huimin",
+        sent=cap_time(minute, BEIJING),
+        status=Status.SYSTEM.value,
+        references=" ".join(str(message.alert.reference) for message in messages) or None,
+    )
+    return to_cap(alert)
 
 
 def geojson(messages: Sequence[Published], divisions: Divisions, language: str) -> dict[str, Any]:
@@ -162,7 +87,7 @@ def _outlines(code: str, divisions: Divisions) -> list[str]:
 
 def _feature(message: Published, divisions: Divisions, language: str) -> dict[str, Any]:
     geometry, source = surface(message, divisions)
-    text = _text(_block(message, language))
+    text = text_of(_block(message, language))
     told = public_alert(message, Standing.ACTIVE).model_dump(mode="json", exclude={"texts", "areas"})
     return {
         "type": "Feature",
@@ -171,7 +96,7 @@ def _feature(message: Published, divisions: Divisions, language: str) -> dict[st
         "properties": {
             **told,
             **text.model_dump(),
-            "area": "；".join(area.name for area in _areas(message) if area.name),
+            "area": "；".join(area.name for area in areas_of(message) if area.name),
             "geometry_source": source,
         },
     }
@@ -202,24 +127,6 @@ def _leaf(parent: etree._Element, tag: str, text: str | None = None, **attribute
 
 def _block(message: Published, language: str) -> Info:
     return message.alert.info(language) or message.alert.infos[0]
-
-
-def _text(info: Info) -> PublicText:
-    return PublicText(
-        event=info.event,
-        headline=info.headline or "",
-        description=info.description or "",
-        instruction=info.instruction or "",
-        sender_name=info.sender_name or "",
-    )
-
-
-def _areas(message: Published) -> tuple[PublicArea, ...]:
-    info = message.alert.info("zh") or message.alert.infos[0]
-    return tuple(
-        PublicArea(name=area.area_desc, divisions=area.divisions, polygons=area.polygons, circles=area.circles)
-        for area in info.areas
-    )
 
 
 def _urn(name: str) -> str:

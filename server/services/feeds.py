@@ -17,7 +17,7 @@ import structlog
 from server.domain.divisions import Divisions, normal
 from server.domain.errors import UnavailableError
 from server.domain.feeds import Place, Published, Standing, covers_division, covers_place, standing, version_of
-from server.domain.feeds_writing import PublicAlert, public_alert
+from server.domain.feeds_json import PublicAlert, public_alert
 from server.domain.wording import Kind
 from server.storage.feeds import Event, PublicStore
 from server.storage.mongo import MongoError
@@ -68,7 +68,7 @@ class Feeds:
     ) -> None:
         self.divisions = divisions
         self._store = store
-        self._now = now
+        self.now = now
         self._clock = clock
         self._known: Mapping[str, Published] = {}
         self._changed_at: datetime | None = None
@@ -76,7 +76,7 @@ class Feeds:
 
     async def refresh(self) -> bool:
         """Read again what is in force; True if it is not what it was."""
-        heads = set(await self._store.find_heads(self._now()))
+        heads = set(await self._store.find_heads(self.now()))
         is_changed = self._read_at is None or heads != set(self._known)
         if is_changed:
             new = await self._store.find([head for head in heads if head not in self._known])
@@ -105,7 +105,7 @@ class Feeds:
         """What is in force, everywhere or in a division or at a place. InvalidInputError, UnavailableError."""
         if self._is_stale():
             raise UnavailableError("board_stale", zh="预警信息暂时无法确认", en="what is in force cannot be told now")
-        at = self._now()
+        at = self.now()
         alive = [message for message in self._known.values() if message.expires_at > at]
         chosen = alive
         if division is not None:
@@ -124,12 +124,12 @@ class Feeds:
         """One public message, in force or not; NotFoundError, for an exercise and for a draft too."""
         message = await self._store.get(identifier)
         after = (await self._store.find_followers([identifier])).get(identifier)
-        return Told(message, standing(message, after[1] if after else None, self._now()), after[0] if after else None)
+        return Told(message, standing(message, after[1] if after else None, self.now()), after[0] if after else None)
 
     async def history(self, identifier: str) -> list[Told]:
         """The chain of a public message, oldest first."""
         chain = await self._store.find_chain((await self._store.get(identifier)).chain)
-        return told_chain(chain, self._now())
+        return told_chain(chain, self.now())
 
     async def events(self, since: int, limit: int) -> list[tuple[Event, Told]]:
         """The releases after a cursor, in order, each as it stands now."""
@@ -141,7 +141,7 @@ class Feeds:
         for event in events:
             successor: tuple[str, Kind] | tuple[None, None] = after.get(event.alert, (None, None))
             message = messages[event.alert]  # a released message is never deleted
-            told.append((event, Told(message, standing(message, successor[1], self._now()), successor[0])))
+            told.append((event, Told(message, standing(message, successor[1], self.now()), successor[0])))
         return told
 
     def _is_stale(self) -> bool:
