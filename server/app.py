@@ -6,39 +6,58 @@ are the same and that nobody enters where the table does not say so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 import tornado.web
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel
 from redis.exceptions import RedisError
 
 import server
-from handlers import feeds
+from handlers.alert_views import (
+    AlertPage,
+    AlertsQuery,
+    AlertView,
+    Cancellation,
+    CancelView,
+    Decision,
+    Findings,
+    Release,
+    Submission,
+)
 from handlers.base import ApiHandler
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
-from handlers.routing import DOCUMENT_BYTES, OPERATOR, PROVIDER, PUBLIC, Operation, Route
+from handlers.routing import DOCUMENT_BYTES, OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
+from handlers.staff_alerts import (
+    XML,
+    AlertHandler,
+    AlertsHandler,
+    CancelHandler,
+    DecideHandler,
+    FollowHandler,
+    ReleaseHandler,
+    SubmitHandler,
+    ValidateHandler,
+    ValidateNewHandler,
+)
 from server.assemble import Assembly, PublicParts
+from server.domain.access import Deed
+from server.domain.alerts.forms import AlertForm, ChangeForm
+from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
-from server.domain.feeds_json import ActiveAlerts, AlertHistory, FeedEvents, FeedVersion, PublicAlert
-from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE
+from server.domain.wording import Kind
 from server.openapi import document_of
+from server.public_routes import reading_routes
+from server.services.alert_reading import AlertReading
 from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
-CAP_SAMPLE = (
-    '<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>44030041600000_20261124093000</identifier>...'
-)
-GUOTU_SAMPLE = '<alert xmlns="http://com.icss.amp"><identifier>44030041600000_20261124093000</identifier>...'
-ATOM_SAMPLE = '<feed xmlns="http://www.w3.org/2005/Atom"><title>生效中的预警</title>...'
-GEOJSON_SAMPLE = '{"type":"FeatureCollection","features":[]}'
 CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
 
 log = structlog.get_logger()
@@ -50,6 +69,7 @@ class Services:
 
     assembly: Assembly
     receipts: Receipts
+    reading: AlertReading
     public: PublicParts
 
 
@@ -63,7 +83,11 @@ class UnknownHandler(ApiHandler):
 
 def public_routes(services: Services) -> list[Route]:
     """What citizens, officers, partners and providers reach."""
-    return [*_receipt_routes(services), *_feed_routes(services)]
+    return [
+        *_receipt_routes(services),
+        *_desk_routes(services),
+        *reading_routes(services.public, services.assembly.settings),
+    ]
 
 
 def _receipt_routes(services: Services) -> list[Route]:
@@ -88,37 +112,67 @@ def _receipt_routes(services: Services) -> list[Route]:
     ]
 
 
-def _feed_routes(services: Services) -> list[Route]:
-    public = services.public
-    settings = services.assembly.settings
-    parts = {"feeds": public.feeds, "shelf": public.shelf, "base": settings.public_url, "city": settings.city}
+def _desk_routes(services: Services) -> list[Route]:
+    parts = {"desk": services.assembly.alerts, "reading": services.reading}
+    message: dict[str, Any] = {"takes": AlertForm, "takes_raw": (XML,), "max_bytes": DOCUMENT_BYTES}
+    read, draft, edit = officer(Deed.ALERT_READ), officer(Deed.ALERT_DRAFT), officer(Deed.ALERT_EDIT)
+    alerts = {
+        "GET": Operation(summary="Alerts within reach, newest first", entry=read, query=AlertsQuery, gives=AlertPage),
+        "POST": Operation(
+            summary="Draft an alert: a form, or CAP or 国突 XML", entry=draft, gives=AlertView, status=201, **message
+        ),
+    }
+    alert = {
+        "GET": Operation(summary="One alert with its message and its log", entry=read, gives=AlertView),
+        "PUT": Operation(summary="Write over a draft", entry=edit, needs_version=True, gives=AlertView, **message),
+    }
+    check_new = Operation(summary="All findings on a message that is not kept", entry=draft, gives=Findings, **message)
+    check = Operation(summary="All findings on an alert, if it were sent now", entry=read, gives=Findings)
+    submit = Operation(
+        summary="Hand it in; the answer's digest is what the second person confirms",
+        entry=officer(Deed.ALERT_SUBMIT), takes=Submission, needs_version=True, gives=AlertView,
+    )  # fmt: skip
+    release = Operation(
+        summary="Release it as a second person",
+        entry=officer(Deed.ALERT_RELEASE, is_fresh=True), takes=Release, gives=AlertView,
+    )  # fmt: skip
+    cancel = Operation(
+        summary="Draft the all-clear and hand it in, in one call; a second person releases it",
+        entry=officer(Deed.ALERT_FOLLOW, is_fresh=True), takes=Cancellation, gives=CancelView, status=201,
+    )  # fmt: skip
+    one = "/v1/staff/alerts/{identifier}"
+    return [
+        Route("/v1/staff/alerts", AlertsHandler, alerts, parts),
+        Route("/v1/staff/alerts/validate", ValidateNewHandler, {"POST": check_new}, parts),
+        Route(one, AlertHandler, alert, parts),
+        Route(f"{one}/validate", ValidateHandler, {"POST": check}, parts),
+        Route(f"{one}/submit", SubmitHandler, {"POST": submit}, parts),
+        Route(f"{one}/release", ReleaseHandler, {"POST": release}, parts),
+        *(
+            Route(f"{one}/{action}", DecideHandler, {"POST": _decision(action, deed)}, parts | {"action": action})
+            for action, deed in ((Action.RETURN, Deed.ALERT_RETURN), (Action.REJECT, Deed.ALERT_REJECT))
+        ),
+        *(
+            Route(f"{one}/{kind}", FollowHandler, {"POST": _following(kind)}, parts | {"kind": kind})
+            for kind in (Kind.UPDATE, Kind.UPGRADE, Kind.DOWNGRADE, Kind.EXTEND)
+        ),
+        Route(f"{one}/cancel", CancelHandler, {"POST": cancel}, parts),
+    ]
 
-    def reads(summary: str, gives: type[BaseModel] | None = None, **more: Any) -> Mapping[str, Operation]:
-        unchanged = {304: "unchanged since the ETag of If-None-Match"}
-        return {"GET": Operation(summary=summary, entry=PUBLIC, gives=gives, answers_as=unchanged, **more)}
 
-    def raw(kind: str, example: str) -> Mapping[str, Any]:
-        return {"gives_raw": {kind: example}}
+def _decision(action: Action, deed: Deed) -> Operation:
+    said = {Action.RETURN: "Give it back to be changed, or take it back", Action.REJECT: "End it unreleased"}
+    return Operation(summary=said[action], entry=officer(deed), takes=Decision, gives=AlertView)
 
-    cap = raw(CAP_TYPE, CAP_SAMPLE)
-    guotu = raw(feeds.GUOTU_TYPE, GUOTU_SAMPLE)
-    where = {"query": feeds.DivisionQuery}
-    atom, geojson = raw(ATOM_TYPE, ATOM_SAMPLE), raw(GEOJSON_TYPE, GEOJSON_SAMPLE)
-    table: list[tuple[str, type[ApiHandler], Mapping[str, Operation]]] = [
-        ("/v1/alerts", feeds.AlertsHandler,
-         reads("Alerts in force: here, or in all of the city", ActiveAlerts, query=feeds.AlertsQuery)),
-        ("/v1/alerts/{identifier}.cap", feeds.CapHandler, reads("One message: the released CAP 1.2 bytes", **cap)),
-        ("/v1/alerts/{identifier}.guotu", feeds.GuotuHandler, reads("One message as 国突 XML", **guotu)),
-        ("/v1/alerts/{identifier}/history", feeds.HistoryHandler, reads("The chain of a message", AlertHistory)),
-        ("/v1/alerts/{identifier}", feeds.AlertHandler, reads("One message, in force or not", PublicAlert)),
-        ("/v1/feeds/alerts.atom", feeds.AtomHandler, reads("Alerts in force as Atom (RFC 4287)", **where, **atom)),
-        ("/v1/feeds/alerts.geojson", feeds.GeoJsonHandler, reads("The same as GeoJSON (RFC 7946)", **where, **geojson)),
-        ("/v1/feeds/version", feeds.VersionHandler, reads("Whether anything has changed, in a few bytes", FeedVersion)),
-        ("/v1/feeds/heartbeat.cap", feeds.HeartbeatHandler, reads("A CAP System message of this minute", **cap)),
-        ("/v1/feeds/events", feeds.EventsHandler,
-         reads("All releases in order, from a cursor", FeedEvents, query=feeds.EventsQuery)),
-    ]  # fmt: skip
-    return [Route(path, handler, operations, parts) for path, handler, operations in table]
+
+def _following(kind: Kind) -> Operation:
+    return Operation(
+        summary=f"Draft the next message of the chain: {kind}",
+        entry=officer(Deed.ALERT_FOLLOW),
+        takes=ChangeForm,
+        gives=AlertView,
+        status=201,
+    )
 
 
 def admin_routes(assembly: Assembly, registry: CollectorRegistry) -> list[Route]:

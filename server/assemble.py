@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
 import time
 from base64 import b64decode, b64encode
@@ -19,10 +20,11 @@ from functools import partial
 from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
+from channels.call import Reply
 from channels.fcm import FcmChannel
 from channels.sms_aliyun import AliyunReceiptReader, AliyunSmsChannel
 from channels.sms_tencent import TencentReceiptReader, TencentSmsChannel
-from channels.transport import transport_for
+from channels.transport import Limits, Transport, transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
 from handlers.front import Shelf
@@ -35,18 +37,27 @@ from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
+from server.domain.partners import may_reach, networks
 from server.services.alerts import Alerts
 from server.services.broadcasts import Broadcasts
 from server.services.feeds import Feeds
+from server.services.partners import Partners
 from server.services.receipts import Receipts
+from server.services.webhooks import Webhooks
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
 from server.storage.alerts import AlertStore
 from server.storage.clock import DatabaseClock
 from server.storage.feeds import PublicStore
+from server.storage.partners import DeliveryStore, PartnerStore
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
+
+WEBHOOKS_AT_ONCE = 64
+WEBHOOK_TIMEOUT_S = 5.0
+WEBHOOK_REPLY_BYTES = 65_536
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,9 @@ class Assembly:
     broadcast_store: broadcasts.Broadcasts
     queue: queue.Queue
     tokens: RedisTokens
+    vault: Vault
     broadcasts: Broadcasts
+    alert_store: AlertStore
     alerts: Alerts
 
     @property
@@ -94,6 +107,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         people = citizens.Citizens(db, vault, numbers.__getitem__)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
+        store_of_alerts = AlertStore(db)
         world = World(divisions, catalogues.load_texts(), await people.testers())
         yield Assembly(
             settings=settings,
@@ -106,8 +120,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             broadcast_store=store,
             queue=hints,
             tokens=_tokens(redis, vault),
+            vault=vault,
             broadcasts=counter,
-            alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
+            alert_store=store_of_alerts,
+            alerts=Alerts(store_of_alerts, world, counter, now=clock.now),
         )
 
 
@@ -117,13 +133,52 @@ class PublicParts:
 
     feeds: Feeds
     shelf: Shelf
+    partners: Partners
 
 
 def public(assembly: Assembly) -> PublicParts:
-    """The readers' counter and its shelf."""
+    """The readers' counter with its shelf, and the partners' counter."""
     store = PublicStore(assembly.db)
     feeds = Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic)
-    return PublicParts(feeds=feeds, shelf=Shelf(assembly.now))
+    return PublicParts(feeds=feeds, shelf=Shelf(assembly.now), partners=partners(assembly))
+
+
+def partners(assembly: Assembly) -> Partners:
+    """The partners' counter."""
+    stores = (PartnerStore(assembly.db, assembly.vault), DeliveryStore(assembly.db), PublicStore(assembly.db))
+    return Partners(
+        stores,
+        assembly.divisions,
+        now=assembly.now,
+        random=secrets.token_bytes,
+        may_be_plain=assembly.settings.mode == "sandbox",
+    )
+
+
+def webhooks(assembly: Assembly, stack: AsyncExitStack) -> Webhooks:
+    """What tells partners. Its transport, which reaches public addresses only, is closed with the stack."""
+    settings = assembly.settings
+    own = LOOPBACK if settings.mode == "sandbox" else ()
+    allowed = networks([*settings.webhook_networks, *own])
+    limits = Limits(
+        concurrency=WEBHOOKS_AT_ONCE,
+        may_reach=partial(may_reach, allowed=allowed),
+        max_reply_bytes=WEBHOOK_REPLY_BYTES,
+    )
+    transport = Transport(limits)
+    stack.callback(transport.close)
+
+    async def post(url: str, headers: Sequence[str], body: bytes) -> Reply:
+        return await transport.fetch(url, headers, body, timeout_s=WEBHOOK_TIMEOUT_S)
+
+    store = PublicStore(assembly.db)
+    return Webhooks(
+        (store, PartnerStore(assembly.db, assembly.vault), DeliveryStore(assembly.db)),
+        Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic),
+        post,
+        now=assembly.now,
+        jitter=random.random,
+    )
 
 
 def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:

@@ -22,6 +22,7 @@ from handlers.gate import Gate
 from server import assemble
 from server.app import Services, admin_routes, make_app, public_routes, with_contract
 from server.embedded import databases
+from server.services.alert_reading import AlertReading
 from server.settings import Settings, load
 from server.telemetry import metrics_registry
 
@@ -61,8 +62,8 @@ async def run_api(settings: Settings) -> None:
         address = LOOPBACK if settings.mode == "sandbox" else ""
         readers = assemble.public(assembly)
         await readers.feeds.refresh()
-        services = Services(assembly, assemble.receipts(assembly), readers)
-        gate = Gate(sessions=None, partners=None, now=assembly.now)
+        services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store), readers)
+        gate = Gate(sessions=None, partners=readers.partners, now=assembly.now)
         inside = admin_routes(assembly, metrics_registry())
         outside = with_contract(public_routes(services), inside)
         public = listen(Front(make_app(outside, gate), readers.shelf), settings.port, address)
@@ -87,7 +88,15 @@ async def run_worker(settings: Settings) -> None:
         engine = assemble.worker(assembly, stack)
         settle_memory()
         _say_ready(pid=os.getpid())
+        told = asyncio.create_task(assemble.webhooks(assembly, stack).run(stop))  # apart: it may never stop the engine
+        told.add_done_callback(_say_failed)
         await engine.run(stop)
+        await told
+
+
+def _say_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("webhooks_stopped", exc_info=error)
 
 
 def _say_ready(**facts: object) -> None:

@@ -162,6 +162,15 @@ class Alerts:
         """What the rule table says about it as it stands, if it were sent now."""
         return await self._review(await self._store.get(name), self._now())
 
+    async def check_new(self, officer: Officer, alert: Alert) -> list[Finding]:
+        """What the rule table would say about a first message like this; nothing is stored."""
+        refuse_unfit(alert)
+        name = identifier(officer.unit.code, at := self._now())
+        message = first_message(alert, name=name, sender=officer.unit.sender)
+        hand = Hand.of(officer)
+        desk = DeskAlert(alert=message, chain=name, kind=Kind.ALERT, unit=officer.unit, author=hand, editor=hand)
+        return await self._review(self._placed(desk), at)
+
     async def submit(
         self, officer: Officer, name: str, version: int, acknowledged: frozenset[str] = frozenset()
     ) -> DeskAlert:

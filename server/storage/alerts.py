@@ -8,11 +8,13 @@ in. Everything acknowledged is journaled by a majority. Messages are kept as byt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.alerts.desk import DeskAlert, in_order
@@ -20,12 +22,22 @@ from server.domain.alerts.model import Alert
 from server.domain.alerts.states import State
 from server.domain.alerts.vocabulary import Colour, Scope
 from server.domain.broadcasts import Broadcast
+from server.domain.divisions import prefix
 from server.domain.errors import ConflictError, NotFoundError
 from server.domain.officers import Unit
 from server.storage.mongo import Database, Document
 
 _RELEASED = ("released", "updated", "cancelled", "expired")
+_BEGUN = "steps.0.at"
 _JSON = {"alert", "broadcast", "unit"}  # kept as bytes: exact, and their keys stay out of the database's language
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Which alerts: those that meet each of these divisions (it or a part of it, or a larger one), in these states."""
+
+    within: tuple[str, ...]
+    states: tuple[State, ...] = ()
 
 
 class AlertStore:
@@ -50,6 +62,17 @@ class AlertStore:
                 "alert_unknown", zh="没有这条预警", en=f"no such alert: {identifier[:80]}", field="identifier"
             )
         return _from_document(document)
+
+    async def find_page(self, where: Shelf, before: tuple[datetime, str] | None, limit: int) -> list[DeskAlert]:
+        """At most `limit` alerts of a shelf, newest draft first, after the one that was begun `before`."""
+        query: dict[str, Any] = {"$and": [_meets(code) for code in where.within]}
+        if where.states:
+            query["state"] = {"$in": [state.value for state in where.states]}
+        if before:
+            at, identifier = before
+            query["$or"] = [{_BEGUN: {"$lt": at}}, {_BEGUN: at, "_id": {"$lt": identifier}}]
+        found = self._alerts.find(query).sort([(_BEGUN, DESCENDING), ("_id", DESCENDING)]).limit(limit)
+        return [_from_document(document) async for document in found]
 
     async def apply(self, before: DeskAlert, after: DeskAlert) -> None:
         """Write one step by compare-and-set; ConflictError `alert_changed` or, for a lost release, `chain_moved`."""
@@ -105,6 +128,12 @@ class AlertStore:
 
     async def _list(self, query: Mapping[str, Any], *, sort: str) -> list[DeskAlert]:
         return [_from_document(d) async for d in self._alerts.find(query).sort(sort, ASCENDING).limit(1_000)]
+
+
+def _meets(code: str) -> Document:
+    """Alerts that touch this division, a part of it, or one that it is a part of."""
+    above = [root for length in (2, 4, 6, 9) if (root := code[:length].ljust(6, "0")) != code and length < len(code)]
+    return {"$or": [{"divisions": {"$regex": f"^{re.escape(prefix(code))}"}}, {"divisions": {"$in": above}}]}
 
 
 def _to_document(desk: DeskAlert) -> Document:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from bson import CodecOptions
-from pymongo import ASCENDING, AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
@@ -58,6 +58,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
         IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
+        IndexModel([("steps.0.at", DESCENDING), ("_id", DESCENDING)], name="by_begin"),
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
         IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
         *(  # what the public may see: the newest, what has not run out, and what followed what

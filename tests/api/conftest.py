@@ -13,6 +13,7 @@ from handlers.front import Front
 from handlers.routing import Route
 from server import assemble
 from server.app import Services, admin_routes, make_app, public_routes, with_contract
+from server.services.alert_reading import AlertReading
 from server.settings import Settings
 from server.storage.mongo import Database
 from tests.api.client import Client, Officers, client_of
@@ -41,7 +42,7 @@ async def readers(assembly: assemble.Assembly) -> assemble.PublicParts:
 @pytest.fixture
 def routes(assembly: assemble.Assembly, readers: assemble.PublicParts) -> list[Route]:
     """The public part of the table."""
-    services = Services(assembly, assemble.receipts(assembly), readers)
+    services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store), readers)
     return with_contract(public_routes(services), admin_routes(assembly, CollectorRegistry()))
 
 
