@@ -31,7 +31,7 @@ from typing import Any
 import pycurl
 
 from channels.call import Call, Reply, State, WaitingRoom
-from channels.sockets import Endpoint, Sockets
+from channels.sockets import Endpoint, Lent, Sockets
 from server.settings import Account
 
 MAX_REPLY_BYTES = 262_144  # 200 SMS statuses with an echoed reference each need 60 to 150 kB
@@ -412,7 +412,7 @@ def _open_socket(may_reach: Callable[[str], bool], _purpose: int, address: Any) 
     family, kind, protocol, where = address
     if family not in (socket.AF_INET, socket.AF_INET6) or not may_reach(where[0]):
         return pycurl.SOCKET_BAD
-    return socket.socket(family, kind, protocol)
+    return Lent(socket.socket(family, kind, protocol).detach())
 
 
 def transport_for(account: Account) -> Transport:

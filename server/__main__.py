@@ -18,7 +18,7 @@ import structlog
 import typer
 
 from server import telemetry
-from server.commands import alert, database, demo, doctor, health, sandbox, serve, version
+from server.commands import alert, database, demo, doctor, health, partner, sandbox, serve, version
 from server.domain.errors import ConfigurationError, HuiminError, InvalidInputError
 
 # The groups of --help.
@@ -50,6 +50,7 @@ def command_line() -> typer.Typer:
     app.command("sandbox", rich_help_panel=RUN)(sandbox.sandbox)
     app.command("api", rich_help_panel=RUN)(serve.api)
     app.command("worker", rich_help_panel=RUN)(serve.worker)
+    app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
     app.command("health", rich_help_panel=HOUSE)(health.health)
