@@ -143,8 +143,13 @@ class ApiHandler(tornado.web.RequestHandler):
             self.set_header(name, value)
         self.set_header("X-Request-Id", self.request_id)
 
+    def mark(self, etag: str) -> None:
+        """Say which version this is; a GET whose caller has it is answered 304."""
+        self.etag = etag
+        self.set_header("Etag", etag)
+
     def compute_etag(self) -> str | None:
-        """What the handler has set: bodies are not hashed."""
+        """What `mark` was told: bodies are not hashed."""
         return self.etag
 
     def respond(self, body: BaseModel | Mapping[str, Any], status: int = 200) -> None:

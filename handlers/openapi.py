@@ -16,7 +16,7 @@ class OpenApiHandler(ApiHandler):
 
     def get(self) -> None:
         """The document; it may be kept for a minute."""
-        self.etag = f'"{hashlib.sha256(self.document).hexdigest()[:32]}"'
+        self.mark(f'"{hashlib.sha256(self.document).hexdigest()[:32]}"')
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.set_header("Cache-Control", "public, max-age=60")
         self.finish(self.document)

@@ -43,7 +43,7 @@ class _DeskHandler(ApiHandler):
 
     def show(self, desk: DeskAlert, status: int = 200) -> None:
         """An alert, with its version as ETag; a new one with its place."""
-        self.etag = f'"v{desk.version}"'
+        self.mark(f'"v{desk.version}"')
         if status == 201:
             self.set_header("Location", f"/v1/staff/alerts/{desk.identifier}")
         self.respond(AlertView.of(desk), status)
@@ -168,7 +168,7 @@ class CancelHandler(_DeskHandler):
         is_clear = all(f.severity is not Gravity.ERROR and f.code in given.acknowledged for f in found)
         if is_clear:
             draft = await self.desk.submit(self.officer, draft.identifier, draft.version, given.acknowledged)
-        self.etag = f'"v{draft.version}"'
+        self.mark(f'"v{draft.version}"')
         self.set_header("Location", f"/v1/staff/alerts/{draft.identifier}")
         view = AlertView.of(draft).model_dump()
         self.respond(CancelView(**view, findings=tuple(map(FindingView.of, found))), 201)

@@ -19,7 +19,7 @@ from server.domain.alerts.desk import DeskAlert, Hand, signed_digest
 from server.domain.alerts.finding import Finding
 from server.domain.alerts.model import Alert
 from server.domain.alerts.release import World, broadcast_of, message_of, refuse_unfit, touched
-from server.domain.alerts.review import refuse_faulty, review
+from server.domain.alerts.review import refuse_faulty, review, review_misfit
 from server.domain.alerts.states import Action, State, Why, draft_refusal, next_state, refusal
 from server.domain.alerts.verbs import (
     SAME_SECOND,
@@ -163,13 +163,16 @@ class Alerts:
         return await self._review(await self._store.get(name), self._now())
 
     async def check_new(self, officer: Officer, alert: Alert) -> list[Finding]:
-        """What the rule table would say about a first message like this; nothing is stored."""
-        refuse_unfit(alert)
+        """What the rule table would say about a first message like this; nothing is stored and nothing is raised."""
         name = identifier(officer.unit.code, at := self._now())
-        message = first_message(alert, name=name, sender=officer.unit.sender)
         hand = Hand.of(officer)
-        desk = DeskAlert(alert=message, chain=name, kind=Kind.ALERT, unit=officer.unit, author=hand, editor=hand)
-        return await self._review(self._placed(desk), at)
+        try:
+            refuse_unfit(alert)
+            message = first_message(alert, name=name, sender=officer.unit.sender)
+            desk = DeskAlert(alert=message, chain=name, kind=Kind.ALERT, unit=officer.unit, author=hand, editor=hand)
+            return await self._review(self._placed(desk), at)
+        except InvalidInputError as error:  # not even a draft: the rules speak about the message as it came
+            return review_misfit(alert, error, at)
 
     async def submit(
         self, officer: Officer, name: str, version: int, acknowledged: frozenset[str] = frozenset()

@@ -21,14 +21,18 @@ from tests.api.client import Client, Officers, client_of
 LIMITS = Limits(header_timeout_s=1.0, body_timeout_s=1.0)
 
 
-@pytest.fixture
-async def assembly(db: Database, redis: Redis, mongo_url: str, redis_url: str) -> AsyncIterator[assemble.Assembly]:
-    """The parts of an API process; `db` and `redis` empty what it leaves."""
-    assert db.name == "huimin_test"
-    assert await redis.ping()
-    settings = Settings(mongo_url=mongo_url, redis_url=redis_url, mongo_db=db.name)
-    async with assemble.assemble(settings) as built:
+@pytest.fixture(scope="session")
+async def _assembly(mongo_url: str, redis_url: str) -> AsyncIterator[assemble.Assembly]:
+    async with assemble.assemble(Settings(mongo_url=mongo_url, redis_url=redis_url, mongo_db="huimin_test")) as built:
         yield built
+
+
+@pytest.fixture
+async def assembly(_assembly: assemble.Assembly, db: Database, redis: Redis) -> assemble.Assembly:
+    """The parts of an API process; `db` and `redis` empty what it leaves."""
+    assert db.name == _assembly.db.name
+    assert await redis.ping()
+    return _assembly
 
 
 @pytest.fixture
