@@ -82,21 +82,19 @@ class PublicHandler(ApiHandler):
 
     def tell(self, body: bytes, kind: str, until: datetime | None, target: str | None) -> None:
         """Answer with bytes that are right until then; kept on the shelf if they were asked for as `target`."""
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        self.mark(etag)
+        self.etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'  # the base answers 304 to who has it
         headers = {
             **SECURITY_HEADERS,
             "Content-Type": f"{kind}; charset=utf-8",
             "Cache-Control": f"public, max-age={FRESH_S}",
             "Vary": "Accept-Language",
-            "Etag": etag,
             "Access-Control-Allow-Origin": "*",
             "Cross-Origin-Resource-Policy": "cross-origin",
         }
         for name, value in headers.items():
             self.set_header(name, value)
         if target is not None and target == self.request.uri:
-            ready = Ready(body, etag, tuple(headers.items()), until)
+            ready = Ready(body, self.etag, (*headers.items(), ("Etag", self.etag)), until)
             self.shelf.put(target, self.language, ready, self.generation)
         self.finish(body)
 

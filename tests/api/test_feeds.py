@@ -251,6 +251,9 @@ async def test_the_log_of_releases_is_read_from_a_cursor(
     assert readers.shelf.hits == 0
 
 
-async def test_an_etag_is_the_hash_of_the_body(api: Client) -> None:
-    answer = await api("GET", "/v1/alerts")
+async def test_an_answer_that_is_not_kept_is_not_sent_again_either(api: Client, readers: assemble.PublicParts) -> None:
+    path = "/v1/alerts?limit=5"
+    answer = await api("GET", path)
+    again = await api("GET", path, If_None_Match=answer.headers["Etag"])
+    assert (again.status, again.body, readers.shelf.hits) == (304, b"", 0)
     assert answer.headers["Etag"] == f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
