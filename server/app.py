@@ -52,7 +52,7 @@ from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
 from server.domain.wording import Kind
 from server.openapi import document_of
-from server.public_routes import reading_routes
+from server.public_routes import intake_routes, reading_routes
 from server.services.alert_reading import AlertReading
 from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
@@ -87,6 +87,7 @@ def public_routes(services: Services) -> list[Route]:
         *_receipt_routes(services),
         *_desk_routes(services),
         *reading_routes(services.public, services.assembly.settings),
+        *intake_routes(services.public),
     ]
 
 

@@ -41,6 +41,7 @@ from server.domain.partners import may_reach, networks
 from server.services.alerts import Alerts
 from server.services.broadcasts import Broadcasts
 from server.services.feeds import Feeds
+from server.services.intake import Intake
 from server.services.partners import Partners
 from server.services.receipts import Receipts
 from server.services.webhooks import Webhooks
@@ -50,6 +51,7 @@ from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, p
 from server.storage.alerts import AlertStore
 from server.storage.clock import DatabaseClock
 from server.storage.feeds import PublicStore
+from server.storage.intake import IntakeStore
 from server.storage.partners import DeliveryStore, PartnerStore
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
@@ -134,13 +136,16 @@ class PublicParts:
     feeds: Feeds
     shelf: Shelf
     partners: Partners
+    intake: Intake
 
 
 def public(assembly: Assembly) -> PublicParts:
     """The readers' counter with its shelf, and the partners' counter."""
     store = PublicStore(assembly.db)
     feeds = Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic)
-    return PublicParts(feeds=feeds, shelf=Shelf(assembly.now), partners=partners(assembly))
+    stores = (IntakeStore(assembly.db), PartnerStore(assembly.db, assembly.vault), store)
+    intake = Intake(stores, assembly.alerts, assembly.divisions, now=assembly.now)
+    return PublicParts(feeds=feeds, shelf=Shelf(assembly.now), partners=partners(assembly), intake=intake)
 
 
 def partners(assembly: Assembly) -> Partners:

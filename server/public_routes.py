@@ -7,12 +7,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from handlers import feeds
+from handlers import feeds, intake
+from handlers.alert_views import AlertView, Decision
 from handlers.base import ApiHandler
-from handlers.routing import PUBLIC, Operation, Route
+from handlers.routing import DOCUMENT_BYTES, PUBLIC, Operation, Route, officer, partner
 from server.assemble import PublicParts
+from server.domain.access import Deed
 from server.domain.feeds_json import ActiveAlerts, AlertHistory, FeedEvents, FeedVersion, PublicAlert
 from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE
+from server.services.partners import INTAKE
 from server.settings import Settings
 
 CAP_SAMPLE = (
@@ -53,3 +56,28 @@ def reading_routes(public: PublicParts, settings: Settings) -> list[Route]:
          reads("All releases in order, from a cursor", FeedEvents, query=feeds.EventsQuery)),
     ]  # fmt: skip
     return [Route(path, handler, operations, parts) for path, handler, operations in table]
+
+
+def intake_routes(public: PublicParts) -> list[Route]:
+    """What partners hand in, and what officers make of it."""
+    parts = {"intake": public.intake}
+    read, decide = officer(Deed.INTAKE_READ), officer(Deed.INTAKE_DECIDE)
+    post = Operation(
+        summary="Hand in a CAP or 国突 message; it is proposed to an officer, never released by itself",
+        entry=partner(INTAKE), takes_raw=intake.XML_TYPES, gives=intake.Taken, status=202, max_bytes=DOCUMENT_BYTES,
+    )  # fmt: skip
+    page = Operation(
+        summary="What partners handed in, newest first", entry=read, query=intake.ProposalsQuery,
+        gives=intake.ProposalPage,
+    )  # fmt: skip
+    one = Operation(summary="One of them, with the message and all findings", entry=read, gives=intake.ProposalWhole)
+    adopt = Operation(summary="Make a draft of it, marked with its source", entry=decide, gives=AlertView, status=201)
+    dismiss = Operation(summary="Say no to it", entry=decide, takes=Decision, gives=intake.ProposalView)
+    path = "/v1/staff/intake/{proposal}"
+    return [
+        Route("/v1/intake", intake.IntakeHandler, {"POST": post}, parts),
+        Route("/v1/staff/intake", intake.ProposalsHandler, {"GET": page}, parts),
+        Route(path, intake.ProposalHandler, {"GET": one}, parts),
+        Route(f"{path}/adopt", intake.AdoptHandler, {"POST": adopt}, parts),
+        Route(f"{path}/dismiss", intake.DismissHandler, {"POST": dismiss}, parts),
+    ]

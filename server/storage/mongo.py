@@ -74,7 +74,14 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "intake": [
         IndexModel([("partner", ASCENDING), ("received_at", ASCENDING)]),
-        IndexModel([("partner", ASCENDING), ("sender", ASCENDING), ("identifier", ASCENDING)]),
+        IndexModel(  # an identifier is never used twice: of two messages that come at once, one is the first
+            [("sender", ASCENDING), ("identifier", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"is_first": True},
+            name="first_of_identifier",
+        ),
+        IndexModel([("sender", ASCENDING), ("chain", ASCENDING)]),
+        IndexModel([("received_at", ASCENDING)], expireAfterSeconds=180 * 24 * 3600),
     ],
     "officers": [
         IndexModel([("index", ASCENDING)], unique=True),
