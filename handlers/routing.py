@@ -70,6 +70,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         "identifier of an alert, and of its broadcast",
         "44030041600000_20261124093000",
     ),
+    "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
     "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),
     "key": Parameter(r"[A-Za-z0-9_-]{8,128}", "the unguessable part of a callback's address", "sandbox-receipts"),
 }

@@ -62,7 +62,7 @@ from handlers.staff_alerts import (
     ValidateNewHandler,
 )
 from server import assemble
-from server.assemble import Assembly
+from server.assemble import Assembly, PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
@@ -72,6 +72,7 @@ from server.domain.progress import Standing
 from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
+from server.public_routes import intake_routes, reading_routes
 from server.services.alert_reading import AlertReading
 from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
@@ -90,6 +91,7 @@ class Services:
     assembly: Assembly
     receipts: Receipts
     reading: AlertReading
+    public: PublicParts
 
 
 class UnknownHandler(ApiHandler):
@@ -102,7 +104,13 @@ class UnknownHandler(ApiHandler):
 
 def public_routes(services: Services) -> list[Route]:
     """What citizens, officers, partners and providers reach."""
-    return [*_receipt_routes(services), *_desk_routes(services), *_broadcast_routes(services)]
+    return [
+        *_receipt_routes(services),
+        *_desk_routes(services),
+        *_broadcast_routes(services),
+        *reading_routes(services.public, services.assembly.settings),
+        *intake_routes(services.public),
+    ]
 
 
 def _broadcast_routes(services: Services) -> list[Route]:
