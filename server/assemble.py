@@ -36,6 +36,7 @@ from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
+from server.services.audit_reading import AuditReading
 from server.services.broadcasts import Broadcasts
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
@@ -177,6 +178,11 @@ def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) 
     seed = b64decode(settings.audit_key.get_secret_value())
     file = CheckpointFile(settings.home / "audit-checkpoints.jsonl")
     return AuditLog(AuditStore(db), file, seed, now=now, random=os.urandom)
+
+
+def audit_reading(assembly: Assembly) -> AuditReading:
+    """What auditors of this city may see."""
+    return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
 def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:

@@ -59,7 +59,9 @@ async def run_api(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
-        services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store))
+        services = Services(
+            assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store), assemble.audit_reading(assembly)
+        )
         gate = Gate(sessions=assembly.officers, partners=None, now=assembly.now)
         inside = admin_routes(assembly, metrics_registry())
         outside = with_contract(public_routes(services), inside)
