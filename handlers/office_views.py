@@ -92,9 +92,7 @@ class ActivationForm(BaseModel):
     model_config = _example({"link": _TOKEN, "password": "seven purple otters juggle"})
 
     link: str = Field(max_length=128)
-    password: str = Field(
-        max_length=10 * MAX_CHARACTERS, description="12 to 256 characters, hard to guess"
-    )
+    password: str = Field(max_length=10 * MAX_CHARACTERS, description="12 to 256 characters, hard to guess")
 
 
 class RolesForm(BaseModel):

@@ -29,29 +29,27 @@ from handlers.alert_views import (
     Submission,
 )
 from handlers.base import ApiHandler
+from handlers.broadcasts import (
+    CSV,
+    EVENT_STREAM,
+    BroadcastHandler,
+    EventsHandler,
+    FiguresHandler,
+    FiguresQuery,
+    Pace,
+    PauseHandler,
+    ReportHandler,
+    ReportTableHandler,
+    ResumeHandler,
+    UnreachedHandler,
+    UnreachedQuery,
+)
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
-from handlers.office_views import (
-    AccountsView,
-    AccountView,
-    ActivationForm,
-    ActivationView,
-    AuditPage,
-    AuditQuery,
-    CodeForm,
-    Ended,
-    Invitation,
-    LoggedIn,
-    LogInForm,
-    Recovery,
-    RolesForm,
-    SessionsView,
-    SessionView,
-    Verification,
-)
+from handlers.office_table import office_routes, session_routes
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
-from handlers.routing import DOCUMENT_BYTES, OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
+from handlers.routing import OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
 from handlers.staff_alerts import (
     XML,
     AlertHandler,
@@ -64,21 +62,15 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from handlers.staff_audit import AuditHandler, AuditVerificationHandler
-from handlers.staff_officers import (
-    OfficerLockHandler,
-    OfficerRecoveryHandler,
-    OfficerRolesHandler,
-    OfficerSessionsHandler,
-    OfficersHandler,
-)
-from handlers.staff_session import ActivationHandler, OneSessionHandler, SessionHandler, SessionsHandler, TotpHandler
+from server import assemble
 from server.assemble import Assembly
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
-from server.domain.officers import NewOfficer
+from server.domain.preview import Preview
+from server.domain.progress import Standing
+from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.services.alert_reading import AlertReading
@@ -113,70 +105,61 @@ class UnknownHandler(ApiHandler):
 
 def public_routes(services: Services) -> list[Route]:
     """What citizens, officers, partners and providers reach."""
-    return [*_receipt_routes(services), *_desk_routes(services), *_session_routes(services), *_office_routes(services)]
-
-
-def _session_routes(services: Services) -> list[Route]:
-    parts = {"officers": services.assembly.officers}
-    own = officer(Deed.SESSION_OWN)
-    session = {
-        "POST": Operation(
-            summary="Log in; the answer's token goes into Authorization: Bearer",
-            entry=PUBLIC, takes=LogInForm, gives=LoggedIn, status=201,
-        ),
-        "GET": Operation(summary="Who one is, and until when", entry=own, gives=SessionView),
-        "DELETE": Operation(summary="Log out", entry=own, status=204),
-    }  # fmt: skip
-    totp = Operation(
-        summary="Show the second factor again: fresh for five minutes", entry=own, takes=CodeForm, gives=SessionView
-    )
-    sessions = {
-        "GET": Operation(summary="The own live sessions", entry=own, gives=SessionsView),
-        "DELETE": Operation(summary="Log out everywhere", entry=own, gives=Ended),
-    }
-    end = Operation(summary="End one of the own sessions", entry=own, status=204)
-    activate = Operation(
-        summary="Use a one-time link: set the password, get the second factor",
-        entry=PUBLIC, takes=ActivationForm, gives=ActivationView,
-    )  # fmt: skip
     return [
-        Route("/v1/staff/session", SessionHandler, session, parts),
-        Route("/v1/staff/session/totp", TotpHandler, {"POST": totp}, parts),
-        Route("/v1/staff/sessions", SessionsHandler, sessions, parts),
-        Route("/v1/staff/sessions/{session}", OneSessionHandler, {"DELETE": end}, parts),
-        Route("/v1/staff/activation", ActivationHandler, {"POST": activate}, parts),
+        *_receipt_routes(services),
+        *_desk_routes(services),
+        *_broadcast_routes(services),
+        *session_routes(services.assembly.officers),
+        *office_routes(services.assembly.officers, services.audit),
     ]
 
 
-def _office_routes(services: Services) -> list[Route]:
-    parts = {"officers": services.assembly.officers}
-    reading = {"audit": services.audit}
-    manage = officer(Deed.OFFICER_MANAGE, is_fresh=True)
-    officers = {
-        "GET": Operation(summary="Accounts within reach", entry=officer(Deed.OFFICER_READ), gives=AccountsView),
-        "POST": Operation(summary="Invite an officer", entry=manage, takes=NewOfficer, gives=Invitation, status=201),
-    }
-    lock = {
-        "PUT": Operation(summary="Keep an officer out, at once", entry=manage, gives=AccountView),
-        "DELETE": Operation(summary="Let an officer in again", entry=manage, gives=AccountView),
-    }
-    roles = Operation(summary="Give other roles, at once", entry=manage, takes=RolesForm, gives=AccountView)
-    recover = Operation(
-        summary="A new one-time link; password, second factor and sessions of before are void",
-        entry=manage, gives=Recovery, status=201,
-    )  # fmt: skip
-    end = Operation(summary="End all sessions of an officer", entry=manage, gives=Ended)
-    read = Operation(summary="The log, newest first", entry=officer(Deed.AUDIT_READ), query=AuditQuery, gives=AuditPage)
-    verify = Operation(summary="Whether the log is whole", entry=officer(Deed.AUDIT_VERIFY), gives=Verification)
-    one = "/v1/staff/officers/{officer}"
+def _broadcast_routes(services: Services) -> list[Route]:
+    """What officers see before a release, and while and after a broadcast is on its way."""
+    control = {"control": assemble.control(services.assembly)}
+    one = "/v1/staff/broadcasts/{identifier}"
+    read, unreached = officer(Deed.BROADCAST_READ), officer(Deed.BROADCAST_UNREACHED)
+    standing = Operation(summary="Where a broadcast stands", entry=read, gives=Standing)
+    pause = Operation(summary="Stop the run for now", entry=officer(Deed.BROADCAST_STOP), gives=Standing)
+    resume = Operation(summary="Go on with a paused run", entry=officer(Deed.BROADCAST_RESUME), gives=Standing)
+    events = Operation(
+        summary="The standing as server-sent events, newest first seen, resumed by Last-Event-ID",
+        entry=read,
+        gives_raw={EVENT_STREAM: 'id: 1764\nevent: standing\ndata: {"version":1764}\n\n'},
+        answers_as={204: "it is over, and Last-Event-ID has seen the end: do not come again"},
+    )
+    report = Operation(summary="What became of it", entry=read, gives=Report)
+    table = Operation(
+        summary="What became of it, for spreadsheets: a line per district and channel, a column per status",
+        entry=read,
+        gives_raw={CSV: "division,name,channel,audience,planned\r\n440305,南山区,sms,20000,0\r\n"},
+    )
+    listed = Operation(
+        summary="Who was not reached, with telephone numbers; the purpose is logged",
+        entry=unreached,
+        query=UnreachedQuery,
+        gives=UnreachedPage,
+    )
+    figures = Operation(
+        summary="What a release would mean: people, texts, cost, time, overlaps",
+        entry=officer(Deed.ALERT_PREVIEW),
+        query=FiguresQuery,
+        gives=Preview,
+    )
     return [
-        Route("/v1/staff/officers", OfficersHandler, officers, parts),
-        Route(f"{one}/roles", OfficerRolesHandler, {"PUT": roles}, parts),
-        Route(f"{one}/lock", OfficerLockHandler, lock, parts),
-        Route(f"{one}/recover", OfficerRecoveryHandler, {"POST": recover}, parts),
-        Route(f"{one}/sessions", OfficerSessionsHandler, {"DELETE": end}, parts),
-        Route("/v1/staff/audit", AuditHandler, {"GET": read}, reading),
-        Route("/v1/staff/audit/verify", AuditVerificationHandler, {"POST": verify}, reading),
+        Route(one, BroadcastHandler, {"GET": standing}, control),
+        Route(f"{one}/events", EventsHandler, {"GET": events}, {**control, "pace": Pace()}),
+        Route(f"{one}/pause", PauseHandler, {"POST": pause}, control),
+        Route(f"{one}/resume", ResumeHandler, {"POST": resume}, control),
+        Route(f"{one}/report", ReportHandler, {"GET": report}, control),
+        Route(f"{one}/report.csv", ReportTableHandler, {"GET": table}, control),
+        Route(f"{one}/unreached", UnreachedHandler, {"GET": listed}, control),
+        Route(
+            "/v1/staff/alerts/{identifier}/figures",
+            FiguresHandler,
+            {"GET": figures},
+            {"previews": assemble.previews(services.assembly)},
+        ),
     ]
 
 
@@ -193,7 +176,6 @@ def _receipt_routes(services: Services) -> list[Route]:
             entry=PROVIDER,
             takes_raw=("*/*",),
             gives_raw={"application/json": CALLBACK_SAMPLE, "text/plain": "success"},
-            max_bytes=DOCUMENT_BYTES,
         ),
     }
     return [
@@ -204,7 +186,7 @@ def _receipt_routes(services: Services) -> list[Route]:
 
 def _desk_routes(services: Services) -> list[Route]:
     parts = {"desk": services.assembly.alerts, "reading": services.reading}
-    message: dict[str, Any] = {"takes": AlertForm, "takes_raw": (XML,), "max_bytes": DOCUMENT_BYTES}
+    message: dict[str, Any] = {"takes": AlertForm, "takes_raw": (XML,)}
     read, draft, edit = officer(Deed.ALERT_READ), officer(Deed.ALERT_DRAFT), officer(Deed.ALERT_EDIT)
     alerts = {
         "GET": Operation(summary="Alerts within reach, newest first", entry=read, query=AlertsQuery, gives=AlertPage),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+import structlog
 from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
@@ -26,21 +27,28 @@ from channels.transport import transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
 from push.contents import Contents
+from push.duties import Duty, Meter, recount
 from push.ladder import Ladder
 from push.pace import Account, Pace
-from push.parts import Counters, Parts
+from push.parts import Counters as EngineCounters
+from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
+from server.domain.officers import AccountState, Officer, Role
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
 from server.services.broadcasts import Broadcasts
+from server.services.control import Control
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
+from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
+from server.services.reports import Reports, Shelves
+from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import (
@@ -58,8 +66,12 @@ from server.storage import (
 from server.storage.alerts import AlertStore
 from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
+from server.storage.counters import Counters
+from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,8 @@ class Assembly:
     broadcast_store: broadcasts.Broadcasts
     queue: queue.Queue
     tokens: RedisTokens
+    vault: Vault
+    counters: Counters
     broadcasts: Broadcasts
     audit: AuditLog
     alert_store: AlertStore
@@ -126,6 +140,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             broadcast_store=store,
             queue=hints,
             tokens=_tokens(redis, vault),
+            vault=vault,
+            counters=Counters(db),
             broadcasts=counter,
             audit=audit,
             alert_store=desk,
@@ -135,8 +151,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
 
 
-def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
-    """The engine of a worker process. Its transports are closed with the stack."""
+def worker(assembly: Assembly, stack: AsyncExitStack) -> tuple[Worker, list[Duty]]:
+    """The engine of a worker process, and its duties beside it. Its transports are closed with the stack."""
     loop = asyncio.get_running_loop()
     watch = Watch(assembly.broadcast_store, loop.time)
     parts = Parts(
@@ -149,14 +165,70 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         accounts=_accounts(assembly, stack),
-        counters=Counters(),
+        counters=EngineCounters(),
         one_time_templates=assembly.one_time_templates,
         clock=loop.time,
         now=assembly.now,
     )
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
-    return Worker(parts, contents, Totals(parts, _district(assembly.divisions)), assembly.clock)
+    engine = Worker(parts, contents, Totals(parts, _district(assembly.divisions)), assembly.clock)
+    return engine, _duties(assembly, parts)
+
+
+def _duties(assembly: Assembly, parts: Parts) -> list[Duty]:
+    desk = assembly.alerts
+    meter = Meter(parts.counters, parts.accounts, Rates(assembly.db), assembly.now)
+    return [
+        Duty("finish_interrupted", 5.0, desk.finish_interrupted),
+        Duty("expire", 5.0, desk.expire),
+        Duty("call_chiefs", 5.0, lambda: _call_chiefs(assembly)),
+        Duty("measure", 1.0, meter.tell),
+        Duty("recount", 60.0, lambda: recount(assembly.counters, assembly.broadcast_store, assembly.now)),
+    ]
+
+
+async def _call_chiefs(assembly: Assembly) -> None:
+    """A red alert waits: the next chief on the list is called, for now by a line in the log that pages the desk."""
+    for call in await assembly.alerts.overdue(await _chiefs(assembly)):
+        chief = call.chief.id if call.chief else None
+        log.warning("red_alert_waits", alert=call.identifier, chief=chief, nth=call.nth, waited_s=round(call.waited_s))
+
+
+async def _chiefs(assembly: Assembly) -> list[Officer]:
+    accounts = await assembly.officers.accounts(None)
+    active = (account.officer for account in accounts if account.state is AccountState.ACTIVE)
+    return [officer for officer in active if Role.CHIEF in officer.roles]
+
+
+def control(assembly: Assembly, look_every_s: float = LOOK_EVERY_S) -> Control:
+    """What officers may see of broadcasts and do to them; event streams look at the ledger every `look_every_s`."""
+    shelves = Shelves(assembly.broadcast_store, assembly.pages, assembly.citizens, assembly.vault)
+    watching = Watching(assembly.broadcasts, assembly.divisions, assembly.now, time.monotonic, look_every_s)
+    reports = Reports(assembly.broadcasts, shelves, assembly.divisions, assembly.audit, assembly.now)
+    return Control(assembly.broadcast_store, assembly.broadcasts, watching, reports, assembly.audit)
+
+
+def previews(assembly: Assembly) -> Previews:
+    """What tells officers what a release would mean."""
+    settings = assembly.settings
+    sms = max(settings.sms, key=lambda account: account.fee_fen, default=None)  # failover may take the dearer one
+    by_channel = {"wechat": settings.wechat, "push": settings.fcm, "sms": sms}
+    known = {channel: account for channel, account in by_channel.items() if account}
+    channels = Channels(
+        {channel: account.rate_per_s for channel, account in known.items()},
+        {channel: account.fee_fen for channel, account in known.items()},
+    )
+    sources = Sources(
+        alerts=assembly.alerts,
+        broadcasts=assembly.broadcasts,
+        store=assembly.alert_store,
+        counters=assembly.counters,
+        rates=Rates(assembly.db),
+        divisions=assembly.divisions,
+        channels=channels,
+    )
+    return Previews(sources, assembly.now)
 
 
 def receipts(assembly: Assembly) -> Receipts:

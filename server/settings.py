@@ -31,6 +31,7 @@ class Account(BaseModel):
     rate_per_s: float = Field(gt=0, description="what the provider allows this account, in recipients a second")
     connections: int = Field(default=256, gt=0, description="open connections (h1) or concurrent streams (h2)")
     http2: bool = False
+    fee_fen: float = Field(default=0.0, ge=0, description="what one message costs, an SMS segment for SMS, in fen")
     ca_file: Path | None = Field(default=None, description="CA bundle of a private provider; None = the system's")
 
 
@@ -62,6 +63,7 @@ class AliyunSmsAccount(Account):
     provider: Literal["sms_aliyun"] = "sms_aliyun"
     base_url: str = "https://dysmsapi.aliyuncs.com"
     rate_per_s: float = 5_000.0
+    fee_fen: float = 4.5
     access_key_id: str
     access_key_secret: SecretStr
     receipt_key: SecretStr = Field(description="unguessable part of the receipt path; Aliyun signs nothing")
@@ -73,6 +75,7 @@ class TencentSmsAccount(Account):
     provider: Literal["sms_tencent"] = "sms_tencent"
     base_url: str = "https://sms.tencentcloudapi.com"
     rate_per_s: float = 30_000.0
+    fee_fen: float = 4.5
     region: str = "ap-guangzhou"
     secret_id: str
     secret_key: SecretStr

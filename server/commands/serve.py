@@ -18,6 +18,7 @@ import uvloop
 
 from handlers.bounds import listen
 from handlers.gate import Gate
+from push.duties import keep
 from server import assemble
 from server.app import Services, admin_routes, make_app, public_routes, with_contract
 from server.embedded import databases
@@ -82,10 +83,12 @@ async def run_worker(settings: Settings) -> None:
     stop = stop_signal()
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
-        engine = assemble.worker(assembly, stack)
+        engine, duties = assemble.worker(assembly, stack)
         settle_memory()
         _say_ready(pid=os.getpid())
-        await engine.run(stop)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep(duties, stop))
+            group.create_task(engine.run(stop))
 
 
 def _say_ready(**facts: object) -> None:

@@ -143,6 +143,10 @@ class AlertStore:
         query = {"state": State.RELEASED.value, "expires_at": {"$gt": at}, "sender": sender}
         return await self._list(query, sort="released_at")
 
+    async def find_in_force(self, at: datetime) -> list[DeskAlert]:
+        """The newest message of each chain that is in force, of every sender, the one that ends first at the head."""
+        return await self._list({"state": State.RELEASED.value, "expires_at": {"$gt": at}}, sort="expires_at")
+
     async def find_ended(self, at: datetime) -> list[DeskAlert]:
         """Released alerts whose time is over."""
         return await self._list({"state": State.RELEASED.value, "expires_at": {"$lte": at}}, sort="expires_at")

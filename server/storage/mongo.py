@@ -62,6 +62,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
         IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
     ],
+    "rates": [
+        IndexModel([("channel", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=7 * 24 * 3600),
+    ],
     "officers": [
         IndexModel([("index", ASCENDING)], unique=True),
         IndexModel([("person", ASCENDING)]),
