@@ -248,7 +248,7 @@ def receipts(assembly: Assembly) -> Receipts:
 
 def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) -> AuditLog:
     seed = b64decode(settings.audit_key.get_secret_value())
-    file = CheckpointFile(settings.home / "audit-checkpoints.jsonl")
+    file = CheckpointFile(settings.home / f"audit-{settings.mongo_db}.jsonl")
     return AuditLog(AuditStore(db), file, seed, now=now, random=os.urandom)
 
 

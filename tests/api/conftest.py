@@ -37,7 +37,8 @@ async def assembly(_assembly: assemble.Assembly, db: Database, redis: Redis) -> 
 @pytest.fixture
 def routes(assembly: assemble.Assembly) -> list[Route]:
     """The public part of the table."""
-    services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store), assemble.audit_reading(assembly))
+    reading = AlertReading(assembly.alert_store)
+    services = Services(assembly, assemble.receipts(assembly), reading, assemble.audit_reading(assembly))
     return with_contract(public_routes(services), admin_routes(assembly, CollectorRegistry()))
 
 
