@@ -46,6 +46,7 @@ from handlers.broadcasts import (
 )
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
+from handlers.office_table import office_routes, session_routes
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
 from handlers.routing import OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
@@ -74,6 +75,7 @@ from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
 from server.services.alert_reading import AlertReading
+from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
@@ -92,6 +94,18 @@ class Services:
     receipts: Receipts
     reading: AlertReading
     public: PublicParts
+    audit: AuditReading
+
+
+def services_of(assembly: Assembly, readers: PublicParts) -> Services:
+    """The services of one API process."""
+    return Services(
+        assembly=assembly,
+        receipts=assemble.receipts(assembly),
+        reading=AlertReading(assembly.alert_store),
+        public=readers,
+        audit=assemble.audit_reading(assembly),
+    )
 
 
 class UnknownHandler(ApiHandler):
@@ -110,6 +124,8 @@ def public_routes(services: Services) -> list[Route]:
         *_broadcast_routes(services),
         *reading_routes(services.public, services.assembly.settings),
         *intake_routes(services.public),
+        *session_routes(services.assembly.officers),
+        *office_routes(services.assembly.officers, services.audit),
     ]
 
 

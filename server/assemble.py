@@ -44,6 +44,7 @@ from server.domain.officers import AccountState, Officer, Role
 from server.domain.partners import may_reach, networks
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
+from server.services.audit_reading import AuditReading
 from server.services.broadcasts import Broadcasts
 from server.services.control import Control
 from server.services.feeds import Feeds
@@ -320,8 +321,13 @@ def receipts(assembly: Assembly) -> Receipts:
 
 def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) -> AuditLog:
     seed = b64decode(settings.audit_key.get_secret_value())
-    file = CheckpointFile(settings.home / "audit-checkpoints.jsonl")
+    file = CheckpointFile(settings.home / f"audit-{settings.mongo_db}.jsonl")
     return AuditLog(AuditStore(db), file, seed, now=now, random=os.urandom)
+
+
+def audit_reading(assembly: Assembly) -> AuditReading:
+    """What auditors of this city may see."""
+    return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
 def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:

@@ -21,9 +21,8 @@ from handlers.front import Front
 from handlers.gate import Gate
 from push.duties import keep
 from server import assemble
-from server.app import Services, admin_routes, make_app, public_routes, with_contract
+from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.embedded import databases
-from server.services.alert_reading import AlertReading
 from server.settings import Settings, load
 from server.telemetry import metrics_registry
 
@@ -63,7 +62,7 @@ async def run_api(settings: Settings) -> None:
         address = LOOPBACK if settings.mode == "sandbox" else ""
         readers = assemble.public(assembly)
         await readers.feeds.refresh()
-        services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store), readers)
+        services = services_of(assembly, readers)
         gate = Gate(sessions=assembly.officers, partners=readers.partners, now=assembly.now)
         inside = admin_routes(assembly, metrics_registry())
         outside = with_contract(public_routes(services), inside)

@@ -39,7 +39,9 @@ CANCEL = Change(note="台风远离")
 @pytest.fixture
 def desk(assembly: assemble.Assembly) -> Alerts:
     """A desk on the clock of the database, whose broadcasts go nowhere."""
-    return Alerts(AlertStore(assembly.db), World(DIVISIONS, TEXTS, test_list=(1,)), Post(), now=assembly.now)
+    return Alerts(
+        AlertStore(assembly.db), World(DIVISIONS, TEXTS, test_list=(1,)), Post(), assembly.audit, now=assembly.now
+    )
 
 
 @pytest.fixture
