@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyotp import TOTP
 from redis.asyncio import Redis
 from tornado.httpclient import AsyncHTTPClient
 from typer.testing import CliRunner
@@ -73,7 +74,11 @@ async def test_a_city_says_where_it_is_heals_itself_and_ends_without_a_trace(
         assert await client["huimin"]["citizens"].estimated_document_count() == 300
         assert await client["huimin"]["counters"].find_one({"_id": "440305"})
         assert await redis.ping()
+    roles = {"author", "releaser", "chief", "auditor", "administrator"}
+    assert {officer["role"] for officer in facts["officers"]} == roles
     http = AsyncHTTPClient()
+    assert all(len(TOTP(officer["totp_secret"]).now()) == 6 for officer in facts["officers"])
+    assert len({officer["password"] for officer in facts["officers"]}) == len(roles)
     assert (await http.fetch(f"{facts['api']}/openapi.json")).code == 200
 
     before = children(process.pid)
