@@ -56,10 +56,11 @@ def run(
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=16)] = 2,
 ) -> None:
     """Keep a whole city up to try things on: API, workers, sandbox providers, databases, demo officers."""
-    uvloop.run(_run(load(os.environ), Options(port, json_, citizens, workers)))
+    uvloop.run(serve_city(load(os.environ), Options(port, json_, citizens, workers)))
 
 
-async def _run(settings: Settings, options: Options) -> None:
+async def serve_city(settings: Settings, options: Options) -> None:
+    """Until SIGTERM or SIGINT; ConfigurationError in production."""
     if settings.mode == "production":
         raise ConfigurationError(
             "run_in_production",
