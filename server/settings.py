@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from server.domain.errors import ConfigurationError
 
@@ -133,6 +133,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         lines = [f"HUIMIN_{'__'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
         raise _wrong("; ".join(lines)) from None
+    except SettingsError as error:
+        raise _wrong(f"{error}; lists and tables are written as JSON") from None
     if settings.mode == "production":
         _refuse_sandbox_values(settings)
     return settings
@@ -145,6 +147,8 @@ def _refuse_sandbox_values(settings: Settings) -> None:
             value = getattr(account, name)
             if isinstance(value, SecretStr):
                 secrets[f"{type(account).__name__}.{name}"] = value
+        if account and not account.base_url.startswith("https://"):
+            raise _wrong(f"production needs https for {type(account).__name__}.base_url: requests carry credentials")
     bad = [
         n
         for n, s in secrets.items()
@@ -153,6 +157,8 @@ def _refuse_sandbox_values(settings: Settings) -> None:
     missing = [
         n for n, v in (("HUIMIN_MONGO_URL", settings.mongo_url), ("HUIMIN_REDIS_URL", settings.redis_url)) if not v
     ]
+    if settings.data_key == settings.index_key and not bad:
+        raise _wrong("HUIMIN_INDEX_KEY must not be HUIMIN_DATA_KEY: who may look people up may not open them")
     if bad or missing:
         raise _wrong(f"production needs real values for {', '.join(bad + missing)}")
 
