@@ -63,11 +63,7 @@ class Reconciler:
         return count
 
     async def _announce(self, hints: Sequence[Hint], *, is_first: bool) -> int:
-        by_list: dict[tuple[str, Lane], list[str]] = {}
-        for id_, channel, lane in hints:
-            by_list.setdefault((channel, lane), []).append(id_)
-        for (channel, lane), ids in by_list.items():
-            await self._parts.queue.push(channel, lane, ids, is_first=is_first)
+        await self._parts.queue.push_pages(hints, is_first=is_first)
         return len(hints)
 
     async def keep_totals(self, stop: asyncio.Event) -> None:
