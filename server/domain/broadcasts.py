@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 ID_SPACE = 1 << 63
 PAGE_SIZE = 500
@@ -103,6 +103,12 @@ class Broadcast(BaseModel):
     state: State = State.LIVE
     released_at: datetime
     expires_at: datetime
+
+    @field_validator("released_at", "expires_at")
+    @classmethod
+    def _as_stored(cls, moment: datetime) -> datetime:
+        """Whole milliseconds: what is read back must be what was signed."""
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def digest(broadcast: Broadcast) -> str:
