@@ -48,6 +48,7 @@ class Worker:
         self._clock = clock
         self._claims = 0
         self._hints: set[asyncio.Task[bool]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain. Raises only if a reader itself is broken."""
@@ -64,6 +65,9 @@ class Worker:
                 if self._parts.accounts.get(channel):
                     group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                     group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+        for timer in self._timers:
+            timer.cancel()
+        await asyncio.gather(*self._hints)
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
@@ -191,7 +195,9 @@ class Worker:
             parts.counters.event("address_retired", len(dead))
         await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
         if result.due_in_s is not None:
-            asyncio.get_running_loop().call_later(result.due_in_s, self._hint, page)
+            loop = asyncio.get_running_loop()
+            self._timers = {timer for timer in self._timers if timer.when() > loop.time() and not timer.cancelled()}
+            self._timers.add(loop.call_later(result.due_in_s, self._hint, page))
 
     def _hint(self, page: Page) -> None:
         """Announce a page that is due again. A hint only: if this process dies, the reconciler finds the page."""
