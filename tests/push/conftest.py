@@ -34,7 +34,7 @@ from server.storage.citizens import NewCitizen
 from tests.push.city import Notice, accepted, crowd, is_of, owners_of, pages_of, warning
 
 SEEDS = count(1)
-WITHIN_S = 25.0
+WITHIN_S = 45.0  # a machine may be busy with other things
 
 
 @pytest.fixture(scope="session")

@@ -242,3 +242,38 @@ async def test_sigterm_drains_a_worker_and_leaves_no_doubt_behind(city: City, tm
     city.start()
     await city.finished(red)
     assert city.journal(red) == {(ch, i): 1 for ch in ("wechat", "push", "sms") for i in ids(city.citizens)}
+
+
+async def test_a_sender_whose_page_was_taken_over_sends_nothing_more(city: City):
+    await city.people(100, only("wechat"))
+    city.start(rate_per_s=30)
+    red = await city.release("stolen", Lane.RED)
+    await city.sent(red, 15)
+    theft = {"$set": {"lease.owner": "thief"}, "$inc": {"lease.attempt": 1}, "$currentDate": {"lease.at": True}}
+    await city.assembly.db["pages"].update_one({"broadcast": red.id}, theft)
+    stolen_at = city.now()
+    await city.finished(red)  # the thief does nothing with it, and after three seconds it is taken back
+    gap = (stolen_at + timedelta(seconds=0.6), stolen_at + timedelta(seconds=2.9))
+    assert not [e for e in city.entries(red) if gap[0] < e.at < gap[1]]
+    finding = await city.finding(red)
+    assert finding.is_equal
+    assert {i for _, i in city.journal(red)} == ids(city.citizens)
+
+
+async def test_a_killed_workers_doubts_are_settled_by_whoever_takes_its_page(city: City):
+    await city.people(40, only("wechat"))
+    await city.faults(wechat=ProviderFaults(latency_ms=60_000))  # nobody is ever answered; the journal is written all the same
+    dead = city.worker()
+    task = asyncio.create_task(dead.run(asyncio.Event()))
+    red = await city.release("killed", Lane.RED)
+    await city.sent(red, 40)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert all(in_doubt(page) for page in await city.pages(red))
+    await city.faults()
+    city.start()
+    await city.finished(red)
+    [page] = await city.pages(red)
+    assert len(page.resent) == 40
+    assert (await city.finding(red)).is_equal
+    assert set(city.journal(red).values()) == {2}
