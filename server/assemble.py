@@ -121,7 +121,7 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
         broadcasts=assembly.broadcast_store,
         citizens=assembly.citizens,
         queue=assembly.queue,
-        pace=Pace(assembly.queue, loop.time, assembly.now),
+        pace=Pace(assembly.queue, loop.time, assembly.now, assembly.settings.workers),
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         accounts=_accounts(assembly, stack),
