@@ -22,6 +22,7 @@ POLL_S = 0.02
 GIVE_UP_S = 30.0
 RED_PEOPLE = 50
 BETWEEN_S = 0.3
+REST_S = 1.0  # after a stopped release, until its workers have settled everything
 DUE_AT_ONCE_S = 0.0
 
 
@@ -72,7 +73,7 @@ async def _release(run: Run, audience: Audience, turn: int) -> float:
     await run.assembly.broadcasts.stop(broadcast.id, State.CANCELLED)
     while await run.assembly.pages.is_any_open(broadcast.id):
         await asyncio.sleep(POLL_S)
-    await asyncio.sleep(BETWEEN_S)
+    await asyncio.sleep(REST_S)
     run.stage.tell("releases", turn + 1, run.stage.sizes.releases)
     return (hit_at - began) * 1000
 
