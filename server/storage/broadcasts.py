@@ -59,7 +59,10 @@ class Broadcasts:
         return broadcast
 
     async def cut(self, broadcast: Broadcast) -> list[str]:
-        """Make the range documents of a broadcast; returns their ids. A second call adds what is missing."""
+        """Make the range documents of a broadcast; returns their ids. A second call adds what is missing.
+
+        Nobody plans the ranges of a standing broadcast: its pages come from the outbox.
+        """
         ids = [range_id(broadcast.id, n) for n in range(broadcast.ranges)]
         documents = [
             {
@@ -69,7 +72,7 @@ class Broadcasts:
                 "lane": broadcast.lane.value,
                 "lo": bounds(n, broadcast.ranges)[0],
                 "hi": bounds(n, broadcast.ranges)[1] - 1,  # BSON integers end at 2^63 - 1
-                "state": "open",
+                "state": "planned" if broadcast.kind == "standing" else "open",
             }
             for n in range(broadcast.ranges)
         ]

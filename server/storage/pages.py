@@ -211,10 +211,18 @@ class Pages:
     async def find_spots(self, channel: str, recent: Sequence[Home], ids: Sequence[int]) -> dict[int, list[Spot]]:
         """Where these people stand on the pages of these broadcasts, in the order of `recent`.
 
-        Only notices that left or may have left: a receipt cannot speak of what nobody has sent. The
-        reference hashes are read only if there are several broadcasts: only then are they needed.
+        Only notices that left or may have left: a receipt cannot speak of what nobody has sent. The reference hashes
+        are read only if a person can have several notices: only then are they needed.
         """
-        fields = {"refs": 0} if len(recent) == 1 else {}
+        if len(recent) > 1:
+            return await self._spots(channel, recent, ids, {})
+        found = await self._spots(channel, recent, ids, {"refs": 0})
+        several = [citizen for citizen, spots in found.items() if len(spots) > 1]  # of a standing broadcast
+        return found | await self._spots(channel, recent, several, {}) if several else found
+
+    async def _spots(
+        self, channel: str, recent: Sequence[Home], ids: Sequence[int], fields: Mapping[str, int]
+    ) -> dict[int, list[Spot]]:
         wanted = set(ids)
         found: dict[int, list[Spot]] = {}
         for broadcast, ranges in recent:
