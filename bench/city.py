@@ -29,7 +29,7 @@ from server.domain.divisions import Divisions
 from server.domain.texts import Facts, render
 from server.domain.wording import Kind, Words
 from server.settings import Settings
-from server.storage import mongo
+from server.storage import mongo, queue
 from server.storage.catalogues import load_texts
 
 RATE_PER_S = 1_000_000.0  # an account limit that never binds
@@ -183,13 +183,16 @@ class Run:
 
 
 async def clear(settings: Settings) -> None:
-    """An empty ledger in freshly made collections, so that sizes on disk start from nothing."""
+    """An empty ledger in freshly made collections, and no hint or provider token of an earlier town."""
     assert settings.mongo_url is not None
+    assert settings.redis_url is not None
     async with mongo.client(settings.mongo_url) as client:
         db = mongo.database(client, settings.mongo_db)
         for name in LEDGER:
             await db.drop_collection(name)
         await mongo.prepare(db)
+    async with queue.connect(settings.redis_url) as redis:
+        await redis.flushall()
 
 
 def widened(settings: Settings, wish: Wish) -> Settings:

@@ -42,9 +42,7 @@ log = structlog.get_logger()
 class Worker:
     """One process's share of the engine."""
 
-    def __init__(
-        self, parts: Parts, contents: Contents, totals: Totals, filler: Filler, clock: DatabaseClock
-    ) -> None:
+    def __init__(self, parts: Parts, contents: Contents, totals: Totals, filler: Filler, clock: DatabaseClock) -> None:
         self._parts = parts
         self._contents = contents
         self._planner = Planner(parts)
@@ -69,9 +67,8 @@ class Worker:
             for _ in range(PLANNERS):
                 group.create_task(self._plan(tuple(Lane), stop))
             for channel in CHANNELS:
-                if self._parts.accounts.get(channel):
-                    group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
-                    group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+                group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
+                group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
@@ -129,12 +126,12 @@ class Worker:
                     log.warning("claim_failed", channel=channel, error=type(error).__name__)
                     await asyncio.sleep(REDIS_AWAY_S)
                     continue
-                for page, state, leased_at in taken:
+                for page, state in taken:
                     await free.acquire()
                     in_hand += 1
-                    group.create_task(self._work(page, state, leased_at)).add_done_callback(done)
+                    group.create_task(self._work(page, state)).add_done_callback(done)
 
-    async def _take(self, channel: str, lanes: Sequence[Lane], count: int) -> list[tuple[Page, State | None, float]]:
+    async def _take(self, channel: str, lanes: Sequence[Lane], count: int) -> list[tuple[Page, State | None]]:
         """Pop hints, lease the pages, and read, after that, whether their broadcasts may still send."""
         parts = self._parts
         ids = await parts.queue.pop(channel, lanes, count=count)
@@ -146,12 +143,11 @@ class Worker:
         if not ids:
             return []
         self._claims += 1
-        leased_at = parts.clock()
         pages = await parts.pages.claim(list(dict.fromkeys(ids)), parts.owner, f"{parts.owner}.{self._claims}")
         states = await parts.watch.fresh([p.broadcast for p in pages]) if pages else {}
-        return [(page, states.get(page.broadcast), leased_at) for page in pages]
+        return [(page, states.get(page.broadcast)) for page in pages]
 
-    async def _work(self, page: Page, state: State | None, leased_at: float) -> None:
+    async def _work(self, page: Page, state: State | None) -> None:
         """One page, and the edge at which whatever breaks is caught: a poison page must not stop the others."""
         parts = self._parts
         try:
@@ -159,7 +155,7 @@ class Worker:
                 parts.counters.event("page_taken_again")
             if state is State.LIVE and page.expires_at > parts.now():
                 broadcast = await parts.watch.get(page.broadcast)
-                await self._follow_up(page, await PageRun(parts, self._contents, page, broadcast, leased_at).run())
+                await self._follow_up(page, await PageRun(parts, self._contents, page, broadcast).run())
             elif state is State.PAUSED:
                 await self._postpone(page)
             else:

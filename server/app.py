@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +21,7 @@ from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
 MAX_BODY_BYTES = 1_048_576
+RECEIPT_KEY = re.compile(r"^(/v1/receipts/[^/]*)/.*")  # the last part of such a path is a secret
 
 log = structlog.get_logger()
 
@@ -102,7 +104,7 @@ def _log_request(handler: tornado.web.RequestHandler) -> None:
     report(
         "request",
         method=handler.request.method,
-        path=handler.request.path,
+        path=RECEIPT_KEY.sub(r"\1/***", handler.request.path),
         status=handler.get_status(),
         ms=round(handler.request.request_time() * 1000, 1),
         request_id=getattr(handler, "request_id", ""),

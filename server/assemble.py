@@ -27,6 +27,7 @@ from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
 from push.contents import Contents
 from push.ladder import Ladder
+from push.outbox import Filler
 from push.pace import Account, Pace
 from push.parts import Counters, Parts
 from push.totals import Totals
@@ -36,12 +37,16 @@ from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
 from server.services.broadcasts import Broadcasts
+from server.services.notices import Notices
 from server.services.receipts import Receipts
+from server.services.subjects import Subjects
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
 from server.storage.alerts import AlertStore
 from server.storage.clock import DatabaseClock
+from server.storage.notices import NoticeStore
+from server.storage.outbox import Outbox
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
 
@@ -62,6 +67,9 @@ class Assembly:
     tokens: RedisTokens
     broadcasts: Broadcasts
     alerts: Alerts
+    outbox: Outbox
+    notices: Notices
+    subjects: Subjects
     one_time_templates: frozenset[str]
 
     @property
@@ -93,6 +101,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
+        outbox = Outbox(db)
+        notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers())
         yield Assembly(
             settings=settings,
@@ -107,6 +117,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             tokens=_tokens(redis, vault),
             broadcasts=counter,
             alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
+            outbox=outbox,
+            notices=notices,
+            subjects=Subjects([notices]),
             one_time_templates=wording.templates.one_time,
         )
 
@@ -121,9 +134,10 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
         broadcasts=assembly.broadcast_store,
         citizens=assembly.citizens,
         queue=assembly.queue,
-        pace=Pace(assembly.queue, loop.time, assembly.now),
+        pace=Pace(assembly.queue, loop.time, assembly.now, assembly.settings.workers),
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
+        subjects=assembly.subjects,
         accounts=_accounts(assembly, stack),
         counters=Counters(),
         one_time_templates=assembly.one_time_templates,
@@ -132,7 +146,9 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
     )
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
-    return Worker(parts, contents, Totals(parts, _district(assembly.divisions)), assembly.clock)
+    totals = Totals(parts, _district(assembly.divisions))
+    filler = Filler(parts, assembly.outbox, partial(secrets.token_hex, 6))
+    return Worker(parts, contents, totals, filler, assembly.clock)
 
 
 def receipts(assembly: Assembly) -> Receipts:

@@ -127,7 +127,9 @@ def arrange(batch: str, broadcast: Broadcast, places: Sequence[Place]) -> list[P
         for (channel, number, _, _), group in sorted(groups.items(), key=lambda item: item[0])
         for start in range(0, len(group), PAGE_SIZE)
     ]
-    return [_page(f"{batch}.{n}", broadcast, channel, number, chunk) for n, (channel, number, chunk) in enumerate(chunks)]
+    return [
+        _page(f"{batch}.{n}", broadcast, channel, number, chunk) for n, (channel, number, chunk) in enumerate(chunks)
+    ]
 
 
 def _page(tail: str, broadcast: Broadcast, channel: str, number: int, chunk: Sequence[Place]) -> Page:

@@ -1,8 +1,8 @@
 """The outbox: personal notices that wait until they are due, in MongoDB.
 
 `outbox`: {_id: key, template, citizen, about, lane, due_at, expires_at, state, batch, done_at}. An entry leaves
-`waiting` once and never comes back: `taken` by a batch and then `paged`, `withdrawn`, or `late`. The document stays some
-days, so that a key that is put again does nothing.
+`waiting` once and never comes back: `taken` by a batch and then `paged`, `withdrawn`, or `late`. It stays some days, so
+that a key that is put again does nothing.
 `batches`: {_id, template, day, keys, began_at, places}. Written before it claims anything and deleted when its pages
 stand. Claiming is repeatable, the places are decided by compare-and-set, page ids follow from both: whoever finishes a
 batch that its filler left, and however many do at once, each entry stands on its pages exactly once.
@@ -110,9 +110,7 @@ class Outbox:
     async def decide(self, batch: Batch, places: Sequence[Place]) -> list[Place] | None:
         """Where the entries go, decided by whoever comes first; None: the batch is finished."""
         proposed = [_from_place(place) for place in places]
-        await self._batches.update_one(
-            {"_id": batch.id, "places": {"$exists": False}}, {"$set": {"places": proposed}}
-        )
+        await self._batches.update_one({"_id": batch.id, "places": {"$exists": False}}, {"$set": {"places": proposed}})
         return await self.places(batch)
 
     async def close(self, batch: Batch, now: datetime) -> None:
