@@ -1,4 +1,4 @@
-"""Tell one person something: the plainest subject of personal notices. Its words are given, not derived from a thing."""
+"""Tell one person something: the plainest subject of personal notices. The words are given, not derived."""
 
 from __future__ import annotations
 
