@@ -17,6 +17,7 @@ from push.outbox import Filler
 from push.parts import Parts
 from push.planner import Planner
 from push.reconciler import REST, REST_EVERY_S, URGENT, URGENT_EVERY_S, Reconciler
+from push.retention import Retention
 from push.sender import PageRun, Result
 from push.totals import Totals
 from server.domain import ranks
@@ -47,6 +48,7 @@ class Worker:
         self._contents = contents
         self._planner = Planner(parts)
         self._reconciler = Reconciler(parts, totals)
+        self._retention = Retention(parts, totals)
         self._filler = filler
         self._clock = clock
         self._claims = 0
@@ -60,6 +62,7 @@ class Worker:
             for lanes, every_s in ((URGENT, URGENT_EVERY_S), (REST, REST_EVERY_S)):
                 group.create_task(self._reconciler.run(lanes, every_s, stop))
             group.create_task(self._reconciler.keep_totals(stop))
+            group.create_task(self._retention.run(stop))
             group.create_task(self._filler.sweep(stop))
             for lane in OUTBOX_LANES:
                 group.create_task(self._filler.run(lane, stop))

@@ -124,11 +124,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
 
 
-def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
-    """The engine of a worker process. Its transports are closed with the stack."""
+def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
+    """The parts of the engine in a worker process. Its transports are closed with the stack."""
     loop = asyncio.get_running_loop()
     watch = Watch(assembly.broadcast_store, loop.time)
-    parts = Parts(
+    return Parts(
         owner=f"{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}",
         pages=assembly.pages,
         broadcasts=assembly.broadcast_store,
@@ -144,9 +144,14 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
         clock=loop.time,
         now=assembly.now,
     )
+
+
+def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
+    """The engine of a worker process, ready to run."""
+    parts = engine(assembly, stack)
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
-    totals = Totals(parts, _district(assembly.divisions))
+    totals = Totals(parts, district_of(assembly.divisions))
     filler = Filler(parts, assembly.outbox, partial(secrets.token_hex, 6))
     return Worker(parts, contents, totals, filler, assembly.clock)
 
@@ -207,7 +212,7 @@ def _tokens(redis: Redis, vault: Vault) -> RedisTokens:
     )
 
 
-def _district(divisions: Divisions) -> Callable[[int], int]:
+def district_of(divisions: Divisions) -> Callable[[int], int]:
     """Division index -> the index of its district (or of itself, for a city)."""
     known: dict[int, int] = {}
 

@@ -38,6 +38,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("state", ASCENDING), ("changed_at", ASCENDING)]),
         IndexModel([("chain", ASCENDING)]),
         IndexModel([("released_at", ASCENDING)]),
+        IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_bare": False}, name="with_pages"),
     ],
     "ranges": [
         IndexModel([("broadcast", ASCENDING), ("number", ASCENDING)]),

@@ -188,6 +188,12 @@ class Pages:
         """All pages of one range on all channels, follow-ups too."""
         return [_to_page(d) async for d in self._pages.find({"broadcast": broadcast, "number": number}, {"refs": 0})]
 
+    async def delete_some(self, broadcast: str, number: int, limit: int) -> int:
+        """Delete at most `limit` pages of a range, for good; returns how many."""
+        found = self._pages.find({"broadcast": broadcast, "number": number}, {"_id": 1}).limit(limit)
+        ids = [d["_id"] async for d in found]
+        return (await self._pages.delete_many({"_id": {"$in": ids}})).deleted_count if ids else 0
+
     async def overlapping(self, homes: Sequence[Home], lo: int, hi: int) -> AsyncIterator[Page]:
         """Pages of these broadcasts that hold ids with lo <= id <= hi."""
         for broadcast, ranges in homes:
