@@ -13,6 +13,7 @@ from channels.base import Outcome
 from push.ladder import Ladder
 from push.pace import Account, Pace
 from push.watch import Watch
+from server.domain.errors import HuiminError
 from server.domain.outbox import Standing, Texts
 from server.domain.pages import Page
 from server.storage.broadcasts import Broadcasts
@@ -23,6 +24,7 @@ from server.storage.queue import Queue
 
 WRITE_FOR_S = 60.0  # how long an answer is kept in hand while the database is away
 PAUSE_S = 0.1
+UNREADABLE = (ValueError, LookupError, HuiminError)  # what a document of another version of this program raises
 
 
 @dataclass(slots=True)

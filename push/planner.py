@@ -142,10 +142,10 @@ class Planner:
         for start in range(0, len(ids), PAGE_SIZE):
             usable = await self._parts.citizens.usable_channels(ids[start : start + PAGE_SIZE])
             for i in ids[start : start + PAGE_SIZE]:
-                channels = usable.get(i, [])
-                if is_best_only:
-                    wanted = (*all_clear_order(reached[i]), *broadcast.order)
-                    channels = [c for c in wanted if c in channels][:1]
+                channels: Sequence[str] = usable.get(i, ())
+                if is_best_only:  # by the channel that reached them, else by the next that they have
+                    order = dict.fromkeys((*all_clear_order(reached[i]), *broadcast.order))
+                    channels = [c for c in order if c in channels][:1]
                 members[i] = Member(i, division[i], channels)
         return members
 

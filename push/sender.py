@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -72,7 +73,7 @@ class PageRun:
                 return self._lost()
         left: list[int] = []
         if todo := sorted({*unfinished(self._page), *self._doubts()}):
-            reach = await self._parts.citizens.reach(self._page.channel, [self._page.to[i] for i in todo])
+            reach = await self._reach(todo)
             todo = await self._drop(todo, reach)
             self._attempt = 1 + max((ranks.attempts(self._ranks[i]) for i in todo), default=0)
             left = await self._hand_over(todo, reach)
@@ -88,9 +89,25 @@ class PageRun:
             await self._give_back(left)
         return self.result
 
+    async def save(self) -> None:
+        """After an exception: write what the providers said, whoever holds the page now."""
+        with suppress(TimeoutError):
+            await self._settle_all()
+        await self._write(self._take_outcomes(), is_fenced=False)
+
+    async def _reach(self, todo: Sequence[int]) -> Mapping[int, Reach]:
+        """How these people can be reached now: nobody can where the city has no account."""
+        if not self._parts.accounts[self._page.channel]:
+            return {}
+        return await self._parts.citizens.reach(self._page.channel, [self._page.to[i] for i in todo])
+
+    def _why_not(self) -> str:
+        return "no_address" if self._parts.accounts[self._page.channel] else "no_account"
+
     async def _drop(self, todo: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
         """Take out who may not get it, with the reason; people in quiet hours move to a page of a later time."""
         now, lane, topic = self._parts.now(), self._page.lane, self._broadcast.topic
+        nobody = self._why_not()
         why: dict[int, str] = {}
         final: dict[int, int] = {}
         later: dict[datetime, list[int]] = {}
@@ -98,9 +115,7 @@ class PageRun:
         for i in todo:
             person = reach.get(self._page.to[i])
             if person is None or not person.addresses:
-                final[i], why[i] = ranks.REFUSED, "no_address"
-            elif not self._parts.accounts[self._page.channel]:
-                final[i], why[i] = ranks.REFUSED, "no_account"
+                final[i], why[i] = ranks.REFUSED, nobody
             elif i in moot or may_not_go(person.off, topic, lane):
                 final[i], why[i] = ranks.SUPPRESSED, "moot" if i in moot else "opted_out"
             elif person.quiet and (until := quiet_until(person.quiet, lane, now)):
@@ -276,10 +291,10 @@ class PageRun:
             last = ledger.combine(last, await self._go_on_without(retry))
             change = ledger.release(state=PageState.DEAD, reason=self.result.dead_reason)
         elif retry:
-            due_in_s = 0.0 if state is not State.LIVE else self._due_in_s(left)
+            ends_in_s = (self._page.expires_at - self._parts.now()).total_seconds()  # then it is due to be closed
+            due_in_s = 0.0 if state is not State.LIVE else max(0.0, min(self._due_in_s(left), ends_in_s))
             self.result.due_in_s = due_in_s
-            due_at = self._parts.now() + timedelta(seconds=due_in_s)
-            change = ledger.release(not_before=min(due_at, self._page.expires_at))
+            change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
         else:
             if self._broadcast.policy is Policy.LADDER:
                 # Follow-up pages are derived from what is written: a successor must come to the same ones.

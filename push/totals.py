@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from push.parts import Parts
+import structlog
+
+from push.parts import UNREADABLE, Parts
 from server.domain.broadcasts import Broadcast, State
 from server.domain.pages import sums
 
 AT_ONCE = 16  # ranges recomputed per round
+
+log = structlog.get_logger()
 
 
 class Totals:
@@ -23,7 +27,11 @@ class Totals:
         """Recompute some ranges that are marked; returns how many."""
         stale = await self._parts.queue.pop_stale(AT_ONCE)
         for id_ in stale:
-            await self.recompute(id_)
+            try:
+                await self.recompute(id_)
+            except UNREADABLE as error:  # the other ranges are to be summed all the same
+                self._parts.counters.event("sums_failed")
+                log.warning("sums_failed", range=id_, error=type(error).__name__)
         return len(stale)
 
     async def recompute(self, range_id: str) -> None:

@@ -7,8 +7,10 @@ first. A stop (SIGTERM) drains: nothing new is leased, pages in hand are finishe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -35,6 +37,7 @@ POP_AT_ONCE = 4
 PLANNERS = 3
 POISON_AFTER = 5
 REDIS_AWAY_S = 0.2
+BROKEN_S = 1.0  # before a part that broke is started again
 PAUSED_S = 1.0
 
 log = structlog.get_logger()
@@ -55,26 +58,36 @@ class Worker:
         self._hints: set[asyncio.Task[bool]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain. Raises only if a reader itself is broken."""
+        """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._clock.run(stop))
-            group.create_task(self._parts.watch.run(stop))
+            group.create_task(self._keep(self._clock.run, stop))
+            group.create_task(self._keep(self._parts.watch.run, stop))
             for lanes, every_s in ((URGENT, URGENT_EVERY_S), (REST, REST_EVERY_S)):
-                group.create_task(self._reconciler.run(lanes, every_s, stop))
-            group.create_task(self._reconciler.keep_totals(stop))
-            group.create_task(self._retention.run(stop))
-            group.create_task(self._filler.sweep(stop))
+                group.create_task(self._keep(partial(self._reconciler.run, lanes, every_s), stop))
+            group.create_task(self._keep(self._reconciler.keep_totals, stop))
+            group.create_task(self._keep(self._retention.run, stop))
+            group.create_task(self._keep(self._filler.sweep, stop))
             for lane in OUTBOX_LANES:
-                group.create_task(self._filler.run(lane, stop))
+                group.create_task(self._keep(partial(self._filler.run, lane), stop))
             group.create_task(self._plan(URGENT, stop))
             for _ in range(PLANNERS):
                 group.create_task(self._plan(tuple(Lane), stop))
-            for channel in CHANNELS:
+            for channel in CHANNELS:  # those without an account too: their pages have to end
                 group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                 group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
+
+    async def _keep(self, part: Callable[[asyncio.Event], Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
+        """Run a part until `stop`, again and again if it breaks: one document that nobody can read must not end all."""
+        while not stop.is_set():
+            try:
+                await part(stop)
+            except Exception:
+                self._parts.counters.event("part_broken")
+                log.exception("part_broken")
+                await asyncio.sleep(BROKEN_S)
 
     async def _plan(self, lanes: Sequence[Lane], stop: asyncio.Event) -> None:
         """Take ranges and plan them, one at a time."""
@@ -129,6 +142,12 @@ class Worker:
                     log.warning("claim_failed", channel=channel, error=type(error).__name__)
                     await asyncio.sleep(REDIS_AWAY_S)
                     continue
+                except Exception:
+                    # A page that cannot be read: those that were leased with it come back when their leases lapse.
+                    self._parts.counters.event("claim_broken")
+                    log.exception("claim_broken", channel=channel)
+                    await asyncio.sleep(BROKEN_S)
+                    continue
                 for page, state in taken:
                     await free.acquire()
                     in_hand += 1
@@ -153,12 +172,14 @@ class Worker:
     async def _work(self, page: Page, state: State | None) -> None:
         """One page, and the edge at which whatever breaks is caught: a poison page must not stop the others."""
         parts = self._parts
+        run: PageRun | None = None
         try:
             if page.attempt > 1:
                 parts.counters.event("page_taken_again")
             if state is State.LIVE and page.expires_at > parts.now():
                 broadcast = await parts.watch.get(page.broadcast)
-                await self._follow_up(page, await PageRun(parts, self._contents, page, broadcast).run())
+                run = PageRun(parts, self._contents, page, broadcast)
+                await self._follow_up(page, await run.run())
             elif state is State.PAUSED:
                 await self._postpone(page)
             else:
@@ -168,9 +189,9 @@ class Worker:
             log.warning("page_left", page=page.id, error=type(error).__name__)
         except Exception as error:
             log.exception("page_failed", page=page.id, tries=page.tries + 1)
-            await self._count_failure(page, error)
+            await self._count_failure(page, error, run)
 
-    async def _count_failure(self, page: Page, error: Exception) -> None:
+    async def _count_failure(self, page: Page, error: Exception, run: PageRun | None) -> None:
         self._parts.counters.event("page_failed")
         is_poison = page.tries + 1 >= POISON_AFTER
         change = ledger.combine(
@@ -179,8 +200,12 @@ class Worker:
         )
         try:
             await self._parts.write(page, change, is_fenced=True, is_urgent=False)
+            if run:
+                await run.save()
         except MongoError as away:
             log.warning("page_left", page=page.id, error=type(away).__name__)
+        except Exception:
+            log.exception("answers_lost", page=page.id)
 
     async def _follow_up(self, page: Page, result: Result) -> None:
         """What the outcomes say about the world: dead addresses, spent grants, stale sums, pages due again."""

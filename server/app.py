@@ -21,7 +21,7 @@ from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
 MAX_BODY_BYTES = 1_048_576
-RECEIPT_KEY = re.compile(r"^(/v1/receipts/[^/]*)/.*")  # the last part of such a path is a secret
+RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)
 
 log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ def make_app(routes: Sequence[Route]) -> tornado.web.Application:
 
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
-    """One line per request, without its query: queries of callbacks carry signatures and openids."""
+    """One line per request, without its query and without the key in a receipt's path: both are secrets."""
     report = log.debug if handler.get_status() < 400 else log.warning
     report(
         "request",

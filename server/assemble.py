@@ -97,7 +97,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             os.urandom,
         )
         numbers = {division.code: division.index for division in divisions.by_index.values()}
-        people = citizens.Citizens(db, vault, numbers.__getitem__)
+        people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
@@ -210,6 +210,12 @@ def _tokens(redis: Redis, vault: Vault) -> RedisTokens:
     return RedisTokens(
         redis, lambda: secrets.token_hex(8), lambda v: b64encode(vault.seal(v, owner=owner)).decode(), unseal
     )
+
+
+def _number(numbers: Mapping[str, int], code: str) -> int:
+    """The index of a division, or of the nearest known one above: an old code must not keep anybody from a warning."""
+    above = (code, code[:9], code[:6], f"{code[:4]}00")
+    return next((numbers[c] for c in above if c in numbers), 0)
 
 
 def district_of(divisions: Divisions) -> Callable[[int], int]:

@@ -81,13 +81,10 @@ def dead(*, json_: Json = False) -> None:
 
     async def work(assembly: Assembly) -> None:
         pages = await assembly.pages.dead()
-        facts = [{"page": p.id, "people": len(p.to), "reason": p.reason} for p in pages]
         if json_:
-            _print_json(facts)
+            _print_json([{"page": p.id, "people": len(p.to), "reason": p.reason} for p in pages])
             return
-        _print_table(
-            "dead letters", ("page", "people", "reason"), [[f["page"], str(f["people"]), f["reason"]] for f in facts]
-        )
+        _print_table("dead letters", ("page", "people", "reason"), [[p.id, str(len(p.to)), p.reason] for p in pages])
 
     _run(work)
 

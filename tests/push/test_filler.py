@@ -20,7 +20,6 @@ from server.assemble import Assembly
 from server.domain.broadcasts import UNREACHABLE, Lane
 from server.domain.outbox import RANGES, Entry, Standing, day_of
 from server.domain.pages import Page
-from server.settings import Settings
 from server.storage import mongo
 from server.storage.citizens import NewCitizen
 from server.storage.outbox import Outbox
@@ -124,15 +123,6 @@ class Desk:
     async def states(self) -> Counter[str]:
         """How many entries are in which state."""
         return Counter([d["state"] async for d in self.assembly.db["outbox"].find({})])
-
-
-@pytest.fixture(scope="module")
-async def assembly(mongo_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Assembly]:
-    """The product on the tests' databases, once: it reads much data."""
-    home = tmp_path_factory.mktemp("filler")
-    settings = Settings(home=home, mongo_url=mongo_url, redis_url=redis_url, mongo_db="huimin_test")
-    async with assemble.assemble(settings) as found:
-        yield found
 
 
 @pytest.fixture
