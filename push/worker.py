@@ -15,13 +15,16 @@ from typing import Any
 import structlog
 
 from push.contents import Contents
+from push.outbox import Filler
 from push.parts import Parts
 from push.planner import Planner
 from push.reconciler import REST, REST_EVERY_S, URGENT, URGENT_EVERY_S, Reconciler
+from push.retention import Retention
 from push.sender import PageRun, Result
 from push.totals import Totals
 from server.domain import ranks
 from server.domain.broadcasts import CHANNELS, Lane, State
+from server.domain.outbox import LANES as OUTBOX_LANES
 from server.domain.pages import Page, PageState, in_doubt, unfinished
 from server.storage import pages as ledger
 from server.storage.clock import DatabaseClock
@@ -43,11 +46,13 @@ log = structlog.get_logger()
 class Worker:
     """One process's share of the engine."""
 
-    def __init__(self, parts: Parts, contents: Contents, totals: Totals, clock: DatabaseClock) -> None:
+    def __init__(self, parts: Parts, contents: Contents, totals: Totals, filler: Filler, clock: DatabaseClock) -> None:
         self._parts = parts
         self._contents = contents
         self._planner = Planner(parts)
         self._reconciler = Reconciler(parts, totals)
+        self._retention = Retention(parts, totals)
+        self._filler = filler
         self._clock = clock
         self._claims = 0
         self._hints: set[asyncio.Task[bool]] = set()
@@ -61,6 +66,10 @@ class Worker:
             for lanes, every_s in ((URGENT, URGENT_EVERY_S), (REST, REST_EVERY_S)):
                 group.create_task(self._keep(partial(self._reconciler.run, lanes, every_s), stop))
             group.create_task(self._keep(self._reconciler.keep_totals, stop))
+            group.create_task(self._keep(self._retention.run, stop))
+            group.create_task(self._keep(self._filler.sweep, stop))
+            for lane in OUTBOX_LANES:
+                group.create_task(self._keep(partial(self._filler.run, lane), stop))
             group.create_task(self._plan(URGENT, stop))
             for _ in range(PLANNERS):
                 group.create_task(self._plan(tuple(Lane), stop))
