@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from push.parts import Parts
 from server.domain import ranks
-from server.domain.broadcasts import CHANNELS, PAGE_SIZE, UNREACHABLE, Broadcast, Policy, State, page_id
+from server.domain.broadcasts import CHANNELS, PAGE_SIZE, UNREACHABLE, Broadcast, State, page_id
 from server.domain.delivery import all_clear_order, first_channels
 from server.domain.pages import Page, PageState, effective, may_have_it
 from server.storage.broadcasts import Range
@@ -177,5 +177,4 @@ def _channels(usable: tuple[str, ...], broadcast: Broadcast) -> Iterable[str]:
     """Where somebody with these usable channels is planned. An all-clear's members name their one channel already."""
     if broadcast.is_all_clear:
         return usable or (UNREACHABLE,)
-    policy = Policy.ALL if broadcast.lane.is_urgent else broadcast.policy
-    return first_channels(usable, broadcast.order, policy) or (UNREACHABLE,)
+    return first_channels(usable, broadcast.order, broadcast.policy) or (UNREACHABLE,)

@@ -20,7 +20,7 @@ from push.contents import Contents, PageContents
 from push.pace import Account
 from push.parts import Parts
 from server.domain import ranks
-from server.domain.broadcasts import Broadcast, Policy, State
+from server.domain.broadcasts import Broadcast, State
 from server.domain.delivery import may_not_go, quiet_until
 from server.domain.pages import MOVED, Page, PageState, Sent, effective, in_doubt, unfinished
 from server.storage import pages as ledger
@@ -296,7 +296,7 @@ class PageRun:
             self.result.due_in_s = due_in_s
             change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
         else:
-            if self._broadcast.policy is Policy.LADDER:
+            if self._broadcast.falls:
                 # Follow-up pages are derived from what is written: a successor must come to the same ones.
                 if not await self._write_or_lose(last, {}):
                     return
