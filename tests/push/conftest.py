@@ -34,6 +34,7 @@ from server.storage.citizens import NewCitizen
 from tests.push.city import Notice, accepted, crowd, is_of, owners_of, pages_of, warning
 
 SEEDS = count(1)
+DRAIN_WITHIN_S = 20.0
 WITHIN_S = 45.0  # a machine may be busy with other things
 
 
@@ -98,7 +99,14 @@ class City:
         """Tell all workers to stop and wait until they have."""
         for stop in self.stops:
             stop.set()
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + DRAIN_WITHIN_S
         while any(not task.done() for task in self.workers):
+            if loop.time() > give_up:
+                stuck = "\n".join(repr(task.get_coro()) + repr(task.get_stack(limit=1)) for task in asyncio.all_tasks())
+                for task in self.workers:
+                    task.cancel()
+                raise AssertionError(f"a worker does not drain:\n{stuck}")
             for client in await self.assembly.redis.client_list():
                 if client["cmd"] == "blmpop":  # nobody waits for its second to end
                     await self.assembly.redis.client_unblock(int(client["id"]))

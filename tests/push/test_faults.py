@@ -34,11 +34,9 @@ async def test_expired_tokens_are_replaced_and_sending_goes_on(city: City):
     assert (await city.finding(second)).is_equal
     assert {i for _, i in city.journal(second)} == ids(city.citizens)
     after = await city.sandbox.control("GET", "counts")
-    fetched = {
-        name: sum(n - before[name].get(key, 0) for key, n in after[name].items() if "token" in key and "refused" not in key)
-        for name in ("wechat", "fcm")
-    }
-    assert all(1 <= n <= 2 for n in fetched.values()), fetched
+    for name in ("wechat", "fcm"):
+        refused = sum(n - before[name].get(key, 0) for key, n in after[name].items() if key.startswith("refused"))
+        assert refused > 0, "the stale token was never used: this proves nothing"
 
 
 async def test_after_too_many_the_account_rests_as_long_as_it_was_told(city: City):
