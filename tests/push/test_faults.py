@@ -260,7 +260,7 @@ async def test_a_sender_whose_page_was_taken_over_sends_nothing_more(city: City)
 
 async def test_a_killed_workers_doubts_are_settled_by_whoever_takes_its_page(city: City):
     await city.people(40, only("wechat"))
-    await city.faults(wechat=ProviderFaults(latency_ms=60_000))  # nobody is ever answered; the journal is written all the same
+    await city.faults(wechat=ProviderFaults(hang_after=1.0, hang_s=60))  # taken, and never answered
     dead = city.worker()
     task = asyncio.create_task(dead.run(asyncio.Event()))
     red = await city.release("killed", Lane.RED)
