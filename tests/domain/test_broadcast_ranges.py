@@ -39,12 +39,16 @@ def test_ranges_follow_each_other_without_gap_and_their_edges_belong_to_them(ran
     assert hi == (bounds(number + 1, ranges)[0] if number + 1 < ranges else ID_SPACE)
 
 
-@pytest.mark.parametrize(("audience", "ranges"), [(0, 1), (8_000, 1), (80_000, 10), (10_000_000, 1_250), (10**12, 20_000)])
+@pytest.mark.parametrize(
+    ("audience", "ranges"), [(0, 1), (8_000, 1), (80_000, 10), (10_000_000, 1_250), (10**12, 20_000)]
+)
 def test_ranges_are_sized_to_the_audience(audience: int, ranges: int):
     assert ranges_for(audience) == ranges
 
 
-@given(st.tuples(st.integers(0, 19_999), st.integers(0, 99_999)), st.tuples(st.integers(0, 19_999), st.integers(0, 99_999)))
+@given(
+    st.tuples(st.integers(0, 19_999), st.integers(0, 99_999)), st.tuples(st.integers(0, 19_999), st.integers(0, 99_999))
+)
 def test_page_ids_sort_like_range_and_number(a: tuple[int, int], b: tuple[int, int]):
     assert (page_id("b", "sms", *a) < page_id("b", "sms", *b)) == (a < b)
 

@@ -79,5 +79,9 @@ def test_the_ladder_climbs_every_usable_rung_once_and_in_order(order: list[str],
 
 
 def test_the_all_clear_goes_first_where_the_warning_arrived_most_surely():
-    assert all_clear_order({"wechat": ranks.UNKNOWN, "sms": ranks.DELIVERED, "push": ranks.ACCEPTED}) == ("sms", "push", "wechat")
+    assert all_clear_order({"wechat": ranks.UNKNOWN, "sms": ranks.DELIVERED, "push": ranks.ACCEPTED}) == (
+        "sms",
+        "push",
+        "wechat",
+    )
     assert all_clear_order({"sms": ranks.ACCEPTED, "wechat": ranks.ACCEPTED}) == ("wechat", "sms")

@@ -66,7 +66,9 @@ class City:
         """New citizens with all channels, in the order of their ids; `change` may alter each."""
         made = sorted(crowd(number, next(SEEDS), **recipe), key=lambda c: c.id)
         first = 1_0000_0000 + len(self.citizens)  # phones of their own: invented people of another seed have the same
-        phones = [{"sms": (f"+86138{(first + i) % 10**8:08d}",)} if "sms" in c.addresses else {} for i, c in enumerate(made)]
+        phones = [
+            {"sms": (f"+86138{(first + i) % 10**8:08d}",)} if "sms" in c.addresses else {} for i, c in enumerate(made)
+        ]
         made = [replace(c, addresses={**c.addresses, **phone}) for c, phone in zip(made, phones, strict=True)]
         made = [change(i, c) for i, c in enumerate(made)]
         await self.assembly.citizens.add(made)
@@ -168,7 +170,7 @@ class City:
         return judge(await self.pages(broadcast), self.journal(broadcast))
 
     async def standing(self, broadcast: Broadcast, citizen: NewCitizen) -> dict[str, list[str]]:
-        """channel -> statuses of one person, pages in order."""
+        """What one person stands at: channel -> statuses, pages in order."""
         found: dict[str, list[str]] = {}
         for page in await self.pages(broadcast):
             for i, rank in enumerate(effective(page)):

@@ -225,7 +225,9 @@ async def test_an_exercise_reaches_its_test_list_only(city: City):
     made = await city.people(10)
     some = made[2:5]
     city.start()
-    drill = await city.release("drill", Lane.RED, audience=Audience(citizens=tuple(sorted(ids(some)))), is_exercise=True)
+    drill = await city.release(
+        "drill", Lane.RED, audience=Audience(citizens=tuple(sorted(ids(some)))), is_exercise=True
+    )
     await city.finished(drill)
     assert {i for _, i in city.journal(drill)} == ids(some)
 

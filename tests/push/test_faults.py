@@ -1,10 +1,11 @@
-"""Providers that are busy, slow, broken or closed, and databases that go away: the report stays equal to the journal."""
+"""Providers that are busy, slow, broken or closed, and databases that go away: the report stays true."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -204,7 +205,9 @@ async def eavesdrop(city: City, seen: list[tuple[str, bytes]]) -> asyncio.Server
         poster = Poster(asyncio.get_running_loop())
         status, answer = await poster.post(origin + target, body, "application/xml", 5)
         poster.close()
-        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, len(answer), answer))
+        writer.write(
+            b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, len(answer), answer)
+        )
         await writer.drain()
         writer.close()
 
@@ -214,7 +217,7 @@ async def eavesdrop(city: City, seen: list[tuple[str, bytes]]) -> asyncio.Server
     return server
 
 
-async def test_sigterm_drains_a_worker_and_leaves_no_doubt_behind(city: City, tmp_path):
+async def test_sigterm_drains_a_worker_and_leaves_no_doubt_behind(city: City, tmp_path: Path):
     await city.people(200)
     paced = {"rate_per_s": 80}
     settings = city.assembly.settings

@@ -15,10 +15,12 @@ from server.domain.pages import MOVED, Page, PageState, Sent
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 SPOTS = {
-    "refused": 0, "suppressed": 1, "expired": 2, "unknown": 3, "accepted": 4, "undelivered": 5, "delivered": 6, "read": 7,
+    "refused": 0, "suppressed": 1, "expired": 2, "unknown": 3,
+    "accepted": 4, "undelivered": 5, "delivered": 6, "read": 7,
 }  # fmt: skip
 RANKS = [
-    ranks.REFUSED, ranks.SUPPRESSED, ranks.EXPIRED, ranks.UNKNOWN, ranks.ACCEPTED, ranks.UNDELIVERED, ranks.DELIVERED, ranks.READ,
+    ranks.REFUSED, ranks.SUPPRESSED, ranks.EXPIRED, ranks.UNKNOWN,
+    ranks.ACCEPTED, ranks.UNDELIVERED, ranks.DELIVERED, ranks.READ,
 ]  # fmt: skip
 TRUE = Page(
     id="b/sms/00000/00000", broadcast="b", channel="sms", number=0, lane=Lane.RED, state=PageState.DONE,
@@ -77,7 +79,9 @@ def test_an_intent_without_an_outcome_is_unfinished():
 
 
 def test_nobody_stands_twice_on_one_channel_of_a_broadcast_but_whoever_moved():
-    again = replace(TRUE, id="b/sms/00000/00000~010700.1", to=[SPOTS["suppressed"]], divisions=[0], outcomes=[ranks.REFUSED])
+    again = replace(
+        TRUE, id="b/sms/00000/00000~010700.1", to=[SPOTS["suppressed"]], divisions=[0], outcomes=[ranks.REFUSED]
+    )
     assert faults(TRUE, JOURNAL, again) == ["planned_twice"]
     assert faults(replace(TRUE, why={SPOTS["suppressed"]: MOVED}), JOURNAL, again) == []
     assert faults(TRUE, JOURNAL, replace(again, broadcast="c", id="c/sms/00000/00000")) == []

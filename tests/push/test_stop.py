@@ -1,4 +1,4 @@
-"""A stop holds within a second, and what comes after an alert reaches exactly those who may have it, and never before it."""
+"""A stop holds within a second, and what comes after an alert reaches those who may have it, never before it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ async def test_a_cancel_while_planning_closes_the_ranges_and_plans_nobody_more(c
     assert not await city.assembly.broadcast_store.is_any_range_open(red.id)
 
 
-async def test_the_all_clear_reaches_exactly_those_who_may_have_the_warning_by_the_channel_that_reached_them(city: City):
+async def test_the_all_clear_reaches_exactly_those_who_may_have_the_warning_by_the_channel_that_reached_them(
+    city: City,
+):
     await city.people(300)
     reset = ProviderFaults(reset_after=0.3, receipts=ReceiptFaults(lost=1.0))
     await city.faults(wechat=reset)
@@ -113,7 +115,8 @@ async def test_the_all_clear_waits_while_an_old_page_is_held(city: City):
     await city.assembly.db["broadcasts"].update_one({"_id": red.id}, {"$set": {"state": "live"}})
     held = (await city.pages(red))[0]
     await city.assembly.db["pages"].update_one(
-        {"_id": held.id}, {"$set": {"state": "open", "lease.owner": "somebody slow"}, "$currentDate": {"lease.at": True}}
+        {"_id": held.id},
+        {"$set": {"state": "open", "lease.owner": "somebody slow"}, "$currentDate": {"lease.at": True}},
     )
     over = await all_clear(city, red.id, "held-over")
     hold_until = city.now() + timedelta(seconds=2)  # the lease of red lasts three

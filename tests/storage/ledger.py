@@ -31,5 +31,11 @@ async def age(db: Database, seconds: float) -> None:
     for name in ("pages", "ranges"):
         await db[name].update_many(
             {"lease.at": {"$exists": True}},
-            [{"$set": {"lease.at": {"$subtract": ["$lease.at", int(timedelta(seconds=seconds).total_seconds() * 1000)]}}}],
+            [
+                {
+                    "$set": {
+                        "lease.at": {"$subtract": ["$lease.at", int(timedelta(seconds=seconds).total_seconds() * 1000)]}
+                    }
+                }
+            ],
         )

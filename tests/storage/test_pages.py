@@ -66,7 +66,9 @@ async def test_a_page_is_not_claimed_before_it_is_due_nor_when_it_is_done(pages:
 
 
 @pytest.mark.parametrize("is_urgent", [True, False])
-async def test_an_intent_with_a_stale_lease_does_not_match_and_an_outcome_does(pages: Pages, db: Database, *, is_urgent: bool):
+async def test_an_intent_with_a_stale_lease_does_not_match_and_an_outcome_does(
+    pages: Pages, db: Database, *, is_urgent: bool
+):
     await pages.insert([page()])
     [old] = await pages.claim([page().id], "w1", "w1.1")
     await age(db, 60)
@@ -145,7 +147,10 @@ async def test_a_second_planner_of_a_page_is_told_so_and_changes_nothing(pages: 
 async def test_planning_resumes_after_the_last_planned_page_and_ignores_follow_ups(pages: Pages):
     assert await pages.last_of_range("b", "sms", 0) is None
     first, second = page(0, to=[1, 2]), page(1, to=[5, 9])
-    follow = [replace(second, id=f"{second.id}{tail}", to=[99], divisions=[0], outcomes=[0]) for tail in ("+push.1", "~010700.0")]
+    follow = [
+        replace(second, id=f"{second.id}{tail}", to=[99], divisions=[0], outcomes=[0])
+        for tail in ("+push.1", "~010700.0")
+    ]
     await pages.insert([first, second, *follow])
     assert await pages.last_of_range("b", "sms", 0) == (2, 9)
     assert await pages.last_of_range("b", "push", 0) is None
