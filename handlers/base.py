@@ -58,7 +58,7 @@ class ApiHandler(tornado.web.RequestHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         code, zh, en, field = "unexpected", "服务暂时出错，请稍后再试。", "something broke here; try again later", None
         if isinstance(error, errors.HuiminError):
-            status_code = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+            status_code = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
             code, zh, en, field = error.code, error.zh, error.en, error.field
         elif isinstance(error, PyMongoError):
             status_code, code = 503, "database_away"

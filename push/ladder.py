@@ -52,9 +52,16 @@ class Ladder:
         await self._fall(page, broadcast, refused(settled), AT_ONCE)
         waits_until = self._now() + timedelta(seconds=broadcast.wait_s)
         is_last = not _rungs_left(page, broadcast)
-        if is_last or waits_until >= broadcast.expires_at or not unreached(settled):
+        if is_last or waits_until >= page.expires_at or not unreached(settled):
             return ledger.release(state=PageState.DONE)
         return ledger.combine(ledger.release(not_before=waits_until), ledger.fallen(waits_until))
+
+    async def go_on(self, page: Page, broadcast: Broadcast, positions: Sequence[int]) -> bool:
+        """Let these people go on at once, whatever held them up here; False if there is no rung left for them."""
+        if broadcast.policy is Policy.ALL or not _rungs_left(page, broadcast):
+            return False
+        await self._fall(page, broadcast, [*refused(page), *positions], AT_ONCE)
+        return True
 
     async def after_waiting(self, page: Page, broadcast: Broadcast) -> Mapping[str, Any]:
         """The wait is over: those of whom no receipt came go on."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from channels.base import NOT_STARTED, Kind, Outcome, Verdict, Window
-from push.contents import Contents
+from channels.base import NOT_STARTED, Content, Kind, Outcome, Verdict, Window
+from push.contents import Contents, PageContents
 from push.pace import Account
 from push.parts import Parts
 from server.domain import ranks
@@ -39,20 +40,19 @@ class Result:
     due_in_s: float | None = None  # it is open and due again in so long
     dead_reason: str = ""
     is_lost: bool = False  # the lease was taken over
-    accepted: int = 0
     dead_addresses: list[tuple[int, bytes, str]] = field(default_factory=list)
     gone_grants: list[int] = field(default_factory=list)
+    reached: Sequence[int] = ()  # the people who have it, once the page is done: only one run of a page sees that
 
 
 class PageRun:
     """Sends what is left of one page. Use once."""
 
-    def __init__(self, parts: Parts, contents: Contents, page: Page, broadcast: Broadcast, leased_at: float) -> None:
+    def __init__(self, parts: Parts, contents: Contents, page: Page, broadcast: Broadcast) -> None:
         self._parts = parts
-        self._contents = contents
+        self._contents = PageContents(contents, page, broadcast)
         self._page = page
         self._broadcast = broadcast
-        self._leased_at = leased_at
         self._lease_s = ledger.lease_s(page.lane)
         self._is_urgent = page.lane.is_urgent
         self._deadline_s = min(self._lease_s * 0.6, 2.0 if self._is_urgent else 5.0)
@@ -73,7 +73,7 @@ class PageRun:
                 return self._lost()
         left: list[int] = []
         if todo := sorted({*unfinished(self._page), *self._doubts()}):
-            reach = await self._parts.citizens.reach(self._page.channel, [self._page.to[i] for i in todo])
+            reach = await self._reach(todo)
             todo = await self._drop(todo, reach)
             self._attempt = 1 + max((ranks.attempts(self._ranks[i]) for i in todo), default=0)
             left = await self._hand_over(todo, reach)
@@ -89,21 +89,36 @@ class PageRun:
             await self._give_back(left)
         return self.result
 
+    async def save(self) -> None:
+        """After an exception: write what the providers said, whoever holds the page now."""
+        with suppress(TimeoutError):
+            await self._settle_all()
+        await self._write(self._take_outcomes(), is_fenced=False)
+
+    async def _reach(self, todo: Sequence[int]) -> Mapping[int, Reach]:
+        """How these people can be reached now: nobody can where the city has no account."""
+        if not self._parts.accounts[self._page.channel]:
+            return {}
+        return await self._parts.citizens.reach(self._page.channel, [self._page.to[i] for i in todo])
+
+    def _why_not(self) -> str:
+        return "no_address" if self._parts.accounts[self._page.channel] else "no_account"
+
     async def _drop(self, todo: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
         """Take out who may not get it, with the reason; people in quiet hours move to a page of a later time."""
         now, lane, topic = self._parts.now(), self._page.lane, self._broadcast.topic
+        nobody = self._why_not()
         why: dict[int, str] = {}
         final: dict[int, int] = {}
         later: dict[datetime, list[int]] = {}
+        moot = await self._contents.load(self._parts.subjects, todo)
         for i in todo:
             person = reach.get(self._page.to[i])
             if person is None or not person.addresses:
-                final[i], why[i] = ranks.REFUSED, "no_address"
-            elif not (person.off or person.quiet):
-                continue
-            elif may_not_go(person.off, topic, lane):
-                final[i], why[i] = ranks.SUPPRESSED, "opted_out"
-            elif until := quiet_until(person.quiet, lane, now):
+                final[i], why[i] = ranks.REFUSED, nobody
+            elif i in moot or may_not_go(person.off, topic, lane):
+                final[i], why[i] = ranks.SUPPRESSED, "moot" if i in moot else "opted_out"
+            elif person.quiet and (until := quiet_until(person.quiet, lane, now)):
                 is_too_late = until >= self._page.expires_at
                 final[i], why[i] = ranks.SUPPRESSED, "quiet_hours" if is_too_late else MOVED
                 if not is_too_late:
@@ -157,8 +172,8 @@ class PageRun:
 
     async def _send_window(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> bool:
         """Intent, hand-off, answers. False if the lease is lost: then nothing more may be sent."""
-        for lang in {reach[self._page.to[i]].lang for i in window}:
-            self._contents.get(self._broadcast, self._page.channel, lang)  # what breaks must break before the intent
+        for i in window:
+            self._contents.get(i, reach[self._page.to[i]].lang)  # what breaks must break before the intent
         known = self._take_outcomes()
         again = [i for i in window if self._ranks[i] == ranks.UNKNOWN]
         sent = Sent(window, self._attempt, self._parts.now(), account.name)
@@ -166,7 +181,6 @@ class PageRun:
         if not await self._write_or_lose(known, ledger.combine(ledger.intent(sent), ledger.send_again(again))):
             return False
         self._not_again.update(again)
-        self._leased_at = renewed_at
         start_by = min(self._clock() + START_WITHIN_S, self._may_start_until())
         if start_by <= self._clock() or start_by + self._deadline_s > renewed_at + self._lease_s:
             # The database was slow: a cancel may be unknown yet, or the lease end before the provider's answer. Nothing
@@ -184,17 +198,18 @@ class PageRun:
 
     def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach], start_by: float) -> None:
         """Hand all addresses of the window to the channel, grouped by content. Several devices of one count once."""
-        by_lang: dict[str, list[tuple[int, Address]]] = {}
+        by_content: dict[Content, list[tuple[int, Address]]] = {}
         for i in window:
             person = reach[self._page.to[i]]
             self._open[i] = len(person.addresses)
-            by_lang.setdefault(person.lang, []).extend((i, a) for a in person.addresses)
+            content = self._contents.get(i, person.lang)
+            by_content.setdefault(content, []).extend((i, a) for a in person.addresses)
         self._quiet.clear()
-        for lang, targets in by_lang.items():
+        for content, targets in by_content.items():
             account.leaves(len(targets))
             account.channel.send(
                 Window(
-                    content=self._contents.get(self._broadcast, self._page.channel, lang),
+                    content=content,
                     addresses=[address.value for _, address in targets],
                     reference=self._page.id,
                     start_by=start_by,
@@ -243,7 +258,6 @@ class PageRun:
             if outcome.fault is not None and outcome.fault.kind is Kind.CONFIG:
                 self.result.dead_reason = f"{outcome.code} at position {i}"
         self._note(new)
-        self.result.accepted += sum(1 for rank in new.values() if rank == ranks.ACCEPTED)
         references = {i: o.reference for i, o in done.items() if o.reference}
         first = min(done) if done else 0
         return ledger.outcomes(new, why, references, f"{self._page.attempt}_{self._attempt}_{first}")
@@ -257,7 +271,7 @@ class PageRun:
             case Verdict.UNKNOWN:
                 return ranks.UNKNOWN
         is_unlisted = outcome.fault is not None and outcome.fault.kind is Kind.UNLISTED
-        if self._attempt >= (UNLISTED_TRIES if is_unlisted else ranks.MAX_ATTEMPTS) and outcome is not NOT_STARTED:
+        if self._attempt >= (UNLISTED_TRIES if is_unlisted else ranks.MAX_ATTEMPTS):
             return ranks.REFUSED
         return ranks.retry(self._attempt)
 
@@ -274,9 +288,11 @@ class PageRun:
         retry = [i for i, rank in enumerate(self._ranks) if not ranks.is_final(rank)] or (left and self._doubts())
         change: Mapping[str, Any]
         if self.result.dead_reason:
+            last = ledger.combine(last, await self._go_on_without(retry))
             change = ledger.release(state=PageState.DEAD, reason=self.result.dead_reason)
         elif retry:
-            due_in_s = 0.0 if state is not State.LIVE else self._due_in_s(left)
+            ends_in_s = (self._page.expires_at - self._parts.now()).total_seconds()  # then it is due to be closed
+            due_in_s = 0.0 if state is not State.LIVE else max(0.0, min(self._due_in_s(left), ends_in_s))
             self.result.due_in_s = due_in_s
             change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
         else:
@@ -286,7 +302,19 @@ class PageRun:
                     return
                 last = {}
             change = await self._parts.ladder.after_sending(self._page, self._broadcast, self._ranks)
-        await self._write_or_lose(last, change)
+        is_ours = await self._write_or_lose(last, change)
+        if is_ours and change["$set"]["state"] == PageState.DONE.value:
+            self.result.reached = [
+                i for i, rank in zip(self._page.to, self._ranks, strict=True) if rank >= ranks.ACCEPTED
+            ]
+
+    async def _go_on_without(self, left: Sequence[int]) -> Mapping[str, Any]:
+        """Our template is wrong: a human has to look, but people on a ladder do not wait for that."""
+        if not left or not await self._parts.ladder.go_on(self._page, self._broadcast, left):
+            return {}
+        final = dict.fromkeys(left, ranks.SUPPRESSED)
+        self._note(final)
+        return ledger.outcomes(final, dict.fromkeys(left, "went_on"), {}, "")
 
     def _due_in_s(self, left: Sequence[int]) -> float:
         closed = [a.closed_until - self._clock() for a in self._parts.accounts[self._page.channel]]
@@ -308,10 +336,7 @@ class PageRun:
         return None
 
     async def _renew(self) -> None:
-        renewed_at = self._clock()
-        if await self._write({"$currentDate": {"lease.at": True}}):
-            self._leased_at = renewed_at
-        else:
+        if not await self._write({"$currentDate": {"lease.at": True}}):
             self._lost()
 
     async def _write_or_lose(self, known: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:

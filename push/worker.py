@@ -7,19 +7,24 @@ first. A stop (SIGTERM) drains: nothing new is leased, pages in hand are finishe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 
 from push.contents import Contents
+from push.outbox import Filler
 from push.parts import Parts
 from push.planner import Planner
 from push.reconciler import REST, REST_EVERY_S, URGENT, URGENT_EVERY_S, Reconciler
+from push.retention import Retention
 from push.sender import PageRun, Result
 from push.totals import Totals
 from server.domain import ranks
 from server.domain.broadcasts import CHANNELS, Lane, State
+from server.domain.outbox import LANES as OUTBOX_LANES
 from server.domain.pages import Page, PageState, in_doubt, unfinished
 from server.storage import pages as ledger
 from server.storage.clock import DatabaseClock
@@ -32,6 +37,7 @@ POP_AT_ONCE = 4
 PLANNERS = 3
 POISON_AFTER = 5
 REDIS_AWAY_S = 0.2
+BROKEN_S = 1.0  # before a part that broke is started again
 PAUSED_S = 1.0
 
 log = structlog.get_logger()
@@ -40,37 +46,52 @@ log = structlog.get_logger()
 class Worker:
     """One process's share of the engine."""
 
-    def __init__(self, parts: Parts, contents: Contents, totals: Totals, clock: DatabaseClock) -> None:
+    def __init__(self, parts: Parts, contents: Contents, totals: Totals, filler: Filler, clock: DatabaseClock) -> None:
         self._parts = parts
         self._contents = contents
         self._planner = Planner(parts)
         self._reconciler = Reconciler(parts, totals)
+        self._retention = Retention(parts, totals)
+        self._filler = filler
         self._clock = clock
         self._claims = 0
         self._hints: set[asyncio.Task[bool]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain. Raises only if a reader itself is broken."""
+        """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._clock.run(stop))
-            group.create_task(self._parts.watch.run(stop))
+            group.create_task(self._keep(self._clock.run, stop))
+            group.create_task(self._keep(self._parts.watch.run, stop))
             for lanes, every_s in ((URGENT, URGENT_EVERY_S), (REST, REST_EVERY_S)):
-                group.create_task(self._reconciler.run(lanes, every_s, stop))
-            group.create_task(self._reconciler.keep_totals(stop))
+                group.create_task(self._keep(partial(self._reconciler.run, lanes, every_s), stop))
+            group.create_task(self._keep(self._reconciler.keep_totals, stop))
+            group.create_task(self._keep(self._retention.run, stop))
+            group.create_task(self._keep(self._filler.sweep, stop))
+            for lane in OUTBOX_LANES:
+                group.create_task(self._keep(partial(self._filler.run, lane), stop))
             group.create_task(self._plan(URGENT, stop))
             for _ in range(PLANNERS):
                 group.create_task(self._plan(tuple(Lane), stop))
-            for channel in CHANNELS:
-                if self._parts.accounts.get(channel):
-                    group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
-                    group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+            for channel in CHANNELS:  # those without an account too: their pages have to end
+                group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
+                group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
         for timer in self._timers:
             timer.cancel()
         await asyncio.gather(*self._hints)
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
+
+    async def _keep(self, part: Callable[[asyncio.Event], Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
+        """Run a part until `stop`, again and again if it breaks: one document that nobody can read must not end all."""
+        while not stop.is_set():
+            try:
+                await part(stop)
+            except Exception:
+                self._parts.counters.event("part_broken")
+                log.exception("part_broken")
+                await asyncio.sleep(BROKEN_S)
 
     async def _plan(self, lanes: Sequence[Lane], stop: asyncio.Event) -> None:
         """Take ranges and plan them, one at a time."""
@@ -125,12 +146,18 @@ class Worker:
                     log.warning("claim_failed", channel=channel, error=type(error).__name__)
                     await asyncio.sleep(REDIS_AWAY_S)
                     continue
-                for page, state, leased_at in taken:
+                except Exception:
+                    # A page that cannot be read: those that were leased with it come back when their leases lapse.
+                    self._parts.counters.event("claim_broken")
+                    log.exception("claim_broken", channel=channel)
+                    await asyncio.sleep(BROKEN_S)
+                    continue
+                for page, state in taken:
                     await free.acquire()
                     in_hand += 1
-                    group.create_task(self._work(page, state, leased_at)).add_done_callback(done)
+                    group.create_task(self._work(page, state)).add_done_callback(done)
 
-    async def _take(self, channel: str, lanes: Sequence[Lane], count: int) -> list[tuple[Page, State | None, float]]:
+    async def _take(self, channel: str, lanes: Sequence[Lane], count: int) -> list[tuple[Page, State | None]]:
         """Pop hints, lease the pages, and read, after that, whether their broadcasts may still send."""
         parts = self._parts
         ids = await parts.queue.pop(channel, lanes, count=count)
@@ -142,20 +169,21 @@ class Worker:
         if not ids:
             return []
         self._claims += 1
-        leased_at = parts.clock()
         pages = await parts.pages.claim(list(dict.fromkeys(ids)), parts.owner, f"{parts.owner}.{self._claims}")
         states = await parts.watch.fresh([p.broadcast for p in pages]) if pages else {}
-        return [(page, states.get(page.broadcast), leased_at) for page in pages]
+        return [(page, states.get(page.broadcast)) for page in pages]
 
-    async def _work(self, page: Page, state: State | None, leased_at: float) -> None:
+    async def _work(self, page: Page, state: State | None) -> None:
         """One page, and the edge at which whatever breaks is caught: a poison page must not stop the others."""
         parts = self._parts
+        run: PageRun | None = None
         try:
             if page.attempt > 1:
                 parts.counters.event("page_taken_again")
             if state is State.LIVE and page.expires_at > parts.now():
                 broadcast = await parts.watch.get(page.broadcast)
-                await self._follow_up(page, await PageRun(parts, self._contents, page, broadcast, leased_at).run())
+                run = PageRun(parts, self._contents, page, broadcast)
+                await self._follow_up(page, await run.run())
             elif state is State.PAUSED:
                 await self._postpone(page)
             else:
@@ -165,9 +193,9 @@ class Worker:
             log.warning("page_left", page=page.id, error=type(error).__name__)
         except Exception as error:
             log.exception("page_failed", page=page.id, tries=page.tries + 1)
-            await self._count_failure(page, error)
+            await self._count_failure(page, error, run)
 
-    async def _count_failure(self, page: Page, error: Exception) -> None:
+    async def _count_failure(self, page: Page, error: Exception, run: PageRun | None) -> None:
         self._parts.counters.event("page_failed")
         is_poison = page.tries + 1 >= POISON_AFTER
         change = ledger.combine(
@@ -176,8 +204,12 @@ class Worker:
         )
         try:
             await self._parts.write(page, change, is_fenced=True, is_urgent=False)
+            if run:
+                await run.save()
         except MongoError as away:
             log.warning("page_left", page=page.id, error=type(away).__name__)
+        except Exception:
+            log.exception("answers_lost", page=page.id)
 
     async def _follow_up(self, page: Page, result: Result) -> None:
         """What the outcomes say about the world: dead addresses, spent grants, stale sums, pages due again."""
@@ -193,11 +225,23 @@ class Worker:
         for code, dead in by_code.items():
             await parts.citizens.retire(page.channel, dead, code=code, now=parts.now())
             parts.counters.event("address_retired", len(dead))
+        if page.channel == "wechat":
+            await self._settle_grants(page, result)
         await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
         if result.due_in_s is not None:
             loop = asyncio.get_running_loop()
             self._timers = {timer for timer in self._timers if timer.when() > loop.time() and not timer.cancelled()}
             self._timers.add(loop.call_later(result.due_in_s, self._hint, page))
+
+    async def _settle_grants(self, page: Page, result: Result) -> None:
+        """WeChat grants are a forecast: one accept is used up per notice; a provider's refusal is final."""
+        texts = (await self._parts.watch.get(page.broadcast)).texts["wechat"]
+        template = texts["zh"]["template_id"]
+        if result.gone_grants:
+            now = self._parts.now()
+            await self._parts.citizens.set_grants([(citizen, template, False, now) for citizen in result.gone_grants])
+        if result.reached and template in self._parts.one_time_templates:
+            await self._parts.citizens.spend_grants(template, result.reached)
 
     def _hint(self, page: Page) -> None:
         """Announce a page that is due again. A hint only: if this process dies, the reconciler finds the page."""

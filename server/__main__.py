@@ -18,7 +18,7 @@ import structlog
 import typer
 
 from server import telemetry
-from server.commands import alert, database, demo, doctor, health, sandbox, serve, version
+from server.commands import alert, database, demo, doctor, health, ledger, sandbox, serve, version
 from server.domain.errors import ConfigurationError, HuiminError, InvalidInputError
 
 # The groups of --help.
@@ -46,6 +46,7 @@ def command_line() -> typer.Typer:
     )
     app.callback()(root)
     app.command("demo", rich_help_panel=WARN)(demo.demo)
+    app.add_typer(ledger.app, name="ledger", rich_help_panel=WARN)
     app.add_typer(alert.app, name="alert", rich_help_panel=WARN)
     app.command("sandbox", rich_help_panel=RUN)(sandbox.sandbox)
     app.command("api", rich_help_panel=RUN)(serve.api)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +21,7 @@ from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
 MAX_BODY_BYTES = 1_048_576
+RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)
 
 log = structlog.get_logger()
 
@@ -97,12 +99,12 @@ def make_app(routes: Sequence[Route]) -> tornado.web.Application:
 
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
-    """One line per request, without its query: queries of callbacks carry signatures and openids."""
+    """One line per request, without its query and without the key in a receipt's path: both are secrets."""
     report = log.debug if handler.get_status() < 400 else log.warning
     report(
         "request",
         method=handler.request.method,
-        path=handler.request.path,
+        path=RECEIPT_KEY.sub(r"\1/***", handler.request.path),
         status=handler.get_status(),
         ms=round(handler.request.request_time() * 1000, 1),
         request_id=getattr(handler, "request_id", ""),

@@ -58,7 +58,7 @@ async def run_api(settings: Settings) -> None:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
         public = _listen(make_app(public_routes(assemble.receipts(assembly))), settings.port, address)
-        admin = _listen(make_app(admin_routes(assembly)), settings.admin_port, address)
+        admin = _listen(make_app(admin_routes(assembly)), settings.admin_port, settings.admin_address)
         settle_memory()
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))

@@ -188,6 +188,12 @@ class Pages:
         """All pages of one range on all channels, follow-ups too."""
         return [_to_page(d) async for d in self._pages.find({"broadcast": broadcast, "number": number}, {"refs": 0})]
 
+    async def delete_some(self, broadcast: str, number: int, limit: int) -> int:
+        """Delete at most `limit` pages of a range, for good; returns how many."""
+        found = self._pages.find({"broadcast": broadcast, "number": number}, {"_id": 1}).limit(limit)
+        ids = [d["_id"] async for d in found]
+        return (await self._pages.delete_many({"_id": {"$in": ids}})).deleted_count if ids else 0
+
     async def overlapping(self, homes: Sequence[Home], lo: int, hi: int) -> AsyncIterator[Page]:
         """Pages of these broadcasts that hold ids with lo <= id <= hi."""
         for broadcast, ranges in homes:
@@ -211,10 +217,18 @@ class Pages:
     async def find_spots(self, channel: str, recent: Sequence[Home], ids: Sequence[int]) -> dict[int, list[Spot]]:
         """Where these people stand on the pages of these broadcasts, in the order of `recent`.
 
-        Only notices that left or may have left: a receipt cannot speak of what nobody has sent. The
-        reference hashes are read only if there are several broadcasts: only then are they needed.
+        Only notices that left or may have left: a receipt cannot speak of what nobody has sent. The reference hashes
+        are read only if a person can have several notices: only then are they needed.
         """
-        fields = {"refs": 0} if len(recent) == 1 else {}
+        if len(recent) > 1:
+            return await self._spots(channel, recent, ids, {})
+        found = await self._spots(channel, recent, ids, {"refs": 0})
+        several = [citizen for citizen, spots in found.items() if len(spots) > 1]  # of a standing broadcast
+        return found | await self._spots(channel, recent, several, {}) if several else found
+
+    async def _spots(
+        self, channel: str, recent: Sequence[Home], ids: Sequence[int], fields: Mapping[str, int]
+    ) -> dict[int, list[Spot]]:
         wanted = set(ids)
         found: dict[int, list[Spot]] = {}
         for broadcast, ranges in recent:

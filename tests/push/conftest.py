@@ -47,6 +47,15 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
     await process.stop()
 
 
+@pytest.fixture(scope="session")
+async def assembly(mongo_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Assembly]:
+    """The product on the tests' databases without providers, once per run: it reads much data. Empty it with `db`."""
+    home = tmp_path_factory.mktemp("assembly")
+    settings = Settings(home=home, mongo_url=mongo_url, redis_url=redis_url, mongo_db="huimin_test")
+    async with assemble.assemble(settings) as found:
+        yield found
+
+
 @dataclass
 class City:
     """What a test works with. Workers run in this process until the test ends."""
