@@ -92,6 +92,11 @@ class Pages:
             raise
         return True
 
+    async def find_people(self, id_: str) -> frozenset[int]:
+        """Who stands on this page; nobody if there is no such page."""
+        found = await self._pages.find_one({"_id": id_}, {"to": 1})
+        return frozenset(ids_from_bytes(found["to"])) if found else frozenset()
+
     async def claim(self, ids: Sequence[str], owner: str, token: str) -> list[Page]:
         """Lease those of these pages that are open, due and free. `owner` is unique per process, `token` per call."""
         due = {"$and": [{"$lte": ["$not_before", "$$NOW"]}, _is_free()]}
