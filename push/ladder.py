@@ -60,7 +60,7 @@ class Ladder:
         await self._fall(page, broadcast, refused(settled), AT_ONCE)
         waits_until = self._now() + timedelta(seconds=broadcast.wait_s)
         is_last = not _rungs_left(page, broadcast)
-        if is_last or waits_until >= broadcast.expires_at or not unreached(settled):
+        if is_last or waits_until >= page.expires_at or not unreached(settled):
             return ledger.release(state=PageState.DONE)
         return ledger.combine(ledger.release(not_before=waits_until), ledger.fallen(waits_until))
 

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from channels.base import NOT_STARTED, Kind, Outcome, Verdict, Window
-from push.contents import Contents
+from channels.base import NOT_STARTED, Content, Kind, Outcome, Verdict, Window
+from push.contents import Contents, PageContents
 from push.pace import Account
 from push.parts import Parts
 from server.domain import ranks
@@ -50,7 +50,7 @@ class PageRun:
 
     def __init__(self, parts: Parts, contents: Contents, page: Page, broadcast: Broadcast) -> None:
         self._parts = parts
-        self._contents = contents
+        self._contents = PageContents(contents, page, broadcast)
         self._page = page
         self._broadcast = broadcast
         self._lease_s = ledger.lease_s(page.lane)
@@ -111,15 +111,14 @@ class PageRun:
         why: dict[int, str] = {}
         final: dict[int, int] = {}
         later: dict[datetime, list[int]] = {}
+        moot = await self._contents.load(self._parts.subjects, todo)
         for i in todo:
             person = reach.get(self._page.to[i])
             if person is None or not person.addresses:
                 final[i], why[i] = ranks.REFUSED, nobody
-            elif not (person.off or person.quiet):
-                continue
-            elif may_not_go(person.off, topic, lane):
-                final[i], why[i] = ranks.SUPPRESSED, "opted_out"
-            elif until := quiet_until(person.quiet, lane, now):
+            elif i in moot or may_not_go(person.off, topic, lane):
+                final[i], why[i] = ranks.SUPPRESSED, "moot" if i in moot else "opted_out"
+            elif person.quiet and (until := quiet_until(person.quiet, lane, now)):
                 if until < self._page.expires_at:
                     later.setdefault(until, []).append(i)
                 else:
@@ -175,8 +174,8 @@ class PageRun:
 
     async def _send_window(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> bool:
         """Intent, hand-off, answers. False if the lease is lost: then nothing more may be sent."""
-        for lang in {reach[self._page.to[i]].lang for i in window}:
-            self._contents.get(self._broadcast, self._page.channel, lang)  # what breaks must break before the intent
+        for i in window:
+            self._contents.get(i, reach[self._page.to[i]].lang)  # what breaks must break before the intent
         known = self._take_outcomes()
         again = [i for i in window if self._ranks[i] == ranks.UNKNOWN]
         sent = Sent(window, self._attempt, self._parts.now(), account.name)
@@ -201,17 +200,18 @@ class PageRun:
 
     def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach], start_by: float) -> None:
         """Hand all addresses of the window to the channel, grouped by content. Several devices of one count once."""
-        by_lang: dict[str, list[tuple[int, Address]]] = {}
+        by_content: dict[Content, list[tuple[int, Address]]] = {}
         for i in window:
             person = reach[self._page.to[i]]
             self._open[i] = len(person.addresses)
-            by_lang.setdefault(person.lang, []).extend((i, a) for a in person.addresses)
+            content = self._contents.get(i, person.lang)
+            by_content.setdefault(content, []).extend((i, a) for a in person.addresses)
         self._quiet.clear()
-        for lang, targets in by_lang.items():
+        for content, targets in by_content.items():
             account.leaves(len(targets))
             account.channel.send(
                 Window(
-                    content=self._contents.get(self._broadcast, self._page.channel, lang),
+                    content=content,
                     addresses=[address.value for _, address in targets],
                     reference=self._page.id,
                     start_by=start_by,

@@ -48,9 +48,12 @@ class Totals:
     async def finish(self, broadcast: Broadcast) -> bool:
         """If nothing is left to do: one full pass over the sums, then the broadcast is finished.
 
-        A dead page is something left to do, until the broadcast expires and its people with it.
+        A dead page is something left to do, until the broadcast expires and its people with it. A standing broadcast
+        may get more pages until then.
         """
         parts = self._parts
+        if broadcast.kind == "standing" and parts.now() < broadcast.expires_at:
+            return False
         if await parts.broadcasts.is_any_range_open(broadcast.id) or await parts.pages.is_any_open(broadcast.id):
             return False
         if await parts.pages.is_any_dead(broadcast.id):

@@ -15,13 +15,16 @@ from typing import Any
 import structlog
 
 from push.contents import Contents
+from push.outbox import Filler
 from push.parts import Parts
 from push.planner import Planner
 from push.reconciler import REST, REST_EVERY_S, URGENT, URGENT_EVERY_S, Reconciler
+from push.retention import Retention
 from push.sender import PageRun, Result
 from push.totals import Totals
 from server.domain import ranks
 from server.domain.broadcasts import CHANNELS, Lane, State
+from server.domain.outbox import LANES as OUTBOX_LANES
 from server.domain.pages import Page, PageState, in_doubt, unfinished
 from server.storage import pages as ledger
 from server.storage.clock import DatabaseClock
@@ -43,14 +46,17 @@ log = structlog.get_logger()
 class Worker:
     """One process's share of the engine."""
 
-    def __init__(self, parts: Parts, contents: Contents, totals: Totals, clock: DatabaseClock) -> None:
+    def __init__(self, parts: Parts, contents: Contents, totals: Totals, filler: Filler, clock: DatabaseClock) -> None:
         self._parts = parts
         self._contents = contents
         self._planner = Planner(parts)
         self._reconciler = Reconciler(parts, totals)
+        self._retention = Retention(parts, totals)
+        self._filler = filler
         self._clock = clock
         self._claims = 0
         self._hints: set[asyncio.Task[bool]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
@@ -60,12 +66,19 @@ class Worker:
             for lanes, every_s in ((URGENT, URGENT_EVERY_S), (REST, REST_EVERY_S)):
                 group.create_task(self._keep(partial(self._reconciler.run, lanes, every_s), stop))
             group.create_task(self._keep(self._reconciler.keep_totals, stop))
+            group.create_task(self._keep(self._retention.run, stop))
+            group.create_task(self._keep(self._filler.sweep, stop))
+            for lane in OUTBOX_LANES:
+                group.create_task(self._keep(partial(self._filler.run, lane), stop))
             group.create_task(self._plan(URGENT, stop))
             for _ in range(PLANNERS):
                 group.create_task(self._plan(tuple(Lane), stop))
             for channel in CHANNELS:  # those without an account too: their pages have to end
                 group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                 group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+        for timer in self._timers:
+            timer.cancel()
+        await asyncio.gather(*self._hints)
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
@@ -224,7 +237,9 @@ class Worker:
             await self._settle_grants(page, result)
         await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
         if result.due_in_s is not None:
-            asyncio.get_running_loop().call_later(result.due_in_s, self._hint, page)
+            loop = asyncio.get_running_loop()
+            self._timers = {timer for timer in self._timers if timer.when() > loop.time() and not timer.cancelled()}
+            self._timers.add(loop.call_later(result.due_in_s, self._hint, page))
 
     async def _settle_grants(self, page: Page, result: Result) -> None:
         """WeChat grants are a forecast: one accept is used up per notice; a provider's refusal is final."""

@@ -27,6 +27,7 @@ from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
 from push.contents import Contents
 from push.ladder import Ladder
+from push.outbox import Filler
 from push.pace import Account, Pace
 from push.parts import Counters, Parts
 from push.totals import Totals
@@ -36,12 +37,16 @@ from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
 from server.services.broadcasts import Broadcasts
+from server.services.notices import Notices
 from server.services.receipts import Receipts
+from server.services.subjects import Subjects
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
 from server.storage.alerts import AlertStore
 from server.storage.clock import DatabaseClock
+from server.storage.notices import NoticeStore
+from server.storage.outbox import Outbox
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
 
@@ -62,6 +67,9 @@ class Assembly:
     tokens: RedisTokens
     broadcasts: Broadcasts
     alerts: Alerts
+    outbox: Outbox
+    notices: Notices
+    subjects: Subjects
     one_time_templates: frozenset[str]
 
     @property
@@ -93,6 +101,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
+        outbox = Outbox(db)
+        notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers())
         yield Assembly(
             settings=settings,
@@ -107,15 +117,18 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             tokens=_tokens(redis, vault),
             broadcasts=counter,
             alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
+            outbox=outbox,
+            notices=notices,
+            subjects=Subjects([notices]),
             one_time_templates=wording.templates.one_time,
         )
 
 
-def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
-    """The engine of a worker process. Its transports are closed with the stack."""
+def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
+    """The parts of the engine in a worker process. Its transports are closed with the stack."""
     loop = asyncio.get_running_loop()
     watch = Watch(assembly.broadcast_store, loop.time)
-    parts = Parts(
+    return Parts(
         owner=f"{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}",
         pages=assembly.pages,
         broadcasts=assembly.broadcast_store,
@@ -124,15 +137,23 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
         pace=Pace(assembly.queue, loop.time, assembly.now, assembly.settings.workers),
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
+        subjects=assembly.subjects,
         accounts=_accounts(assembly, stack),
         counters=Counters(),
         one_time_templates=assembly.one_time_templates,
         clock=loop.time,
         now=assembly.now,
     )
+
+
+def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
+    """The engine of a worker process, ready to run."""
+    parts = engine(assembly, stack)
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
-    return Worker(parts, contents, Totals(parts, _district(assembly.divisions)), assembly.clock)
+    totals = Totals(parts, district_of(assembly.divisions))
+    filler = Filler(parts, assembly.outbox, partial(secrets.token_hex, 6))
+    return Worker(parts, contents, totals, filler, assembly.clock)
 
 
 def receipts(assembly: Assembly) -> Receipts:
@@ -197,7 +218,7 @@ def _number(numbers: Mapping[str, int], code: str) -> int:
     return next((numbers[c] for c in above if c in numbers), 0)
 
 
-def _district(divisions: Divisions) -> Callable[[int], int]:
+def district_of(divisions: Divisions) -> Callable[[int], int]:
     """Division index -> the index of its district (or of itself, for a city)."""
     known: dict[int, int] = {}
 
