@@ -101,7 +101,7 @@ class Worker:
             try:
                 if ids is None:
                     await asyncio.sleep(REDIS_AWAY_S)
-                    ids = [id_ for id_, _ in await parts.broadcasts.find_open_ranges(lanes, limit=4)][:1]
+                    ids = await self._next_range(lanes)
                 for id_ in ids:
                     await self._plan_one(id_)
             except MongoError as error:
@@ -123,8 +123,16 @@ class Worker:
         if is_live and await self._planner.plan(claimed, await parts.watch.get(claimed.broadcast)):
             return
         state = (await parts.watch.fresh([claimed.broadcast])).get(claimed.broadcast)
-        is_over = state not in (State.LIVE, State.PAUSED)
-        await parts.broadcasts.finish_range(claimed.id, parts.owner, is_planned=is_over)
+        if state is State.PAUSED:
+            return  # the lease lapses by itself: until then the range is in nobody's way
+        await parts.broadcasts.finish_range(claimed.id, parts.owner, is_planned=state is not State.LIVE)
+
+    async def _next_range(self, lanes: Sequence[Lane]) -> list[str]:
+        """Without Redis: a range that is to be planned, of the highest lane that has one."""
+        for lane in lanes:
+            if found := await self._parts.broadcasts.find_open_ranges([lane], limit=1):
+                return [found[0][0]]
+        return []
 
     async def _read(self, channel: str, lanes: Sequence[Lane], slots: int, stop: asyncio.Event) -> None:
         """Take pages of one channel, highest lane first, as many at once as there are slots."""

@@ -108,3 +108,16 @@ async def test_no_page_is_due_later_than_its_end(city: City):
     assert not city.journal(red)
     states = await city.assembly.broadcast_store.states([red.id])
     assert states == {red.id: State.FINISHED}
+
+
+async def test_without_redis_the_highest_lane_is_planned_first_and_a_paused_run_is_in_nobodys_way(city: City):
+    await city.people(3, only("sms"))
+    paused = await city.release("paused-blue", Lane.BLUE)
+    await city.assembly.broadcasts.pause(paused.id)
+    waiting = await city.release("waiting-yellow", Lane.YELLOW)
+    worker = city.worker()
+    lanes = tuple(Lane)
+    assert await worker._next_range(lanes) == [f"{waiting.id}/00000"]  # noqa: SLF001
+    await worker._plan_one(f"{paused.id}/00000")  # noqa: SLF001
+    assert await worker._next_range([Lane.BLUE]) == []  # noqa: SLF001
+    assert not await city.pages(paused)
