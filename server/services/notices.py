@@ -48,8 +48,9 @@ class Notices:
 
     async def withdraw(self, key: str) -> None:
         """Whatever of it has not left yet does not leave any more."""
-        await self._outbox.withdraw(key, self._now())
-        await self._store.delete(key)
+        now = self._now()
+        await self._outbox.withdraw(key, now)
+        await self._store.withdraw(key, now)
 
     async def render(self, template: str, abouts: Sequence[str]) -> Mapping[str, Texts]:  # noqa: ARG002 - there is one
         """The words of these notices; those that were withdrawn are left out."""
