@@ -56,6 +56,7 @@ class Worker:
         self._clock = clock
         self._claims = 0
         self._hints: set[asyncio.Task[bool]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
@@ -75,6 +76,9 @@ class Worker:
             for channel in CHANNELS:  # those without an account too: their pages have to end
                 group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                 group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+        for timer in self._timers:
+            timer.cancel()
+        await asyncio.gather(*self._hints)
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
@@ -225,7 +229,9 @@ class Worker:
             await self._settle_grants(page, result)
         await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
         if result.due_in_s is not None:
-            asyncio.get_running_loop().call_later(result.due_in_s, self._hint, page)
+            loop = asyncio.get_running_loop()
+            self._timers = {timer for timer in self._timers if timer.when() > loop.time() and not timer.cancelled()}
+            self._timers.add(loop.call_later(result.due_in_s, self._hint, page))
 
     async def _settle_grants(self, page: Page, result: Result) -> None:
         """WeChat grants are a forecast: one accept is used up per notice; a provider's refusal is final."""

@@ -48,7 +48,7 @@ def account(rate_per_s: float) -> Account:
 
 
 def pace(queue: Queue, clock: Clock) -> Pace:
-    return Pace(queue, clock, lambda: datetime(2026, 7, 18, tzinfo=UTC))
+    return Pace(queue, clock, lambda: datetime(2026, 7, 18, tzinfo=UTC), 4)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ async def test_a_redis_that_hangs_holds_nobody_up_for_long(deaf: Queue):
 
 def test_after_a_pause_small_windows_try_until_the_provider_answers():
     one, clock = account(1_000.0), Clock()
-    pacer = Pace(Queue(connect("redis://127.0.0.1:1")), clock, lambda: datetime(2026, 7, 18, tzinfo=UTC))
+    pacer = Pace(Queue(connect("redis://127.0.0.1:1")), clock, lambda: datetime(2026, 7, 18, tzinfo=UTC), 4)
     before = one.window
     for _ in range(50):
         pacer.note(one, REFUSED)
