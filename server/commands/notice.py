@@ -1,4 +1,4 @@
-"""`notice`: tell one person something, as an operator does to see that everything from the outbox to the phone works."""
+"""`notice`: tell one person something, as an operator does to see that all works, from the outbox to the phone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def notice(
     key: Annotated[str, typer.Option(help="A notice under a key that was used before is not sent again.")] = "",
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell one citizen something, by WeChat, else push, else SMS. Workers send it within seconds. 个人通知"""
+    """Tell one citizen something, by WeChat, else push, else SMS. 个人通知. Workers send it within seconds."""
     key = key or secrets.token_hex(8)
 
     async def work() -> bool:

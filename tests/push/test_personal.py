@@ -8,12 +8,15 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from channels.sandbox.faults import ProviderFaults
 from push.judge import judge
 from push.totals import Totals
 from server import assemble
 from server.domain.broadcasts import State
 from server.domain.delivery import CHINA
+from server.domain.errors import InvalidInputError
 from server.domain.outbox import day_of
 from server.domain.pages import Page, effective
 from server.domain.ranks import status
@@ -119,6 +122,24 @@ async def test_whom_one_channel_refuses_gets_the_same_thing_by_the_next(city: Ci
     assert len(things) == 8
     assert all(about.startswith(f"{person}.") for _, person, about in things)
     assert judge(await pages(city), journal(city)).is_equal
+
+
+async def test_words_that_a_provider_does_not_take_hold_nobody_else_up(city: City):
+    people = await city.people(5, only("wechat", "push"))
+    await tell(city, *ids(people))
+    broken = people[2].id
+    await city.assembly.db["notices"].update_one({"_id": {"$regex": f"^{broken}"}}, {"$set": {"title": ["", ""]}})
+    city.start()
+    await ended(city, 6)
+    assert journal(city) == {("push" if i == broken else "wechat", i): 1 for i in ids(people)}
+
+
+async def test_a_notice_without_words_is_refused(city: City):
+    [person] = await city.people(1)
+    with pytest.raises(InvalidInputError) as refused:
+        await city.assembly.notices.tell(person.id, TITLE, Words(" \n", "x"), key="n")
+    assert (refused.value.code, refused.value.field) == ("notice_empty", "body")
+    assert await city.assembly.db["outbox"].count_documents({}) == 0
 
 
 async def test_two_things_of_one_day_reach_the_same_person_and_each_receipt_finds_its_notice(city: City):
