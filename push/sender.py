@@ -258,7 +258,11 @@ class PageRun:
             if outcome.verdict is not Verdict.ACCEPTED:
                 why[i] = outcome.code[:60]
             if outcome.fault is not None and outcome.fault.kind is Kind.CONFIG:
-                self.result.dead_reason = f"{outcome.code} at position {i}"
+                if self._page.about:
+                    new[i] = ranks.REFUSED  # these words are this person's own: the others must not wait for a human
+                    self._parts.counters.event("notice_ill_formed")
+                else:
+                    self.result.dead_reason = f"{outcome.code} at position {i}"
         self._note(new)
         references = {i: o.reference for i, o in done.items() if o.reference}
         first = min(done) if done else 0
