@@ -151,11 +151,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         raise _wrong(f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     try:
         settings = Settings()
-    except SettingsError as error:
-        raise _wrong(f"{error}: {error.__cause__}") from None
     except ValidationError as error:
         lines = [f"HUIMIN_{'__'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
         raise _wrong("; ".join(lines)) from None
+    except SettingsError as error:
+        raise _wrong(f"{error}; lists and tables are written as JSON") from None
     if settings.mode == "production":
         _refuse_sandbox_values(settings)
     return settings
