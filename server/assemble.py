@@ -183,6 +183,7 @@ def _duties(assembly: Assembly, parts: Parts) -> list[Duty]:
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
         Duty("call_chiefs", 5.0, lambda: _call_chiefs(assembly)),
+        Duty("sign_audit", 60.0, assembly.audit.sign),
         Duty("measure", 1.0, meter.tell),
         Duty("recount", 60.0, lambda: recount(assembly.counters, assembly.broadcast_store, assembly.now)),
     ]

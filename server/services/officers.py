@@ -137,11 +137,15 @@ class Officers:
         if kept is None or account is None or account.state is not AccountState.ACTIVE:
             raise _logged_out()
         session = _session(kept, account.officer)
-        if is_over(session, at):
+        if is_over(session, at) or session.created_at < account.sessions_since:
             raise _logged_out()
         if at - session.seen_at >= TOUCH_EVERY:
             await self._sessions.touch(session.id, at)
         return replace(session, seen_at=max(session.seen_at, at))
+
+    async def note_refusal(self, officer: Officer, action: str) -> None:
+        """Put into the log that somebody asked for what no role of theirs allows."""
+        await self._audit.record(Event(officer.id, action, "door", "role_missing"))
 
     async def confirm_totp(self, session: Session, code: str) -> Session:
         """The session, its second factor shown now. UnauthenticatedError `totp_wrong`, TooManyError `login_delayed`."""
@@ -219,7 +223,7 @@ class Officers:
         self._refuse_management(by, new.roles, (new.division, new.unit.division))
         at, link = self._now(), self._token()
         officer = Officer(id=self._random(16).hex(), **{name: getattr(new, name) for name in NewOfficer.model_fields})
-        account = Account(officer=officer, state=AccountState.INVITED, created_at=at, changed_at=at)
+        account = Account(officer=officer, state=AccountState.INVITED, created_at=at, changed_at=at, sessions_since=at)
         roles = " ".join(sorted(new.roles))
         await self._note(by, "create", f"officer/{officer.id}", result="begun", roles=roles, division=new.division)
         if not await self._accounts.insert(account, link, at + LINK_LIFE):

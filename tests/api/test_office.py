@@ -149,6 +149,14 @@ async def test_changing_accounts_needs_a_fresh_code(api: Client, officers: Offic
     assert (await api("GET", ACCOUNTS, token=token)).status == 200
 
 
+async def test_a_knock_at_a_door_that_stays_shut_is_in_the_log(office: Client, assembly: Assembly):
+    wang = await insider(assembly, "王敏", Role.AUTHOR)
+    token = (await log_in(office, wang, assembly.now())).json["token"]
+    assert (await office("GET", "/v1/staff/audit", token=token)).status == 403
+    (entry,) = await assembly.audit.latest("audit")
+    assert (entry.actor, entry.action, entry.result) == (wang.id, "audit.read", "role_missing")
+
+
 async def test_an_auditor_reads_the_log_page_by_page_and_sees_whether_it_is_whole(
     api: Client, assembly: Assembly, officers: Officers
 ):

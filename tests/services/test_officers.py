@@ -258,6 +258,28 @@ async def test_a_lock_a_recovery_and_a_change_of_roles_act_at_once(office: Offic
     assert (await office.log_in(Person(wang.id, "王敏", fresh.totp_secret, clock).log_in()))[0]
 
 
+async def test_a_log_in_that_a_lock_overtook_opens_nothing_after_the_unlock(
+    db: Database, audit: AuditLog, office: Officers, wang: Person, clock: Clock
+):
+    class Slow:
+        """A hasher during whose work the officer is locked and unlocked."""
+
+        async def hash(self, password: str) -> str:
+            """Not asked here."""
+            raise AssertionError(password)
+
+        async def verify(self, hashed: str | None, password: str) -> bool:
+            """Right, but late."""
+            clock.pass_by(seconds=1)
+            await office.lock(None, wang.id)
+            await office.unlock(None, wang.id)
+            return bool(hashed and password)
+
+    _, token = await office_of(db, audit, clock, Slow()).log_in(wang.log_in())
+    with pytest.raises(UnauthenticatedError, match="session_unknown"):
+        await office.session(token)
+
+
 async def test_powers_stay_separate_over_all_accounts_of_a_person(office: Officers):
     await office.create(None, newcomer("王敏", "p1"))
     for role in (Role.AUDITOR, Role.ADMINISTRATOR):
