@@ -139,6 +139,13 @@ async def test_after_ten_failures_even_the_right_password_waits_a_quarter_of_an_
     assert (await office.log_in(wang.log_in()))[0]
 
 
+async def test_failures_are_forgotten_after_a_quiet_day(office: Officers, wang: Person, clock: Clock):
+    for _ in range(2):
+        codes = [await refused(office, wang.log_in(password="wrong")) for _ in range(5)]
+        assert codes == ["login_failed"] * 4 + ["login_delayed"]
+        clock.pass_by(hours=24)
+
+
 async def test_a_hundred_guesses_at_once_are_not_a_hundred_chances(office: Officers, wang: Person):
     codes = await asyncio.gather(*(refused(office, wang.log_in(password=f"wrong {n}")) for n in range(100)))
     assert codes.count("login_failed") == 4  # the fourth starts the wait
