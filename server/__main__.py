@@ -27,7 +27,9 @@ from server.commands import (
     doctor,
     health,
     ledger,
+    notice,
     officer,
+    partner,
     sandbox,
     serve,
     version,
@@ -63,12 +65,14 @@ def command_line() -> typer.Typer:
     app.add_typer(ledger.app, name="ledger", rich_help_panel=WARN)
     app.add_typer(alert.app, name="alert", rich_help_panel=WARN)
     app.command("run", rich_help_panel=RUN)(run_city.run)
+    app.command("notice", rich_help_panel=WARN)(notice.notice)
     app.command("sandbox", rich_help_panel=RUN)(sandbox.sandbox)
     app.command("api", rich_help_panel=RUN)(serve.api)
     app.command("worker", rich_help_panel=RUN)(serve.worker)
     app.add_typer(officer.app, name="officer", rich_help_panel=HOUSE)
     app.add_typer(audit.app, name="audit", rich_help_panel=HOUSE)
     app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
+    app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
     app.command("health", rich_help_panel=HOUSE)(health.health)

@@ -63,7 +63,7 @@ from handlers.staff_alerts import (
     ValidateNewHandler,
 )
 from server import assemble
-from server.assemble import Assembly
+from server.assemble import Assembly, PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
@@ -73,6 +73,7 @@ from server.domain.progress import Standing
 from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
+from server.public_routes import intake_routes, reading_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
@@ -80,7 +81,7 @@ from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
 CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
-RECEIPT_KEY = re.compile(r"^(/v1/receipts/[^/]*)/.*")  # the last part of such a path is a secret
+RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)  # the last part of such a path is a secret
 
 log = structlog.get_logger()
 
@@ -92,7 +93,19 @@ class Services:
     assembly: Assembly
     receipts: Receipts
     reading: AlertReading
+    public: PublicParts
     audit: AuditReading
+
+
+def services_of(assembly: Assembly, readers: PublicParts) -> Services:
+    """The services of one API process."""
+    return Services(
+        assembly=assembly,
+        receipts=assemble.receipts(assembly),
+        reading=AlertReading(assembly.alert_store),
+        public=readers,
+        audit=assemble.audit_reading(assembly),
+    )
 
 
 class UnknownHandler(ApiHandler):
@@ -109,6 +122,8 @@ def public_routes(services: Services) -> list[Route]:
         *_receipt_routes(services),
         *_desk_routes(services),
         *_broadcast_routes(services),
+        *reading_routes(services.public, services.assembly.settings),
+        *intake_routes(services.public),
         *session_routes(services.assembly.officers),
         *office_routes(services.assembly.officers, services.audit),
     ]
@@ -305,7 +320,7 @@ def make_app(routes: Sequence[Route], gate: Gate) -> tornado.web.Application:
 
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
-    """One line per request, without its query: queries of callbacks carry signatures and openids."""
+    """One line per request, without its query and without the key in a receipt's path: both are secrets."""
     report = log.debug if handler.get_status() < 400 else log.warning
     report(
         "request",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
 import time
 from base64 import b64decode, b64encode
@@ -20,15 +21,18 @@ import structlog
 from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
+from channels.call import Reply
 from channels.fcm import FcmChannel
 from channels.sms_aliyun import AliyunReceiptReader, AliyunSmsChannel
 from channels.sms_tencent import TencentReceiptReader, TencentSmsChannel
-from channels.transport import transport_for
+from channels.transport import Limits, Transport, transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
+from handlers.front import Shelf
 from push.contents import Contents
 from push.duties import Duty, Meter, recount
 from push.ladder import Ladder
+from push.outbox import Filler
 from push.pace import Account, Pace
 from push.parts import Counters as EngineCounters
 from push.parts import Parts
@@ -38,17 +42,24 @@ from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.domain.officers import AccountState, Officer, Role
+from server.domain.partners import may_reach, networks
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
 from server.services.broadcasts import Broadcasts
 from server.services.control import Control
+from server.services.feeds import Feeds
+from server.services.intake import Intake
+from server.services.notices import Notices
 from server.services.officers import Officers, Stores
+from server.services.partners import Partners
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves
+from server.services.subjects import Subjects
 from server.services.watching import LOOK_EVERY_S, Watching
+from server.services.webhooks import Webhooks
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import (
@@ -67,11 +78,21 @@ from server.storage.alerts import AlertStore
 from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.counters import Counters
+from server.storage.feeds import PublicStore
+from server.storage.intake import IntakeStore
+from server.storage.partners import DeliveryStore, PartnerStore
+from server.storage.notices import NoticeStore
+from server.storage.outbox import Outbox
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
 
 log = structlog.get_logger()
+
+WEBHOOKS_AT_ONCE = 64
+WEBHOOK_TIMEOUT_S = 5.0
+WEBHOOK_REPLY_BYTES = 65_536
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +116,9 @@ class Assembly:
     alert_store: AlertStore
     alerts: Alerts
     officers: Officers
+    outbox: Outbox
+    notices: Notices
+    subjects: Subjects
     one_time_templates: frozenset[str]
 
     @property
@@ -122,10 +146,12 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             os.urandom,
         )
         numbers = {division.code: division.index for division in divisions.by_index.values()}
-        people = citizens.Citizens(db, vault, numbers.__getitem__)
+        people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
+        outbox = Outbox(db)
+        notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers())
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -147,15 +173,75 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             alert_store=desk,
             alerts=Alerts(desk, world, counter, audit, now=clock.now),
             officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
+            outbox=outbox,
+            notices=notices,
+            subjects=Subjects([notices]),
             one_time_templates=wording.templates.one_time,
         )
 
 
-def worker(assembly: Assembly, stack: AsyncExitStack) -> tuple[Worker, list[Duty]]:
-    """The engine of a worker process, and its duties beside it. Its transports are closed with the stack."""
+@dataclass(frozen=True, slots=True)
+class PublicParts:
+    """What readers and partners meet, and the ready answers in front of it."""
+
+    feeds: Feeds
+    shelf: Shelf
+    partners: Partners
+    intake: Intake
+
+
+def public(assembly: Assembly) -> PublicParts:
+    """The readers' counter with its shelf, and the partners' counter."""
+    store = PublicStore(assembly.db)
+    feeds = Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic)
+    stores = (IntakeStore(assembly.db), PartnerStore(assembly.db, assembly.vault), store)
+    intake = Intake(stores, assembly.alerts, assembly.divisions, now=assembly.now)
+    return PublicParts(feeds=feeds, shelf=Shelf(assembly.now), partners=partners(assembly), intake=intake)
+
+
+def partners(assembly: Assembly) -> Partners:
+    """The partners' counter."""
+    stores = (PartnerStore(assembly.db, assembly.vault), DeliveryStore(assembly.db), PublicStore(assembly.db))
+    return Partners(
+        stores,
+        assembly.divisions,
+        now=assembly.now,
+        random=secrets.token_bytes,
+        may_be_plain=assembly.settings.mode == "sandbox",
+    )
+
+
+def webhooks(assembly: Assembly, stack: AsyncExitStack) -> Webhooks:
+    """What tells partners. Its transport, which reaches public addresses only, is closed with the stack."""
+    settings = assembly.settings
+    own = LOOPBACK if settings.mode == "sandbox" else ()
+    allowed = networks([*settings.webhook_networks, *own])
+    limits = Limits(
+        concurrency=WEBHOOKS_AT_ONCE,
+        may_reach=partial(may_reach, allowed=allowed),
+        max_reply_bytes=WEBHOOK_REPLY_BYTES,
+    )
+    transport = Transport(limits)
+    stack.callback(transport.close)
+
+    async def post(url: str, headers: Sequence[str], body: bytes) -> Reply:
+        return await transport.fetch(url, headers, body, timeout_s=WEBHOOK_TIMEOUT_S)
+
+    store = PublicStore(assembly.db)
+    return Webhooks(
+        (store, PartnerStore(assembly.db, assembly.vault), DeliveryStore(assembly.db)),
+        Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic),
+        post,
+        now=assembly.now,
+        jitter=random.random,
+    )
+
+
+def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
+    """The parts of the engine in a worker process. Its transports are closed with the stack."""
     loop = asyncio.get_running_loop()
     watch = Watch(assembly.broadcast_store, loop.time)
-    parts = Parts(
+    return Parts(
         owner=f"{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}",
         pages=assembly.pages,
         broadcasts=assembly.broadcast_store,
@@ -164,16 +250,22 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> tuple[Worker, list[Duty
         pace=Pace(assembly.queue, loop.time, assembly.now, assembly.settings.workers),
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
+        subjects=assembly.subjects,
         accounts=_accounts(assembly, stack),
         counters=EngineCounters(),
         one_time_templates=assembly.one_time_templates,
         clock=loop.time,
         now=assembly.now,
     )
+
+
+def worker(assembly: Assembly, stack: AsyncExitStack) -> tuple[Worker, list[Duty]]:
+    """The engine of a worker process, ready to run, and its duties beside it."""
+    parts = engine(assembly, stack)
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
-    engine = Worker(parts, contents, Totals(parts, _district(assembly.divisions)), assembly.clock)
-    return engine, _duties(assembly, parts)
+    totals = Totals(parts, district_of(assembly.divisions))
+    return Worker(parts, contents, totals, filler(assembly, parts), assembly.clock), _duties(assembly, parts)
 
 
 def _duties(assembly: Assembly, parts: Parts) -> list[Duty]:
@@ -230,6 +322,11 @@ def previews(assembly: Assembly) -> Previews:
         channels=channels,
     )
     return Previews(sources, assembly.now)
+
+
+def filler(assembly: Assembly, parts: Parts) -> Filler:
+    """What turns the outbox into pages."""
+    return Filler(parts, assembly.outbox, partial(secrets.token_hex, 6))
 
 
 def receipts(assembly: Assembly) -> Receipts:
@@ -299,7 +396,13 @@ def _tokens(redis: Redis, vault: Vault) -> RedisTokens:
     )
 
 
-def _district(divisions: Divisions) -> Callable[[int], int]:
+def _number(numbers: Mapping[str, int], code: str) -> int:
+    """The index of a division, or of the nearest known one above: an old code must not keep anybody from a warning."""
+    above = (code, code[:9], code[:6], f"{code[:4]}00")
+    return next((numbers[c] for c in above if c in numbers), 0)
+
+
+def district_of(divisions: Divisions) -> Callable[[int], int]:
     """Division index -> the index of its district (or of itself, for a city)."""
     known: dict[int, int] = {}
 

@@ -113,6 +113,14 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
     )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#]+)?$",
+        description="the origin in links of feeds; empty = relative links",
+    )
+    webhook_networks: tuple[str, ...] = Field(
+        default=(), max_length=50, description="private networks (CIDR) that partners' webhooks may live in"
+    )
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()
@@ -143,11 +151,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         raise _wrong(f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     try:
         settings = Settings()
-    except SettingsError as error:
-        raise _wrong(f"{error}: {error.__cause__}") from None
     except ValidationError as error:
         lines = [f"HUIMIN_{'__'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
         raise _wrong("; ".join(lines)) from None
+    except SettingsError as error:
+        raise _wrong(f"{error}; lists and tables are written as JSON") from None
     if settings.mode == "production":
         _refuse_sandbox_values(settings)
     return settings
