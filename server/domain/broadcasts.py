@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 ID_SPACE = 1 << 63
 PAGE_SIZE = 500
@@ -103,6 +103,12 @@ class Broadcast(BaseModel):
     state: State = State.LIVE
     released_at: datetime
     expires_at: datetime
+
+    @model_validator(mode="after")
+    def _urgent_uses_all(self) -> Broadcast:
+        if self.lane.is_urgent and self.policy is not Policy.ALL:
+            raise ValueError("red and orange use all channels at once")
+        return self
 
     @field_validator("released_at", "expires_at")
     @classmethod
