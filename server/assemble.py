@@ -80,9 +80,9 @@ from server.storage.clock import DatabaseClock
 from server.storage.counters import Counters
 from server.storage.feeds import PublicStore
 from server.storage.intake import IntakeStore
-from server.storage.partners import DeliveryStore, PartnerStore
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
+from server.storage.partners import DeliveryStore, PartnerStore
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
