@@ -37,6 +37,7 @@ from server.domain.officers import (
     plain_name,
     refuse_mixed_powers,
 )
+from server.domain.origins import counted
 from server.domain.passwords import MAX_CHARACTERS
 from server.domain.sessions import ACCOUNT_DELAYS_S, LINK_LIFE, ORIGIN_DELAYS_S, TOUCH_EVERY, Session, is_over
 from server.services.audit import Audit
@@ -106,7 +107,7 @@ class Officers:
     async def log_in(self, given: LogIn) -> tuple[Session, str]:
         """A new session and its token. UnauthenticatedError `login_failed`, TooManyError `login_delayed`."""
         at = self._now()
-        name, origin = plain_name(given.name), given.origin
+        name, origin = plain_name(given.name), counted(given.origin)
         known, by_origin = self._attempts.key("known", name, origin), self._attempts.key("origin", origin)
         is_known = await self._attempts.is_known(known, at)
         counter = self._attempts.key("pair", name, origin) if is_known else self._attempts.key("account", name)
@@ -127,7 +128,7 @@ class Officers:
         assert found is not None
         await self._attempts.forgive(counter)
         await self._attempts.know(known, at)
-        return await self._begin(found.account.officer, origin, at)
+        return await self._begin(found.account.officer, given.origin, at)
 
     async def session(self, token: str) -> Session:
         """The live session of a token, its officer as of now; UnauthenticatedError `session_unknown`."""
@@ -202,7 +203,7 @@ class Officers:
 
     async def _begin(self, officer: Officer, origin: str, at: datetime) -> tuple[Session, str]:
         token, kept = self._token(), Kept(self._random(16).hex(), officer.id, at, at, at, origin)
-        await self._note(officer, "log_in", f"session/{kept.id}", origin=self._attempts.key("origin", origin))
+        await self._note(officer, "log_in", f"session/{kept.id}", origin=self._attempts.key("origin", counted(origin)))
         await self._sessions.insert(token, kept)
         return _session(kept, officer), token
 

@@ -130,6 +130,13 @@ async def test_what_an_administrator_changes_holds_on_the_next_request(office: C
     ]
 
 
+async def test_a_stranger_cannot_choose_the_address_that_failures_are_counted_under(office: Client, assembly: Assembly):
+    wang = await insider(assembly, "王敏", Role.AUTHOR)
+    given = {"name": wang.name, "password": PASSWORD, "code": wang.code(assembly.now())}
+    entered = await office("POST", SESSION, given, X_Forwarded_For="198.51.100.7", X_Real_Ip="198.51.100.7")
+    assert entered.json["session"]["origin"] == "127.0.0.1"
+
+
 async def test_somebody_elses_session_is_as_unknown_as_none(office: Client, assembly: Assembly):
     wang = await insider(assembly, "王敏", Role.AUTHOR)
     li = await insider(assembly, "李强", Role.AUTHOR)

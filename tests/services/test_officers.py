@@ -165,6 +165,11 @@ async def test_one_origin_that_tries_many_names_is_slowed_down(office: Officers,
     assert (await office.log_in(wang.log_in()))[0]  # from elsewhere, nobody waits
 
 
+async def test_one_ipv6_network_is_one_origin_however_many_addresses_it_uses(office: Officers, wang: Person):
+    tries = [wang.log_in(name=f"name {n}", origin=f"2001:db8:1:2::{n:x}") for n in range(31)]
+    assert [await refused(office, given) for given in tries] == ["login_failed"] * 30 + ["login_delayed"]
+
+
 async def test_a_right_log_in_forgets_the_failures_before(office: Officers, wang: Person, clock: Clock):
     for _ in range(3):
         for _ in range(3):
