@@ -115,7 +115,8 @@ class Worker:
 
     async def _plan_one(self, id_: str) -> None:
         parts = self._parts
-        claimed = await parts.broadcasts.claim_range(id_, parts.owner)
+        self._claims += 1
+        claimed = await parts.broadcasts.claim_range(id_, f"{parts.owner}.{self._claims}")
         if claimed is None:
             return
         states = await parts.watch.fresh([claimed.broadcast])
@@ -125,7 +126,7 @@ class Worker:
         state = (await parts.watch.fresh([claimed.broadcast])).get(claimed.broadcast)
         if state is State.PAUSED:
             return  # the lease lapses by itself: until then the range is in nobody's way
-        await parts.broadcasts.finish_range(claimed.id, parts.owner, is_planned=state is not State.LIVE)
+        await parts.broadcasts.finish_range(claimed.id, claimed.owner, is_planned=state is not State.LIVE)
 
     async def _next_range(self, lanes: Sequence[Lane]) -> list[str]:
         """Without Redis: a range that is to be planned, of the highest lane that has one."""

@@ -124,7 +124,7 @@ def public_routes(services: Services) -> list[Route]:
         *_broadcast_routes(services),
         *reading_routes(services.public, services.assembly.settings),
         *intake_routes(services.public),
-        *session_routes(services.assembly.officers),
+        *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
     ]
 

@@ -80,9 +80,9 @@ from server.storage.clock import DatabaseClock
 from server.storage.counters import Counters
 from server.storage.feeds import PublicStore
 from server.storage.intake import IntakeStore
-from server.storage.partners import DeliveryStore, PartnerStore
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
+from server.storage.partners import DeliveryStore, PartnerStore
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
@@ -275,6 +275,7 @@ def _duties(assembly: Assembly, parts: Parts) -> list[Duty]:
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
         Duty("call_chiefs", 5.0, lambda: _call_chiefs(assembly)),
+        Duty("sign_audit", 60.0, assembly.audit.sign),
         Duty("measure", 1.0, meter.tell),
         Duty("recount", 60.0, lambda: recount(assembly.counters, assembly.broadcast_store, assembly.now)),
     ]

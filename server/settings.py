@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, Valid
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from server.domain.errors import ConfigurationError
+from server.domain.origins import Network
 
 SANDBOX_PREFIX = "sandbox-"  # every secret of the sandbox starts so, and production refuses it
 SANDBOX_KEY = base64.b64encode(b"sandbox-key-of-thirty-two-bytes!").decode()
@@ -120,6 +121,9 @@ class Settings(BaseSettings):
     )
     webhook_networks: tuple[str, ...] = Field(
         default=(), max_length=50, description="private networks (CIDR) that partners' webhooks may live in"
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(), description="addresses or networks of proxies whose X-Forwarded-For is believed"
     )
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None
