@@ -58,6 +58,11 @@ class Worker:
         self._hints: set[asyncio.Task[bool]] = set()
         self._timers: set[asyncio.TimerHandle] = set()
 
+    @property
+    def parts(self) -> Parts:
+        """What it works with: for the duties beside it."""
+        return self._parts
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
         async with asyncio.TaskGroup() as group:
