@@ -72,7 +72,7 @@ class Planner:
                     return False
         if not await self._flush_all(range_, broadcast, shelves, [c for c, shelf in shelves.items() if shelf.ids]):
             return False
-        await parts.broadcasts.finish_range(range_.id, parts.owner, is_planned=True)
+        await parts.broadcasts.finish_range(range_.id, range_.owner, is_planned=True)
         await parts.queue.mark_stale([range_.id])
         return True
 
@@ -89,7 +89,7 @@ class Planner:
         return _Shelf(*last) if last else _Shelf()
 
     async def _may_go_on(self, range_: Range) -> bool:
-        is_ours = await self._parts.broadcasts.renew_range(range_.id, self._parts.owner)
+        is_ours = await self._parts.broadcasts.renew_range(range_.id, range_.owner)
         return is_ours and self._parts.watch.state(range_.broadcast) is State.LIVE
 
     async def _gate(self, range_: Range, broadcast: Broadcast) -> bool:

@@ -35,6 +35,7 @@ class Range:
     is_planned: bool
     sums: Sums
     summed_at: datetime | None = None
+    owner: str = ""  # of the lease, while somebody plans it
     is_sealed: bool = False
 
 
@@ -138,7 +139,7 @@ class Broadcasts:
         ]
 
     async def claim_range(self, id_: str, owner: str) -> Range | None:
-        """Lease a range for planning, if it is open and free."""
+        """Lease a range for planning, if it is open and free. `owner` names this claim: no other ever has the name."""
         length_ms = {"$cond": [{"$eq": ["$lane", Lane.RED.value]}, int(RED_LEASE_S * 1000), int(LEASE_S * 1000)]}
         free = {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]}
         found = await self._ranges.find_one_and_update(
@@ -237,5 +238,6 @@ def _to_range(d: Document) -> Range:
         is_planned=d["state"] == "planned",
         sums=d.get("sums", {}),
         summed_at=d.get("sums_at"),
+        owner=d.get("lease", {}).get("owner", ""),
         is_sealed=d.get("is_sealed", False),
     )

@@ -332,6 +332,8 @@ def release(
 ) -> dict[str, Any]:
     """Give the lease back: done, dead with a reason, or open again from `not_before` on."""
     sets: dict[str, Any] = {"state": state.value}
+    if state is not PageState.DEAD:
+        sets["tries"] = 0  # only exceptions in a row make a dead letter
     if not_before:
         sets["not_before"] = not_before
     if reason:
