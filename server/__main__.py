@@ -29,6 +29,7 @@ from server.commands import (
     ledger,
     notice,
     officer,
+    partner,
     sandbox,
     serve,
     version,
@@ -71,6 +72,7 @@ def command_line() -> typer.Typer:
     app.add_typer(officer.app, name="officer", rich_help_panel=HOUSE)
     app.add_typer(audit.app, name="audit", rich_help_panel=HOUSE)
     app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
+    app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
     app.command("health", rich_help_panel=HOUSE)(health.health)

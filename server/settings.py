@@ -113,6 +113,14 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
     )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#]+)?$",
+        description="the origin in links of feeds; empty = relative links",
+    )
+    webhook_networks: tuple[str, ...] = Field(
+        default=(), max_length=50, description="private networks (CIDR) that partners' webhooks may live in"
+    )
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()

@@ -17,12 +17,12 @@ import typer
 import uvloop
 
 from handlers.bounds import listen
+from handlers.front import Front
 from handlers.gate import Gate
 from push.duties import keep
 from server import assemble
-from server.app import Services, admin_routes, make_app, public_routes, with_contract
+from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.embedded import databases
-from server.services.alert_reading import AlertReading
 from server.settings import Settings, load
 from server.telemetry import metrics_registry
 
@@ -60,20 +60,24 @@ async def run_api(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
-        services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store))
-        gate = Gate(sessions=assembly.officers, partners=None, now=assembly.now)
+        readers = assemble.public(assembly)
+        await readers.feeds.refresh()
+        services = services_of(assembly, readers)
+        gate = Gate(sessions=assembly.officers, partners=readers.partners, now=assembly.now)
         inside = admin_routes(assembly, metrics_registry())
         outside = with_contract(public_routes(services), inside)
-        public = listen(make_app(outside, gate), settings.port, address)
+        public = listen(Front(make_app(outside, gate), readers.shelf), settings.port, address)
         admin = listen(make_app(inside, gate), settings.admin_port, settings.admin_address)
         settle_memory()
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))
+        board = asyncio.create_task(readers.feeds.run(stop, readers.shelf.clear))
         await stop.wait()
         for server, _ in (public, admin):
             server.stop()
             await server.close_all_connections()
         await clock
+        await board
 
 
 async def run_worker(settings: Settings) -> None:
@@ -84,9 +88,17 @@ async def run_worker(settings: Settings) -> None:
         engine = assemble.worker(assembly, stack)
         settle_memory()
         _say_ready(pid=os.getpid())
+        told = asyncio.create_task(assemble.webhooks(assembly, stack).run(stop))  # apart: it may never stop the engine
+        told.add_done_callback(_say_failed)
         async with asyncio.TaskGroup() as group:
             group.create_task(keep(assemble.duties(assembly, engine.parts), stop))
             group.create_task(engine.run(stop))
+        await told
+
+
+def _say_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("webhooks_stopped", exc_info=error)
 
 
 def _say_ready(**facts: object) -> None:

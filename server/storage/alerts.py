@@ -21,7 +21,7 @@ from pymongo.errors import DuplicateKeyError
 from server.domain.alerts.desk import DeskAlert, Step, in_order, step_key
 from server.domain.alerts.model import Alert
 from server.domain.alerts.states import State
-from server.domain.alerts.vocabulary import Colour
+from server.domain.alerts.vocabulary import Colour, Scope
 from server.domain.broadcasts import Broadcast
 from server.domain.divisions import prefix
 from server.domain.errors import ConflictError, NotFoundError
@@ -181,6 +181,7 @@ def _to_document(desk: DeskAlert) -> Document:
         "expires_at": desk.alert.expires_at,
         "is_unpublished": desk.released_at is not None and desk.published_at is None,
         "is_unlogged": True,
+        "is_public": desk.released_at is not None and not desk.is_exercise and desk.alert.scope == Scope.PUBLIC,
     }
 
 

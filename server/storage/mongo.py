@@ -66,6 +66,27 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("steps.0.at", DESCENDING), ("_id", DESCENDING)], name="by_begin"),
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
         IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
+        *(  # what the public may see: the newest, what has not run out, and what followed what
+            IndexModel([(field, ASCENDING)], partialFilterExpression={"is_public": True}, name=f"public_{field}")
+            for field in ("released_at", "expires_at", "follows")
+        ),
+    ],
+    "events": [IndexModel([("alert", ASCENDING)], unique=True)],
+    "partners": [IndexModel([("key", ASCENDING)], unique=True)],
+    "deliveries": [
+        IndexModel([("partner", ASCENDING), ("due_at", ASCENDING)], partialFilterExpression={"state": "waiting"}),
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=30 * 24 * 3600),
+    ],
+    "intake": [
+        IndexModel([("partner", ASCENDING), ("received_at", ASCENDING)]),
+        IndexModel(  # an identifier is never used twice: of two messages that come at once, one is the first
+            [("sender", ASCENDING), ("identifier", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"is_first": True},
+            name="first_of_identifier",
+        ),
+        IndexModel([("sender", ASCENDING), ("chain", ASCENDING)]),
+        IndexModel([("received_at", ASCENDING)], expireAfterSeconds=180 * 24 * 3600),
     ],
     "rates": [
         IndexModel([("channel", ASCENDING), ("at", ASCENDING)]),

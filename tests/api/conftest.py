@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from handlers.bounds import Limits, listen
+from handlers.front import Front
 from handlers.routing import Route
 from server import assemble
-from server.app import Services, admin_routes, make_app, public_routes, with_contract
-from server.services.alert_reading import AlertReading
+from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.settings import Settings
 from server.storage.mongo import Database
 from tests.api.client import Client, Officers, client_of
@@ -35,9 +35,17 @@ async def assembly(_assembly: assemble.Assembly, db: Database, redis: Redis) -> 
 
 
 @pytest.fixture
-def routes(assembly: assemble.Assembly) -> list[Route]:
+async def readers(assembly: assemble.Assembly) -> assemble.PublicParts:
+    """What the public meets; it reads the board when a test says so."""
+    parts = assemble.public(assembly)
+    await parts.feeds.refresh()
+    return parts
+
+
+@pytest.fixture
+def routes(assembly: assemble.Assembly, readers: assemble.PublicParts) -> list[Route]:
     """The public part of the table."""
-    services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store))
+    services = services_of(assembly, readers)
     return with_contract(public_routes(services), admin_routes(assembly, CollectorRegistry()))
 
 
@@ -54,9 +62,9 @@ def officers(assembly: assemble.Assembly) -> Officers:
 
 
 @pytest.fixture
-async def api(routes: list[Route], officers: Officers) -> AsyncIterator[Client]:
+async def api(routes: list[Route], officers: Officers, readers: assemble.PublicParts) -> AsyncIterator[Client]:
     """The public port."""
-    server, port = listen(make_app(routes, officers.gate()), 0, "127.0.0.1", LIMITS)
+    server, port = listen(Front(make_app(routes, officers.gate()), readers.shelf), 0, "127.0.0.1", LIMITS)
     yield client_of(port)
     server.stop()
     await server.close_all_connections()

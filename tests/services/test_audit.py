@@ -10,6 +10,7 @@ from bson import Int64
 
 from server.domain.alerts.release import World
 from server.domain.audit import Event, chained
+from server.domain.errors import ForbiddenError
 from server.domain.officers import Role
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
@@ -167,6 +168,21 @@ async def test_every_step_of_the_desk_is_in_the_log_once_with_its_actor(
     assert {entry.object for entry in entries} == {f"alert/{name}"}
     clock.pass_by(minutes=1)
     assert await audit.verify(AlertStore(db)) == []
+
+
+async def test_a_try_at_what_is_not_allowed_is_in_the_log_with_its_reason(desk: Alerts, audit: AuditLog):
+    begun = await desk.draft(AUTHOR, typhoon())
+    waiting = await desk.submit(AUTHOR, begun.identifier, begun.version)
+    both = officer("author", Role.RELEASER, account="o-second-account")
+    with pytest.raises(ForbiddenError, match="same_person"):
+        await desk.release(both, waiting.identifier, waiting.digest)
+    with pytest.raises(ForbiddenError, match="role_missing"):
+        await desk.draft(RELEASER, typhoon())
+    newest = await audit.latest("alert", limit=2)
+    assert [(entry.actor, entry.action, entry.result) for entry in newest] == [
+        (RELEASER.id, "alert.draft", "role_missing"),
+        ("o-second-account", "alert.release", "same_person"),
+    ]
 
 
 async def test_what_an_officer_writes_as_a_reason_is_not_in_the_log(db: Database, desk: Alerts):
