@@ -259,16 +259,17 @@ def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
     )
 
 
-def worker(assembly: Assembly, stack: AsyncExitStack) -> tuple[Worker, list[Duty]]:
-    """The engine of a worker process, ready to run, and its duties beside it."""
+def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
+    """The engine of a worker process, ready to run."""
     parts = engine(assembly, stack)
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
     totals = Totals(parts, district_of(assembly.divisions))
-    return Worker(parts, contents, totals, filler(assembly, parts), assembly.clock), _duties(assembly, parts)
+    return Worker(parts, contents, totals, filler(assembly, parts), assembly.clock)
 
 
-def _duties(assembly: Assembly, parts: Parts) -> list[Duty]:
+def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
+    """What a worker process does beside sending."""
     desk = assembly.alerts
     meter = Meter(parts.counters, parts.accounts, Rates(assembly.db), assembly.now)
     return [

@@ -85,13 +85,13 @@ async def run_worker(settings: Settings) -> None:
     stop = stop_signal()
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
-        engine, duties = assemble.worker(assembly, stack)
+        engine = assemble.worker(assembly, stack)
         settle_memory()
         _say_ready(pid=os.getpid())
         told = asyncio.create_task(assemble.webhooks(assembly, stack).run(stop))  # apart: it may never stop the engine
         told.add_done_callback(_say_failed)
         async with asyncio.TaskGroup() as group:
-            group.create_task(keep(duties, stop))
+            group.create_task(keep(assemble.duties(assembly, engine.parts), stop))
             group.create_task(engine.run(stop))
         await told
 
