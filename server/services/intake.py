@@ -1,6 +1,6 @@
 """Takes what partners hand in, and hands it to officers as proposals.
 
-Promises. Acknowledged means stored. The same message again gets the same answer and is stored once; the same identifier
+Promises. Acknowledged means stored. The same message again gets the same answer (with what became of it) and is stored once; the same identifier
 with other content is quarantined, also if both arrive at once. XML is read off the loop. Only an officer who may draft
 makes a draft of a proposal, once; two persons release it like any other.
 """
@@ -66,6 +66,7 @@ class Intake:
             if known := await self._intake.find(key_of(partner.id, alert)):
                 return known
             at = self._now()
+            at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as the database keeps it
             if await self._intake.count_since(partner.id, at - timedelta(minutes=1)) >= MAX_PER_MINUTE:
                 raise TooManyError("intake_flood", zh="来报过于频繁", en="too many new messages in a minute")
             history = await self._intake.find_history(alert.sender, names, at - REMEMBERED)
