@@ -1,8 +1,8 @@
 """Takes what partners hand in, and hands it to officers as proposals.
 
-Promises. Acknowledged means stored. The same message again gets the same answer (with what became of it) and is stored once; the same identifier
-with other content is quarantined, also if both arrive at once. XML is read off the loop. Only an officer who may draft
-makes a draft of a proposal, once; two persons release it like any other.
+Promises. Acknowledged means stored. The same message again gets the same answer (with what became of it) and is stored
+once; the same identifier with other content is quarantined, also if both arrive at once. XML is read off the loop. Only
+an officer who may draft makes a draft of a proposal, once; two persons release it like any other.
 """
 
 from __future__ import annotations
