@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -12,9 +13,9 @@ from typing import Annotated
 import typer
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from bench import figures, singles
+from bench import celery_tasks, figures, firebase, first_hit, million, receipts, singles, sms
 from bench.city import QUICK, Sizes, Stage
 from bench.figures import Row
 from server.embedded import databases
@@ -22,9 +23,16 @@ from server.settings import Settings
 
 RESULTS = Path(__file__).parent / "results.json"
 
-ROWS: Mapping[str, Callable[[Stage], Awaitable[Row]]] = {
+ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "singles": singles.singles,
+    "firebase": firebase.firebase,
+    "celery": celery_tasks.celery,
     "latency": singles.latency,
+    "sms": sms.sms,
+    "first_hit": first_hit.first_hit,
+    "red_under_load": first_hit.red_under_load,
+    "receipts": receipts.receipts,
+    "million": million.million,
 }
 
 
@@ -37,13 +45,14 @@ async def measure(names: Sequence[str], home: Path, sizes: Sizes, progress: Prog
         servers = {"mongod": found.mongod, "valkey": found.valkey}
         pids = {name: server.pid for name, server in servers.items() if server is not None and server.pid is not None}
         for name in names:
-
-            def tell(what: str, done: int, of: int, name: str = name) -> None:
-                progress.update(bar, description=f"{name}: {what}", completed=done, total=of)
-
+            tell = partial(_show, progress, bar, name)
             tell("starting", 0, 1)
-            rows.append(await ROWS[name](Stage(settings, home, sizes, tell, pids)))
+            rows += await ROWS[name](Stage(settings, home, sizes, tell, pids))
     return rows
+
+
+def _show(progress: Progress, bar: TaskID, name: str, what: str, done: int, of: int) -> None:
+    progress.update(bar, description=f"{name}: {what}", completed=done, total=of)
 
 
 def bench(

@@ -7,7 +7,9 @@ off unless a row is about them, on both sides of every ratio alike.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,21 +19,23 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from bench.processes import cpu_s
 from bench.seeding import seed
 from channels.sandbox.faults import FaultScript
 from server.assemble import Assembly, assemble
-from server.commands.town import Town, town
+from server.commands.town import Town, environment, town
 from server.domain.broadcasts import Audience, Broadcast, Lane, Policy
 from server.domain.divisions import Divisions
 from server.domain.texts import Facts, render
 from server.domain.wording import Kind, Words
 from server.settings import Settings
-from server.storage import mongo
+from server.storage import mongo, queue
 from server.storage.catalogues import load_texts
 
 RATE_PER_S = 1_000_000.0  # an account limit that never binds
 CONNECTIONS = 256
 POLL_S = 0.1
+TELL_EVERY = 5  # polls
 GIVE_UP_S = 600.0
 LEDGER = ("pages", "ranges", "broadcasts", "callbacks")
 
@@ -63,7 +67,6 @@ class Stage:
     sizes: Sizes
     tell: Tell
     pids: Mapping[str, int]
-    serial: count[int] = field(default_factory=count)
 
     async def city(self, people: int) -> Settings:
         """The settings of a database with so many citizens, seeded when first asked for, its ledger empty."""
@@ -82,27 +85,27 @@ class Stage:
     @asynccontextmanager
     async def town(self, settings: Settings, wish: Wish) -> AsyncIterator[Run]:
         """A town in that city, its workers ready, its journal empty."""
-        home = self.home / f"town{next(self.serial)}"
+        home = self.home / f"town-{time.time_ns():x}"
         async with AsyncExitStack() as stack:
             found = await stack.enter_async_context(town(settings, home, workers=0, faults=wish.faults))
             if not wish.has_receipts:
                 await found.control("callback", {"url": ""})
             found.settings = widened(found.settings, wish)
-            for _ in range(wish.workers):
-                await found.new_worker().start()
-            assembly = await stack.enter_async_context(assemble(found.settings))
-            yield Run(self, found, assembly)
+            run = Run(self, found, await stack.enter_async_context(assemble(found.settings)))
+            await run.add_workers(wish.workers)
+            yield run
+        shutil.rmtree(home)  # after an error its logs stay
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a row wants of its town. `base_urls` put something between the workers and the sandbox."""
+    """What a row wants of its town. `sms` are the SMS accounts it uses, the first one first."""
 
     workers: int = 2
     connections: int = CONNECTIONS
     faults: FaultScript = field(default_factory=FaultScript)
     has_receipts: bool = False
-    accounts: Mapping[str, Any] = field(default_factory=dict)  # account name -> what else is different
+    sms: Sequence[str] = ("sms_tencent", "sms_aliyun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ class Run:
     async def send(self, broadcast: Broadcast, expect: int) -> Sent:
         """Release, wait for the last outcome to be durable, and see that the provider took exactly `expect` notices."""
         accepted = await self.accepted()
+        self.stage.tell("sending", 0, expect)
         before, began = cpu_s(self.pids()), time.perf_counter()
         await self.assembly.broadcasts.publish(broadcast)
         await self.settled(broadcast.id, expect)
@@ -144,16 +148,31 @@ class Run:
         """Wait until everything is planned and no page is open any more."""
         store, pages = self.assembly.broadcast_store, self.assembly.pages
         patient_until = time.monotonic() + GIVE_UP_S
-        while await store.is_any_range_open(broadcast) or await pages.is_any_open(broadcast):
+        begun_with = await self.accepted()
+        for turn in count():
+            if not (await store.is_any_range_open(broadcast) or await pages.is_any_open(broadcast)):
+                return
             if time.monotonic() > patient_until:
                 raise TimeoutError(f"{broadcast} is not finished after {GIVE_UP_S:.0f} s")
+            if turn % TELL_EVERY == 0:
+                self.stage.tell("sending", await self.accepted() - begun_with, expect)
             await asyncio.sleep(POLL_S)
-        self.stage.tell("sent", expect, expect)
 
     async def accepted(self) -> int:
         """How many notices all providers have taken so far."""
         counts = await self.town.control("counts", method="GET")
         return sum(int(of_one.get("accepted", 0)) for of_one in counts.values())
+
+    async def add_workers(self, count: int) -> None:
+        """Start more workers with the accounts as they are now."""
+        for _ in range(count):
+            await self.town.new_worker().start()
+
+    def change_accounts(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change accounts (wechat, fcm) for the workers that will be started."""
+        settings = self.town.settings
+        changed = {name: getattr(settings, name).model_copy(update=dict(c)) for name, c in changes.items()}
+        self.town.settings = settings.model_copy(update=changed)
 
     def pids(self) -> dict[str, int]:
         """All processes that take part, by name."""
@@ -164,24 +183,36 @@ class Run:
 
 
 async def clear(settings: Settings) -> None:
-    """An empty ledger in freshly made collections, so that sizes on disk start from nothing."""
+    """An empty ledger in freshly made collections, and no hint or provider token of an earlier town."""
     assert settings.mongo_url is not None
+    assert settings.redis_url is not None
     async with mongo.client(settings.mongo_url) as client:
         db = mongo.database(client, settings.mongo_db)
         for name in LEDGER:
             await db.drop_collection(name)
         await mongo.prepare(db)
+    async with queue.connect(settings.redis_url) as redis:
+        await redis.flushall()
 
 
 def widened(settings: Settings, wish: Wish) -> Settings:
     """The same accounts with limits that do not bind."""
     wide: dict[str, Any] = {"rate_per_s": RATE_PER_S, "connections": wish.connections}
-    changed: dict[str, Any] = {}
-    for name in ("wechat", "fcm"):
-        account = getattr(settings, name)
-        changed[name] = account.model_copy(update=wide | wish.accounts.get(name, {}))
-    changed["sms"] = tuple(a.model_copy(update=wide | wish.accounts.get("sms", {})) for a in settings.sms)
+    named = {account.provider: account for account in settings.sms}
+    assert settings.wechat is not None
+    assert settings.fcm is not None
+    changed = {
+        "wechat": settings.wechat.model_copy(update=wide),
+        "fcm": settings.fcm.model_copy(update=wide),
+        "sms": tuple(named[provider].model_copy(update=wide) for provider in wish.sms),
+    }
     return settings.model_copy(update=changed)
+
+
+def account_of(settings: Settings, name: str) -> dict[str, Any]:
+    """One account with its secrets in clear, for a child process."""
+    account: dict[str, Any] = json.loads(environment(settings)[f"HUIMIN_{name.upper()}"])
+    return account
 
 
 def make_broadcast(divisions: Divisions, lane: Lane, audience: Audience, channels: Sequence[str]) -> Broadcast:
@@ -211,15 +242,3 @@ def make_broadcast(divisions: Divisions, lane: Lane, audience: Audience, channel
         released_at=now,
         expires_at=facts.expires_at,
     )
-
-
-def cpu_s(pids: Mapping[str, int]) -> dict[str, float]:
-    """Processor seconds that each process has used so far, user and system, all threads (Linux)."""
-    tick = os.sysconf("SC_CLK_TCK")
-    used: dict[str, float] = {}
-    for name, pid in pids.items():
-        stat = Path(f"/proc/{pid}/stat")
-        if stat.exists():
-            fields = stat.read_text().rpartition(")")[2].split()
-            used[name] = (int(fields[11]) + int(fields[12])) / tick
-    return used

@@ -21,6 +21,8 @@ from channels.replies import read_object
 LOCK_TTL_S = 10.0
 REST_S = 1.0  # after a refusal
 MARGIN = timedelta(seconds=120)
+MAX_LIFETIME_S = 86_400.0
+FAR_S = 1e11  # Unix time of the year 5138
 
 Clock = Callable[[], datetime]
 
@@ -50,8 +52,8 @@ class Token:
 
     @classmethod
     def lasting(cls, value: str, lifetime_s: float, now: datetime) -> Token:
-        """A token with `lifetime_s` from `now`: given up two minutes or a tenth of its life early."""
-        lifetime = timedelta(seconds=lifetime_s)
+        """A token of `lifetime_s` (a day at most) from `now`: given up two minutes or a tenth of its life early."""
+        lifetime = timedelta(seconds=min(lifetime_s, MAX_LIFETIME_S))
         return cls(value, now + lifetime - min(MARGIN, lifetime / 10))
 
 
@@ -101,8 +103,10 @@ class TokenKeeper:
     async def _is_adopted(self) -> bool:
         """Take over what another process has fetched."""
         match read_object((await self._store.get(self._name) or "").encode()):
-            case {"value": str(value), "refresh_at_s": float(refresh_at_s)} if value and value != self._stale:
-                self._token = Token(value, datetime.fromtimestamp(refresh_at_s, UTC))
+            case {"value": str(value), "refresh_at_s": float(at_s)} if (
+                value not in {"", self._stale} and 0 < at_s < FAR_S
+            ):
+                self._token = Token(value, datetime.fromtimestamp(at_s, UTC))
                 return self._is_fresh()
             case _:
                 return False

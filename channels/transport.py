@@ -236,6 +236,8 @@ class Transport:
         curl.setopt(pycurl.WRITEFUNCTION, slot.chunks.append)
         curl.setopt(pycurl.PREREQFUNCTION, slot.may_begin)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._on_new_socket)
+        curl.setopt(pycurl.USERAGENT, "huimin")
+        curl.setopt(pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2)  # at least
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.PROXY, "")
         curl.setopt(pycurl.FOLLOWLOCATION, 0)

@@ -191,7 +191,7 @@ class ApiHandler(tornado.web.RequestHandler):
 
     def _refuse_misfit(self, operation: Operation) -> None:
         """InvalidInputError for a body that is too large, of another kind, or where none is taken."""
-        size, limit = len(self.request.body), operation.max_bytes
+        size, limit = len(self.request.body), operation.max_bytes(self.media_type)
         if size > limit:
             raise errors.InvalidInputError(
                 "body_too_large", zh=f"内容超过{limit}字节", en=f"the body is larger than {limit} bytes"

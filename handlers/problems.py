@@ -114,7 +114,7 @@ class Problem(BaseModel):
 
 def status_of(error: errors.HuiminError) -> int:
     """The HTTP status of an error of ours."""
-    by_class = next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    by_class = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
     return BY_CODE.get(error.code, by_class)
 
 

@@ -155,7 +155,11 @@ def _unfit(root: Any) -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
-    for each in error.errors(include_url=False, include_input=False)[:MAX_FAULTS]:
+    found = error.errors(include_url=False, include_input=False)[: 2 * MAX_FAULTS]
+    places = [each["loc"] for each in found]
+    for each in found:
+        if any(len(other) > len(each["loc"]) and other[: len(each["loc"])] == each["loc"] for other in places):
+            continue  # "too few" of a list whose items are at fault, which is told for itself
         field = ""
         for step in each["loc"]:
             field += f"[{step}]" if isinstance(step, int) else f"{'.' if field else ''}{_shown(str(step))}"

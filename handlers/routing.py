@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from server.domain.access import Deed
 
-JSON_BYTES = 65_536  # a body unless its operation says otherwise
-DOCUMENT_BYTES = 1_048_576  # a CAP message, a provider's callback
+JSON_BYTES = 131_072  # a JSON body: room for an alert with every point it may have
+DOCUMENT_BYTES = 1_048_576  # a CAP message, a provider's callback: what the handler reads itself
 
 
 class Who(StrEnum):
@@ -96,12 +96,15 @@ class Operation:
     gives_raw: Mapping[str, str] = field(default_factory=dict)
     status: int = 200
     answers_as: Mapping[int, str] = field(default_factory=dict)
-    max_bytes: int = JSON_BYTES
 
     def __post_init__(self) -> None:
         """ValueError for an operation that does not say what it answers."""
         if not self.summary or (self.gives is None and not self.gives_raw and self.status != 204):
             raise ValueError(f"an operation has a summary and says what it answers: {self.summary!r}")
+
+    def max_bytes(self, media_type: str) -> int:
+        """How large a body of this kind may be."""
+        return JSON_BYTES if self.takes and media_type == "application/json" else DOCUMENT_BYTES
 
     @property
     def has_body(self) -> bool:
@@ -115,8 +118,8 @@ class Route:
 
     path: str
     handler: type[tornado.web.RequestHandler]
-    operations: Mapping[str, Operation]
-    parts: Mapping[str, Any] = field(default_factory=dict)
+    operations: Mapping[str, Operation] = field(repr=False)
+    parts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def parameters(self) -> list[str]:

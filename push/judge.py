@@ -65,7 +65,7 @@ class _Account:
 def judge(pages: Iterable[Page], journal: Counter[Notice]) -> Finding:
     """Compare all pages of the broadcasts in question with the accepts by (channel, citizen).
 
-    A person may stand on a page of each broadcast (an update): the highest rank counts, and each broadcast may send once.
+    A person may stand on a page of each broadcast (an update): the highest rank counts, and each may send once.
     """
     finding = Finding(journal=journal.total())
     accounts: dict[Notice, _Account] = {}

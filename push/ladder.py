@@ -56,6 +56,13 @@ class Ladder:
             return ledger.release(state=PageState.DONE)
         return ledger.combine(ledger.release(not_before=waits_until), ledger.fallen(waits_until))
 
+    async def go_on(self, page: Page, broadcast: Broadcast, positions: Sequence[int]) -> bool:
+        """Let these people go on at once, whatever held them up here; False if there is no rung left for them."""
+        if broadcast.policy is Policy.ALL or not _rungs_left(page, broadcast):
+            return False
+        await self._fall(page, broadcast, [*refused(page), *positions], AT_ONCE)
+        return True
+
     async def after_waiting(self, page: Page, broadcast: Broadcast) -> Mapping[str, Any]:
         """The wait is over: those of whom no receipt came go on."""
         await self._fall(page, broadcast, unreached(page), AFTER_WAIT)

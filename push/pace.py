@@ -2,10 +2,10 @@
 
 A token bucket per provider account lives in Redis, so that all workers together keep the provider's rate. Bulk lanes
 leave a reserved share of the bucket to red and orange. When Redis is away every worker falls back to a bucket of its
-own, filled with a cautious share of the rate: slower, never faster than allowed.
+own with its share of the rate (HUIMIN_WORKERS says how many there are).
 
 The breaker closes an account after auth or arrears answers, or when a provider only fails; a quota answer pauses it
-until its reset. After the pause one small window tries again.
+until its reset. After the pause small windows try until something is accepted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from server.storage.queue import Queue
 
 CHINA = timezone(timedelta(hours=8))
 RESERVED_SHARE = 0.2  # of the bucket, for red and orange
-LONELY_SHARE = 0.25  # of the rate, for one worker without Redis
+TRIAL_WINDOW = 10  # after a pause
 SHORT_WAIT_S = 0.01
 AUTH_PAUSE_S = 10.0
 OUTAGE_PAUSE_S = 2.0
@@ -42,10 +42,13 @@ class Account:
     failures: int = 0
     tokens: float = 0.0
     filled_at: float = field(default=0.0)
+    is_on_trial: bool = False  # it was closed and has not accepted anything since
 
     @property
     def window(self) -> int:
         """The largest window: half a second of the rate, at most 250 single requests, or one page of numbers."""
+        if self.is_on_trial:
+            return TRIAL_WINDOW
         most = 250 if self.channel.per_request == 1 else 500
         return max(1, min(most, int(self.rate_per_s / 2)))
 
@@ -72,10 +75,11 @@ class Account:
 
 
 class Pace:
-    """Grants tokens and keeps breakers. One per process."""
+    """Grants tokens and keeps breakers. One per process. `workers` share an account's rate when Redis is away."""
 
-    def __init__(self, queue: Queue, clock: Callable[[], float], now: Callable[[], datetime]) -> None:
+    def __init__(self, queue: Queue, clock: Callable[[], float], now: Callable[[], datetime], workers: int) -> None:
         self._queue = queue
+        self._workers = workers
         self._clock = clock
         self._now = now
 
@@ -85,16 +89,16 @@ class Pace:
         while True:
             granted = await self._queue.take(account.name, want, rate_per_s=account.rate_per_s, floor=floor)
             if granted is None:
-                granted = self._take_locally(account, want)
+                granted = self._take_locally(account, want, floor / self._workers)
             if granted or self._clock() >= until:
                 return granted
             await asyncio.sleep(max(SHORT_WAIT_S, min(0.25, want / account.rate_per_s / 2)))
 
-    def _take_locally(self, account: Account, want: int) -> int:
-        now, rate = self._clock(), account.rate_per_s * LONELY_SHARE
-        account.tokens = min(rate / 2, account.tokens + (now - account.filled_at) * rate)
+    def _take_locally(self, account: Account, want: int, floor: float) -> int:
+        now, rate = self._clock(), account.rate_per_s / self._workers
+        account.tokens = min(rate / 2 + 1, account.tokens + (now - account.filled_at) * rate)
         account.filled_at = now
-        granted = min(want, int(account.tokens))
+        granted = max(0, min(want, int(account.tokens - floor)))
         account.tokens -= granted
         return granted
 
@@ -107,6 +111,7 @@ class Pace:
         fault = outcome.fault
         if outcome.verdict is Verdict.ACCEPTED or fault is None:
             account.failures = 0
+            account.is_on_trial = False
             return
         if fault.kind is Kind.AUTH:
             # The first failure only makes the channel fetch a new token; a second one in a row closes the account.
@@ -126,6 +131,7 @@ class Pace:
         """Do not use the account for a while."""
         account.closed_until = max(account.closed_until, self._clock() + seconds)
         account.closed_why = why
+        account.is_on_trial = True
         account.failures = 0
 
     def _reset_s(self, fault: Fault, outcome: Outcome) -> float:

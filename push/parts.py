@@ -54,6 +54,7 @@ class Parts:
     ladder: Ladder
     accounts: Mapping[str, Sequence[Account]]
     counters: Counters
+    one_time_templates: frozenset[str]  # WeChat templates of which every accept buys one message
     clock: Callable[[], float]
     now: Callable[[], datetime]
 

@@ -137,13 +137,16 @@ class Planner:
                     by_channel = reached.setdefault(id_, {})
                     by_channel[page.channel] = max(by_channel.get(page.channel, 0), current[i])
                     division[id_] = page.divisions[i]
-        if is_best_only:
-            return {i: Member(i, division[i], all_clear_order(by_channel)[:1]) for i, by_channel in reached.items()}
         members: dict[int, Member] = {}
         ids = sorted(reached)
         for start in range(0, len(ids), PAGE_SIZE):
             usable = await self._parts.citizens.usable_channels(ids[start : start + PAGE_SIZE])
-            members |= {i: Member(i, division[i], usable.get(i, ())) for i in ids[start : start + PAGE_SIZE]}
+            for i in ids[start : start + PAGE_SIZE]:
+                channels = usable.get(i, [])
+                if is_best_only:
+                    wanted = (*all_clear_order(reached[i]), *broadcast.order)
+                    channels = [c for c in wanted if c in channels][:1]
+                members[i] = Member(i, division[i], channels)
         return members
 
     async def _flush(self, range_: Range, broadcast: Broadcast, channel: str, shelf: _Shelf) -> bool:
@@ -173,6 +176,6 @@ class Planner:
 def _channels(usable: tuple[str, ...], broadcast: Broadcast) -> Iterable[str]:
     """Where somebody with these usable channels is planned. An all-clear's members name their one channel already."""
     if broadcast.is_all_clear:
-        return usable
+        return usable or (UNREACHABLE,)
     policy = Policy.ALL if broadcast.lane.is_urgent else broadcast.policy
     return first_channels(usable, broadcast.order, policy) or (UNREACHABLE,)

@@ -83,8 +83,12 @@ class Reconciler:
         for broadcast in await parts.broadcasts.find_uncut():
             await parts.broadcasts.cut(broadcast)
         for id_, state in (await parts.broadcasts.states()).items():
+            broadcast = await parts.watch.get(id_)
             if state is State.LIVE:
-                await self._totals.finish(await parts.watch.get(id_))
+                await self._totals.finish(broadcast)
+            elif parts.now() >= broadcast.expires_at:
+                # A paused run whose time is over goes on, so that what is left of it expires and is counted.
+                await parts.broadcasts.set_state(id_, State.LIVE, only_from=[State.PAUSED], now=parts.now())
         await self._totals.sum_up_stopped()
 
 

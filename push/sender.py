@@ -39,20 +39,19 @@ class Result:
     due_in_s: float | None = None  # it is open and due again in so long
     dead_reason: str = ""
     is_lost: bool = False  # the lease was taken over
-    accepted: int = 0
     dead_addresses: list[tuple[int, bytes, str]] = field(default_factory=list)
     gone_grants: list[int] = field(default_factory=list)
+    reached: Sequence[int] = ()  # the people who have it, once the page is done: only one run of a page sees that
 
 
 class PageRun:
     """Sends what is left of one page. Use once."""
 
-    def __init__(self, parts: Parts, contents: Contents, page: Page, broadcast: Broadcast, leased_at: float) -> None:
+    def __init__(self, parts: Parts, contents: Contents, page: Page, broadcast: Broadcast) -> None:
         self._parts = parts
         self._contents = contents
         self._page = page
         self._broadcast = broadcast
-        self._leased_at = leased_at
         self._lease_s = ledger.lease_s(page.lane)
         self._is_urgent = page.lane.is_urgent
         self._deadline_s = min(self._lease_s * 0.6, 2.0 if self._is_urgent else 5.0)
@@ -94,11 +93,12 @@ class PageRun:
         now, lane, topic = self._parts.now(), self._page.lane, self._broadcast.topic
         why: dict[int, str] = {}
         final: dict[int, int] = {}
+        missing = "no_address" if self._parts.accounts[self._page.channel] else "no_account"
         later: dict[datetime, list[int]] = {}
         for i in todo:
             person = reach.get(self._page.to[i])
-            if person is None or not person.addresses:
-                final[i], why[i] = ranks.REFUSED, "no_address"
+            if person is None or not person.addresses or missing == "no_account":
+                final[i], why[i] = ranks.REFUSED, missing
             elif not (person.off or person.quiet):
                 continue
             elif may_not_go(person.off, topic, lane):
@@ -166,7 +166,6 @@ class PageRun:
         if not await self._write_or_lose(known, ledger.combine(ledger.intent(sent), ledger.send_again(again))):
             return False
         self._not_again.update(again)
-        self._leased_at = renewed_at
         start_by = min(self._clock() + START_WITHIN_S, self._may_start_until())
         if start_by <= self._clock() or start_by + self._deadline_s > renewed_at + self._lease_s:
             # The database was slow: a cancel may be unknown yet, or the lease end before the provider's answer. Nothing
@@ -243,7 +242,6 @@ class PageRun:
             if outcome.fault is not None and outcome.fault.kind is Kind.CONFIG:
                 self.result.dead_reason = f"{outcome.code} at position {i}"
         self._note(new)
-        self.result.accepted += sum(1 for rank in new.values() if rank == ranks.ACCEPTED)
         references = {i: o.reference for i, o in done.items() if o.reference}
         first = min(done) if done else 0
         return ledger.outcomes(new, why, references, f"{self._page.attempt}_{self._attempt}_{first}")
@@ -257,7 +255,7 @@ class PageRun:
             case Verdict.UNKNOWN:
                 return ranks.UNKNOWN
         is_unlisted = outcome.fault is not None and outcome.fault.kind is Kind.UNLISTED
-        if self._attempt >= (UNLISTED_TRIES if is_unlisted else ranks.MAX_ATTEMPTS) and outcome is not NOT_STARTED:
+        if self._attempt >= (UNLISTED_TRIES if is_unlisted else ranks.MAX_ATTEMPTS):
             return ranks.REFUSED
         return ranks.retry(self._attempt)
 
@@ -274,11 +272,13 @@ class PageRun:
         retry = [i for i, rank in enumerate(self._ranks) if not ranks.is_final(rank)] or (left and self._doubts())
         change: Mapping[str, Any]
         if self.result.dead_reason:
+            last = ledger.combine(last, await self._go_on_without(retry))
             change = ledger.release(state=PageState.DEAD, reason=self.result.dead_reason)
         elif retry:
             due_in_s = 0.0 if state is not State.LIVE else self._due_in_s(left)
             self.result.due_in_s = due_in_s
-            change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
+            due_at = self._parts.now() + timedelta(seconds=due_in_s)
+            change = ledger.release(not_before=min(due_at, self._page.expires_at))
         else:
             if self._broadcast.policy is Policy.LADDER:
                 # Follow-up pages are derived from what is written: a successor must come to the same ones.
@@ -286,7 +286,19 @@ class PageRun:
                     return
                 last = {}
             change = await self._parts.ladder.after_sending(self._page, self._broadcast, self._ranks)
-        await self._write_or_lose(last, change)
+        is_ours = await self._write_or_lose(last, change)
+        if is_ours and change["$set"]["state"] == PageState.DONE.value:
+            self.result.reached = [
+                i for i, rank in zip(self._page.to, self._ranks, strict=True) if rank >= ranks.ACCEPTED
+            ]
+
+    async def _go_on_without(self, left: Sequence[int]) -> Mapping[str, Any]:
+        """Our template is wrong: a human has to look, but people on a ladder do not wait for that."""
+        if not left or not await self._parts.ladder.go_on(self._page, self._broadcast, left):
+            return {}
+        final = dict.fromkeys(left, ranks.SUPPRESSED)
+        self._note(final)
+        return ledger.outcomes(final, dict.fromkeys(left, "went_on"), {}, "")
 
     def _due_in_s(self, left: Sequence[int]) -> float:
         closed = [a.closed_until - self._clock() for a in self._parts.accounts[self._page.channel]]
@@ -308,10 +320,7 @@ class PageRun:
         return None
 
     async def _renew(self) -> None:
-        renewed_at = self._clock()
-        if await self._write({"$currentDate": {"lease.at": True}}):
-            self._leased_at = renewed_at
-        else:
+        if not await self._write({"$currentDate": {"lease.at": True}}):
             self._lost()
 
     async def _write_or_lose(self, known: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:

@@ -61,9 +61,8 @@ class Worker:
             for _ in range(PLANNERS):
                 group.create_task(self._plan(tuple(Lane), stop))
             for channel in CHANNELS:
-                if self._parts.accounts.get(channel):
-                    group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
-                    group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+                group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
+                group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
@@ -121,12 +120,12 @@ class Worker:
                     log.warning("claim_failed", channel=channel, error=type(error).__name__)
                     await asyncio.sleep(REDIS_AWAY_S)
                     continue
-                for page, state, leased_at in taken:
+                for page, state in taken:
                     await free.acquire()
                     in_hand += 1
-                    group.create_task(self._work(page, state, leased_at)).add_done_callback(done)
+                    group.create_task(self._work(page, state)).add_done_callback(done)
 
-    async def _take(self, channel: str, lanes: Sequence[Lane], count: int) -> list[tuple[Page, State | None, float]]:
+    async def _take(self, channel: str, lanes: Sequence[Lane], count: int) -> list[tuple[Page, State | None]]:
         """Pop hints, lease the pages, and read, after that, whether their broadcasts may still send."""
         parts = self._parts
         ids = await parts.queue.pop(channel, lanes, count=count)
@@ -138,12 +137,11 @@ class Worker:
         if not ids:
             return []
         self._claims += 1
-        leased_at = parts.clock()
         pages = await parts.pages.claim(list(dict.fromkeys(ids)), parts.owner, f"{parts.owner}.{self._claims}")
         states = await parts.watch.fresh([p.broadcast for p in pages]) if pages else {}
-        return [(page, states.get(page.broadcast), leased_at) for page in pages]
+        return [(page, states.get(page.broadcast)) for page in pages]
 
-    async def _work(self, page: Page, state: State | None, leased_at: float) -> None:
+    async def _work(self, page: Page, state: State | None) -> None:
         """One page, and the edge at which whatever breaks is caught: a poison page must not stop the others."""
         parts = self._parts
         try:
@@ -151,7 +149,7 @@ class Worker:
                 parts.counters.event("page_taken_again")
             if state is State.LIVE and page.expires_at > parts.now():
                 broadcast = await parts.watch.get(page.broadcast)
-                await self._follow_up(page, await PageRun(parts, self._contents, page, broadcast, leased_at).run())
+                await self._follow_up(page, await PageRun(parts, self._contents, page, broadcast).run())
             elif state is State.PAUSED:
                 await self._postpone(page)
             else:
@@ -189,9 +187,21 @@ class Worker:
         for code, dead in by_code.items():
             await parts.citizens.retire(page.channel, dead, code=code, now=parts.now())
             parts.counters.event("address_retired", len(dead))
+        if page.channel == "wechat":
+            await self._settle_grants(page, result)
         await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
         if result.due_in_s is not None:
             asyncio.get_running_loop().call_later(result.due_in_s, self._hint, page)
+
+    async def _settle_grants(self, page: Page, result: Result) -> None:
+        """WeChat grants are a forecast: one accept is used up per notice; a provider's refusal is final."""
+        texts = (await self._parts.watch.get(page.broadcast)).texts["wechat"]
+        template = texts["zh"]["template_id"]
+        if result.gone_grants:
+            now = self._parts.now()
+            await self._parts.citizens.set_grants([(citizen, template, False, now) for citizen in result.gone_grants])
+        if result.reached and template in self._parts.one_time_templates:
+            await self._parts.citizens.spend_grants(template, result.reached)
 
     def _hint(self, page: Page) -> None:
         """Announce a page that is due again. A hint only: if this process dies, the reconciler finds the page."""

@@ -6,6 +6,7 @@ are the same and that nobody enters where the table does not say so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,11 +29,26 @@ from handlers.alert_views import (
     Submission,
 )
 from handlers.base import ApiHandler
+from handlers.broadcasts import (
+    CSV,
+    EVENT_STREAM,
+    BroadcastHandler,
+    EventsHandler,
+    FiguresHandler,
+    FiguresQuery,
+    Pace,
+    PauseHandler,
+    ReportHandler,
+    ReportTableHandler,
+    ResumeHandler,
+    UnreachedHandler,
+    UnreachedQuery,
+)
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
-from handlers.routing import DOCUMENT_BYTES, OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
+from handlers.routing import OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
 from handlers.staff_alerts import (
     XML,
     AlertHandler,
@@ -45,11 +61,16 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server.assemble import Assembly, PublicParts
+from server import assemble
+from server.assemble import Assembly
+from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
+from server.domain.preview import Preview
+from server.domain.progress import Standing
+from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
@@ -59,6 +80,7 @@ from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
 CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
+RECEIPT_KEY = re.compile(r"^(/v1/receipts/[^/]*)/.*")  # the last part of such a path is a secret
 
 log = structlog.get_logger()
 
@@ -86,8 +108,58 @@ def public_routes(services: Services) -> list[Route]:
     return [
         *_receipt_routes(services),
         *_desk_routes(services),
+        *_broadcast_routes(services),
         *reading_routes(services.public, services.assembly.settings),
         *intake_routes(services.public),
+    ]
+
+
+def _broadcast_routes(services: Services) -> list[Route]:
+    """What officers see before a release, and while and after a broadcast is on its way."""
+    control = {"control": assemble.control(services.assembly)}
+    one = "/v1/staff/broadcasts/{identifier}"
+    read, unreached = officer(Deed.BROADCAST_READ), officer(Deed.BROADCAST_UNREACHED)
+    standing = Operation(summary="Where a broadcast stands", entry=read, gives=Standing)
+    pause = Operation(summary="Stop the run for now", entry=officer(Deed.BROADCAST_STOP), gives=Standing)
+    resume = Operation(summary="Go on with a paused run", entry=officer(Deed.BROADCAST_RESUME), gives=Standing)
+    events = Operation(
+        summary="The standing as server-sent events, newest first seen, resumed by Last-Event-ID",
+        entry=read,
+        gives_raw={EVENT_STREAM: 'id: 1764\nevent: standing\ndata: {"version":1764}\n\n'},
+        answers_as={204: "it is over, and Last-Event-ID has seen the end: do not come again"},
+    )
+    report = Operation(summary="What became of it", entry=read, gives=Report)
+    table = Operation(
+        summary="What became of it, for spreadsheets: a line per district and channel, a column per status",
+        entry=read,
+        gives_raw={CSV: "division,name,channel,audience,planned\r\n440305,南山区,sms,20000,0\r\n"},
+    )
+    listed = Operation(
+        summary="Who was not reached, with telephone numbers; the purpose is logged",
+        entry=unreached,
+        query=UnreachedQuery,
+        gives=UnreachedPage,
+    )
+    figures = Operation(
+        summary="What a release would mean: people, texts, cost, time, overlaps",
+        entry=officer(Deed.ALERT_PREVIEW),
+        query=FiguresQuery,
+        gives=Preview,
+    )
+    return [
+        Route(one, BroadcastHandler, {"GET": standing}, control),
+        Route(f"{one}/events", EventsHandler, {"GET": events}, {**control, "pace": Pace()}),
+        Route(f"{one}/pause", PauseHandler, {"POST": pause}, control),
+        Route(f"{one}/resume", ResumeHandler, {"POST": resume}, control),
+        Route(f"{one}/report", ReportHandler, {"GET": report}, control),
+        Route(f"{one}/report.csv", ReportTableHandler, {"GET": table}, control),
+        Route(f"{one}/unreached", UnreachedHandler, {"GET": listed}, control),
+        Route(
+            "/v1/staff/alerts/{identifier}/figures",
+            FiguresHandler,
+            {"GET": figures},
+            {"previews": assemble.previews(services.assembly)},
+        ),
     ]
 
 
@@ -104,7 +176,6 @@ def _receipt_routes(services: Services) -> list[Route]:
             entry=PROVIDER,
             takes_raw=("*/*",),
             gives_raw={"application/json": CALLBACK_SAMPLE, "text/plain": "success"},
-            max_bytes=DOCUMENT_BYTES,
         ),
     }
     return [
@@ -115,7 +186,7 @@ def _receipt_routes(services: Services) -> list[Route]:
 
 def _desk_routes(services: Services) -> list[Route]:
     parts = {"desk": services.assembly.alerts, "reading": services.reading}
-    message: dict[str, Any] = {"takes": AlertForm, "takes_raw": (XML,), "max_bytes": DOCUMENT_BYTES}
+    message: dict[str, Any] = {"takes": AlertForm, "takes_raw": (XML,)}
     read, draft, edit = officer(Deed.ALERT_READ), officer(Deed.ALERT_DRAFT), officer(Deed.ALERT_EDIT)
     alerts = {
         "GET": Operation(summary="Alerts within reach, newest first", entry=read, query=AlertsQuery, gives=AlertPage),
@@ -239,7 +310,7 @@ def _log_request(handler: tornado.web.RequestHandler) -> None:
     report(
         "request",
         method=handler.request.method,
-        path=handler.request.path,
+        path=RECEIPT_KEY.sub(r"\1/***", handler.request.path),
         status=handler.get_status(),
         ms=round(handler.request.request_time() * 1000, 1),
         request_id=getattr(handler, "request_id", ""),

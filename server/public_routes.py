@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from handlers import feeds, intake
 from handlers.alert_views import AlertView, Decision
 from handlers.base import ApiHandler
-from handlers.routing import DOCUMENT_BYTES, PUBLIC, Operation, Route, officer, partner
-from server.assemble import PublicParts
+from handlers.routing import PUBLIC, Operation, Route, officer, partner
+from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.feeds_json import ActiveAlerts, AlertHistory, FeedEvents, FeedVersion, PublicAlert
 from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE
@@ -64,7 +64,7 @@ def intake_routes(public: PublicParts) -> list[Route]:
     read, decide = officer(Deed.INTAKE_READ), officer(Deed.INTAKE_DECIDE)
     post = Operation(
         summary="Hand in a CAP or 国突 message; it is proposed to an officer, never released by itself",
-        entry=partner(INTAKE), takes_raw=intake.XML_TYPES, gives=intake.Taken, status=202, max_bytes=DOCUMENT_BYTES,
+        entry=partner(INTAKE), takes_raw=intake.XML_TYPES, gives=intake.Taken, status=202,
     )  # fmt: skip
     page = Operation(
         summary="What partners handed in, newest first", entry=read, query=intake.ProposalsQuery,

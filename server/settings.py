@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from server.domain.errors import ConfigurationError
 
@@ -31,6 +31,7 @@ class Account(BaseModel):
     rate_per_s: float = Field(gt=0, description="what the provider allows this account, in recipients a second")
     connections: int = Field(default=256, gt=0, description="open connections (h1) or concurrent streams (h2)")
     http2: bool = False
+    fee_fen: float = Field(default=0.0, ge=0, description="what one message costs, an SMS segment for SMS, in fen")
     ca_file: Path | None = Field(default=None, description="CA bundle of a private provider; None = the system's")
 
 
@@ -62,6 +63,7 @@ class AliyunSmsAccount(Account):
     provider: Literal["sms_aliyun"] = "sms_aliyun"
     base_url: str = "https://dysmsapi.aliyuncs.com"
     rate_per_s: float = 5_000.0
+    fee_fen: float = 4.5
     access_key_id: str
     access_key_secret: SecretStr
     receipt_key: SecretStr = Field(description="unguessable part of the receipt path; Aliyun signs nothing")
@@ -73,6 +75,7 @@ class TencentSmsAccount(Account):
     provider: Literal["sms_tencent"] = "sms_tencent"
     base_url: str = "https://sms.tencentcloudapi.com"
     rate_per_s: float = 30_000.0
+    fee_fen: float = 4.5
     region: str = "ap-guangzhou"
     secret_id: str
     secret_key: SecretStr
@@ -99,10 +102,14 @@ class Settings(BaseSettings):
     )
     data_key: SecretStr = SecretStr(SANDBOX_KEY)
     data_key_version: int = Field(default=1, ge=1, le=255)
+    old_data_keys: Mapping[int, SecretStr] = Field(default={}, description="earlier keys by version: still opened")
     index_key: SecretStr = SecretStr(SANDBOX_KEY)
     audit_key: SecretStr = Field(default=SecretStr(SANDBOX_KEY), description="Ed25519 seed that signs the audit log")
     port: int = Field(default=8080, ge=0, le=65535)
     admin_port: int = Field(default=8081, ge=0, le=65535, description="health and metrics; keep it inside")
+    admin_address: str = Field(
+        default="127.0.0.1", description="where the admin port listens; it asks nobody who they are"
+    )
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/?#]+)?$",
@@ -111,7 +118,9 @@ class Settings(BaseSettings):
     webhook_networks: tuple[str, ...] = Field(
         default=(), max_length=50, description="private networks (CIDR) that partners' webhooks may live in"
     )
-    callback_port: int = Field(default=0, ge=0, le=65535, description="sandbox runs only: where receipts come in")
+    workers: int = Field(
+        default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
+    )
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()
@@ -126,19 +135,24 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> dict[int, SecretBytes]:
         """Data keys by version."""
-        return {self.data_key_version: SecretBytes(base64.b64decode(self.data_key.get_secret_value()))}
+        current = {self.data_key_version: self.data_key}
+        return {
+            v: SecretBytes(base64.b64decode(k.get_secret_value())) for v, k in {**self.old_data_keys, **current}.items()
+        }
 
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Read and check the settings; ConfigurationError names each variable that is wrong and why."""
     known = {f"HUIMIN_{name.upper()}" for name in Settings.model_fields}
-    unknown = sorted(
-        name for name in environ if name.upper().startswith("HUIMIN_") and name.upper().split("__")[0] not in known
-    )
+    nested = {"HUIMIN_WECHAT", "HUIMIN_FCM"}
+    given = [name.upper() for name in environ if name.upper().startswith("HUIMIN_")]
+    unknown = sorted(n for n in given if n not in known and n.split("__")[0] not in nested)
     if unknown:
         raise _wrong(f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     try:
         settings = Settings()
+    except SettingsError as error:
+        raise _wrong(f"{error}: {error.__cause__}") from None
     except ValidationError as error:
         lines = [f"HUIMIN_{'__'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
         raise _wrong("; ".join(lines)) from None
@@ -148,24 +162,25 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def _refuse_sandbox_values(settings: Settings) -> None:
-    secrets = {
-        "HUIMIN_DATA_KEY": settings.data_key,
-        "HUIMIN_INDEX_KEY": settings.index_key,
-        "HUIMIN_AUDIT_KEY": settings.audit_key,
-    }
-    for account in (settings.wechat, settings.fcm, *settings.sms):
-        for name in type(account).model_fields if account else ():
+    accounts = [a for a in (settings.wechat, settings.fcm, *settings.sms) if a is not None]
+    keys = ("data_key", "index_key", "audit_key")
+    secrets: dict[str, SecretStr] = {f"HUIMIN_{name.upper()}": getattr(settings, name) for name in keys}
+    for account in accounts:
+        for name in type(account).model_fields:
             value = getattr(account, name)
             if isinstance(value, SecretStr):
                 secrets[f"{type(account).__name__}.{name}"] = value
-    bad = [
-        n for n, s in secrets.items() if s.get_secret_value() == SANDBOX_KEY or SANDBOX_PREFIX in s.get_secret_value()
-    ]
-    missing = [
-        n for n, v in (("HUIMIN_MONGO_URL", settings.mongo_url), ("HUIMIN_REDIS_URL", settings.redis_url)) if not v
-    ]
-    if bad or missing:
-        raise _wrong(f"production needs real values for {', '.join(bad + missing)}")
+    bad = [n for n, s in secrets.items() if _is_of_the_sandbox(s.get_secret_value())]
+    bad += [n for n, v in (("HUIMIN_MONGO_URL", settings.mongo_url), ("HUIMIN_REDIS_URL", settings.redis_url)) if not v]
+    bad += [f"{type(a).__name__}.base_url (https wanted)" for a in accounts if not a.base_url.startswith("https://")]
+    if settings.data_key.get_secret_value() == settings.index_key.get_secret_value():
+        bad.append("HUIMIN_INDEX_KEY (must differ from HUIMIN_DATA_KEY)")
+    if bad:
+        raise _wrong(f"production needs real values for {', '.join(bad)}")
+
+
+def _is_of_the_sandbox(secret: str) -> bool:
+    return secret in {SANDBOX_KEY, SANDBOX_AES_KEY} or SANDBOX_PREFIX in secret
 
 
 def _wrong(what: str) -> ConfigurationError:

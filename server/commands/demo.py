@@ -1,4 +1,4 @@
-"""`demo`: an officer drafts a red typhoon alert for a district, a chief releases it, tens of thousands of people get it.
+"""`demo`: an officer drafts a red typhoon alert for a district, a chief releases it, tens of thousands get it.
 
 Everything is real but the providers: those are the sandbox, another process with a journal of its own. At the end the
 ledger is compared with that journal, notice by notice.
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +27,7 @@ from rich.table import Table
 from channels.sandbox.faults import FaultScript, ProviderFaults, ReceiptFaults
 from push.judge import Finding, judge
 from server.assemble import Assembly, assemble
+from server.commands.residents import DISTRICT, settle
 from server.commands.town import Town, accepts, town
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
 from server.domain.alerts.verbs import BEIJING
@@ -36,12 +37,9 @@ from server.domain.errors import ForbiddenError, UnavailableError
 from server.domain.officers import Officer, Role, Unit
 from server.embedded import databases
 from server.services.broadcasts import Progress as Standing
-from server.services.population import Recipe, people
 from server.settings import load
 
-DISTRICT = "440305"  # Nanshan, 23 communities' worth of invented people
 STATUSES = ("accepted", "delivered", "read", "undelivered", "refused", "expired", "suppressed", "unknown")
-BATCH = 2_000
 PATIENCE_S = 300.0
 UNIT = Unit(
     code="44030041600000", name="深圳市气象台", name_en="Shenzhen Observatory", sender="observatory@sz.example",
@@ -57,6 +55,7 @@ class Options:
     workers: int
     is_json: bool
     seed: int
+    picture: Path | None
 
 
 def demo(
@@ -65,9 +64,10 @@ def demo(
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=16)] = 2,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed invents the same people and the same bad luck.")] = 1,
+    picture: Annotated[Path | None, typer.Option(help="Save what the terminal shows as an SVG.")] = None,
 ) -> None:
     """Watch a red typhoon alert reach a district, and check it against what the providers wrote down."""
-    report = uvloop.run(_run(Options(citizens, workers, json_, seed)))
+    report = uvloop.run(_run(Options(citizens, workers, json_, seed, picture)))
     if json_:
         sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
     if not report["journal_matches"]:
@@ -75,7 +75,9 @@ def demo(
 
 
 async def _run(options: Options) -> dict[str, Any]:
-    console = Console(stderr=options.is_json)
+    console = Console(
+        stderr=options.is_json, record=options.picture is not None, width=100 if options.picture else None
+    )
     settings = load(os.environ)
     home = settings.home.resolve() / "demo"
     shutil.rmtree(home, ignore_errors=True)
@@ -93,19 +95,17 @@ async def _run(options: Options) -> dict[str, Any]:
             place = await stack.enter_async_context(
                 town(named, home, workers=options.workers, faults=_weather(options.seed))
             )
-        return await _warn(assembly, place, console)
+        report = await _warn(assembly, place, console)
+    if options.picture:
+        console.save_svg(str(options.picture), title="make demo")
+    return report
 
 
 async def _settle(assembly: Assembly, options: Options, console: Console) -> None:
     """Invent the people of the district."""
-    divisions = assembly.divisions
-    communities = [c for street in divisions.children(DISTRICT) for c in divisions.children(street)]
-    crowd = people(options.citizens, Recipe(communities, options.seed), divisions)
     with _bars(console) as bars:
         task = bars.add_task("people move in 居民入库", total=options.citizens, note="")
-        while batch := list(islice(crowd, BATCH)):
-            await assembly.citizens.add(batch)
-            bars.advance(task, len(batch))
+        await settle(assembly, options.citizens, options.seed, lambda more: bars.advance(task, more))
 
 
 async def _warn(assembly: Assembly, place: Town, console: Console) -> dict[str, Any]:
@@ -122,7 +122,8 @@ async def _warn(assembly: Assembly, place: Town, console: Console) -> dict[str, 
     alert = await desk.release(chief, draft.identifier, waiting.digest)
     console.print(f"[bold]{chief.name}[/] releases it: digest {waiting.digest[:16]}…")
     texts = (await assembly.broadcast_store.get(alert.identifier)).texts
-    console.print(f"  SMS     {texts['sms']['zh']['text']}\n  push    {texts['push']['zh']['title']}")
+    console.print(f"  SMS   {texts['sms']['zh']['text']}", soft_wrap=True)
+    console.print(f"  push  {texts['push']['zh']['title']}")
     await _watch(assembly, place, alert.identifier, console)
     return await _report(assembly, place, (alert.identifier, released_at), console)
 
@@ -173,7 +174,7 @@ async def _report(assembly: Assembly, place: Town, released: tuple[str, datetime
 
 
 async def _settled(assembly: Assembly, broadcast: str, finding: Finding) -> Standing:
-    """The standing once the sums have caught up with the last receipts; what it is after some seconds if they do not."""
+    """The standing once the sums have caught up with the last receipts; after some seconds, whatever it is."""
     for _ in range(50):
         standing = await assembly.broadcasts.progress(broadcast)
         if _sums_agree(standing, finding):
@@ -192,14 +193,14 @@ def _sums_agree(standing: Standing, finding: Finding) -> bool:
 
 
 def _print(report: dict[str, Any], console: Console) -> None:
-    table = Table(
-        title="What the ledger says 台账", caption="checked against the providers' own journals 与通道方台账逐条核对"
-    )
-    table.add_column("channel 渠道")
+    table = Table(title="What the ledger says 台账")
+    table.add_column("people 人数")
+    for channel in CHANNELS:
+        table.add_column(channel, justify="right")
     for name in ("audience", *STATUSES):
-        table.add_column(name, justify="right")
-    for channel, counts in report["channels"].items():
-        table.add_row(channel, *(f"{counts[name]:,}" for name in ("audience", *STATUSES)))
+        counts = [report["channels"][channel][name] for channel in CHANNELS]
+        if any(counts):
+            table.add_row(name, *(f"{count:,}" if count else "" for count in counts), end_section=name == "audience")
     console.print(table)
     journal = report["journal"]
     is_equal = report["journal_matches"]
@@ -268,7 +269,7 @@ def _weather(seed: int) -> FaultScript:
     return FaultScript(
         seed=seed,
         wechat=ProviderFaults(busy=0.01, dead=0.005, grant_gone=0.03, receipts=receipts),
-        fcm=ProviderFaults(too_many=0.01, dead=0.02),
+        fcm=ProviderFaults(server_error=0.005, dead=0.02),
         sms_aliyun=ProviderFaults(latency_ms=5, receipts=receipts),
         sms_tencent=ProviderFaults(receipts=receipts),
     )

@@ -137,7 +137,9 @@ class Examination:
         """The next entry."""
         expected = self._link.seq + 1
         if entry.seq > expected:
-            yield self._found("audit_missing", expected, f"缺少第{expected}条起的记录", f"entries from {expected} on are gone")
+            yield self._found(
+                "audit_missing", expected, f"缺少第{expected}条起的记录", f"entries from {expected} on are gone"
+            )
         elif entry.seq < expected or not _fits(self._link.hash, entry):
             zh, en = "内容或位置与哈希不符", "content or place does not fit the hash chain"
             yield self._found("audit_altered", entry.seq, zh, en)

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 ID_SPACE = 1 << 63
 PAGE_SIZE = 500
@@ -54,6 +54,14 @@ class Policy(StrEnum):
 
     ALL = "all"  # every usable channel at once (red, orange)
     LADDER = "ladder"  # one channel after the other, until the person is reached
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """What the database keeps of a moment: a value must be the same before and after it was stored."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+Moment = Annotated[datetime, AfterValidator(to_milliseconds)]
 
 
 class Audience(BaseModel):
@@ -101,8 +109,8 @@ class Broadcast(BaseModel):
     )
     ranges: int = 1
     state: State = State.LIVE
-    released_at: datetime
-    expires_at: datetime
+    released_at: Moment
+    expires_at: Moment
 
 
 def digest(broadcast: Broadcast) -> str:

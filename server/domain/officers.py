@@ -88,7 +88,13 @@ class NewOfficer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=2, max_length=60, description="to log in with; unique", examples=["王敏"])
+    name: str = Field(
+        min_length=2,
+        max_length=60,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="to log in with; unique",
+        examples=["王敏"],
+    )
     person: str = Field(
         pattern=r"^[A-Za-z0-9._-]{1,64}$", description="a staff number: the human being, never an ID number"
     )
@@ -104,13 +110,21 @@ def plain_name(name: str) -> str:
     >>> plain_name(" Ｗang Min ") == plain_name("wang min")
     True
     """
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+    readable = name.encode("utf-8", "replace").decode()  # a lone surrogate is nobody's name
+    return unicodedata.normalize("NFKC", readable).strip().casefold()
 
 
-def refuse_mixed_powers(roles: Iterable[Role]) -> None:
-    """InvalidInputError `roles_mixed` if one person would hold more than one of the separate powers."""
-    held = frozenset(roles)
-    if sum(bool(held & power) for power in POWERS) != 1:
+def is_mixed(held: Iterable[frozenset[Role]]) -> bool:
+    """Whether these role sets, taken together, hold more than one of the separate powers."""
+    together = frozenset[Role]().union(*held)
+    return sum(bool(together & power) for power in POWERS) > 1
+
+
+def refuse_mixed_powers(roles: frozenset[Role]) -> None:
+    """InvalidInputError `roles_missing` or `roles_mixed`: an account has roles of exactly one power."""
+    if not roles:
+        raise InvalidInputError("roles_missing", zh="请至少指定一个角色", en="name at least one role", field="roles")
+    if is_mixed([roles]):
         raise InvalidInputError(
             "roles_mixed",
             zh="管理账号、审计日志与发布预警须由不同的人担任",

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from server.domain import ranks
 from server.domain.broadcasts import Lane
@@ -67,7 +68,7 @@ class Page:
     waits_until: datetime | None = None  # ladder: when the unreached go on
     is_fallen: bool = False  # ladder: the refused have gone on
 
-    def entry(self, position: int) -> dict[str, object]:
+    def entry(self, position: int) -> dict[str, Any]:
         """What this page says about one recipient, for people: status, why, and every hand-off."""
         hands = [s for s in self.sent if position in s.positions]
         return {

@@ -154,6 +154,11 @@ class Registry(_Row):
                 raise ValueError(f"no generic row for kind {kind}, exercise {exercise}, language {language}")
         return self
 
+    @property
+    def one_time(self) -> frozenset[str]:
+        """WeChat templates of which every accept buys one message."""
+        return frozenset(template.id for template in self.wechat if template.kind == "one_time")
+
     def choose(self, key: Key) -> Choice:
         """The ids of the most specific rows: event counts before colour, kind, exercise and language.
 

@@ -4,6 +4,7 @@ Promises. Two persons, a chief for red, own divisions and events: every verb ask
 is what was submitted: the digest is computed again and compared, any change voids it. A release is one write that holds
 the new state, the exact CAP bytes and the frozen broadcast; publishing comes after it, is idempotent, and is done by
 `finish_interrupted` if the process died in between. So an alert is broadcast exactly once or was never released.
+Every step is in the audit log before it is answered or published (see `steps`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from server.domain.broadcasts import Broadcast
 from server.domain.errors import ConflictError, ForbiddenError, HuiminError, InvalidInputError, TooManyError
 from server.domain.officers import Officer
 from server.domain.wording import Kind
+from server.services.audit import Audit
+from server.services.steps import StepLog
 from server.storage.alerts import AlertStore
 
 TRIES = 5  # against other writers of the same alert; each lost race is somebody else's progress
@@ -75,6 +78,7 @@ class Alerts:
         store: AlertStore,
         world: World,
         publisher: Publisher,
+        audit: Audit,
         *,
         now: Callable[[], datetime],
         red_wait: timedelta = timedelta(seconds=120),
@@ -82,6 +86,7 @@ class Alerts:
         self._store = store
         self._world = world
         self._publisher = publisher
+        self._log = StepLog(store, audit)
         self._clock = now
         self._red_wait = red_wait
 
@@ -236,7 +241,8 @@ class Alerts:
         return calls
 
     async def finish_interrupted(self) -> list[str]:
-        """Publish what was released but, for all we know, not published: the process died in between. Run at start."""
+        """Log what was done and publish what was released by processes that died before they could. Run at start."""
+        await self._log.finish()
         finished, failed = [], []
         for desk in await self._store.find_unpublished():
             try:
@@ -283,6 +289,7 @@ class Alerts:
         upto = chain[: order.index(desk.identifier) + 1]
         for other in upto:
             if other.published_at is None and other.broadcast is not None:
+                await self._log.record(other)
                 await self._publisher.publish(other.broadcast)
                 await self._store.mark_published(other.identifier, self._now())
         for other, successor in pairwise(upto):
@@ -301,6 +308,7 @@ class Alerts:
                 raise _forbidden(why)
             desk = desk.stepped(State.DRAFT, what, officer, at)
             if await self._store.insert(desk):
+                await self._log.record(desk)
                 return desk
         raise TooManyError("identifiers_used_up", zh="同一秒内预警过多，请稍后", en="too many alerts in this second")
 
@@ -333,6 +341,7 @@ class Alerts:
         assert to is not None
         after = changed.stepped(to, action, officer, self._now(), reason)
         await self._store.apply(before, after)
+        await self._log.record(after)
         return after
 
     async def _try_move(self, desk: DeskAlert, action: Action, reason: str = "") -> bool:

@@ -84,7 +84,7 @@ class AuditLog:
         return await self._store.list_latest(stream, before, limit)
 
     async def sign(self) -> list[Checkpoint]:
-        """Sign the end of every chain that has grown since: the collection first, for the file must not know of one it lacks."""
+        """Sign the end of every chain that has grown: the collection first, the file must not know what it lacks."""
         signed = []
         for stream in await self._store.list_streams():
             link = await self._store.head(stream)
@@ -116,7 +116,11 @@ class AuditLog:
         known = {(c.link.seq, c.link.hash) for c in kept}
         findings += [
             AuditFinding(
-                "audit_checkpoint_missing", stream, c.link.seq, "检查点已从数据库消失", "in the file, gone in the database"
+                "audit_checkpoint_missing",
+                stream,
+                c.link.seq,
+                "检查点已从数据库消失",
+                "in the file, gone in the database",
             )
             for c in filed
             if (c.link.seq, c.link.hash) not in known
@@ -137,7 +141,9 @@ class AuditLog:
             except InvalidSignature:
                 seq = checkpoint.link.seq
                 findings.append(
-                    AuditFinding("audit_forged", checkpoint.stream, seq, "检查点签名无效", "a checkpoint's signature is wrong")
+                    AuditFinding(
+                        "audit_forged", checkpoint.stream, seq, "检查点签名无效", "a checkpoint's signature is wrong"
+                    )
                 )
             else:
                 good.append(checkpoint)
@@ -204,7 +210,9 @@ class _Retold:
             return []
         if digest != entry.details.get("sha256"):
             zh, en = "预警自身的步骤被改动或删除", "the alert's own account of this step was altered or deleted"
-            return [AuditFinding("audit_step_altered", entry.stream, entry.seq, f"{zh}：{entry.key}", f"{en}: {entry.key}")]
+            return [
+                AuditFinding("audit_step_altered", entry.stream, entry.seq, f"{zh}：{entry.key}", f"{en}: {entry.key}")
+            ]
         return []
 
     def end(self) -> list[AuditFinding]:

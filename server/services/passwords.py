@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -27,17 +28,19 @@ class Argon2:
     async def hash(self, password: str) -> str:
         """The encoded hash with its parameters and salt."""
         async with self._place():
-            return await asyncio.to_thread(self._hasher.hash, password)
+            return await asyncio.to_thread(self._hasher.hash, _bytes(password))
 
     async def verify(self, hashed: str | None, password: str) -> bool:
         """Whether this is the password; without a hash to compare, False after the same work."""
         async with self._place():
-            return await asyncio.to_thread(self._verify, hashed, password)
+            return await asyncio.to_thread(self._verify, hashed, _bytes(password))
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
         if self._waiting >= MAX_WAITING:
-            raise TooManyError("login_busy", zh="登录人数过多，请稍后再试", en="too many log-ins at once; try again soon")
+            raise TooManyError(
+                "login_busy", zh="登录人数过多，请稍后再试", en="too many log-ins at once; try again soon"
+            )
         self._waiting += 1
         try:
             async with self._turn:
@@ -45,7 +48,7 @@ class Argon2:
         finally:
             self._waiting -= 1
 
-    def _verify(self, hashed: str | None, password: str) -> bool:
+    def _verify(self, hashed: str | None, password: bytes) -> bool:
         if hashed is None:
             self._hasher.hash(password)
             return False
@@ -53,3 +56,8 @@ class Argon2:
             return self._hasher.verify(hashed, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _bytes(password: str) -> bytes:
+    """The same keys give the same bytes on every machine; what no keyboard gives (a lone surrogate) does no harm."""
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")

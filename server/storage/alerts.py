@@ -4,20 +4,21 @@ Promises. A step is one write of one document: either all of it is there (new st
 nothing. A step that was thought out on an older version changes nothing. The log is only ever appended to. Identifiers
 are unique for ever (`_id`). A chain never forks: of two released messages that follow the same one, the index lets one
 in. Everything acknowledged is journaled by a majority. Messages are kept as bytes, so no hostile text becomes a key.
+Every step leaves the alert marked as unlogged until somebody says that the audit log has it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, DESCENDING, WriteConcern
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.alerts.desk import DeskAlert, in_order
+from server.domain.alerts.desk import DeskAlert, Step, in_order, step_key
 from server.domain.alerts.model import Alert
 from server.domain.alerts.states import State
 from server.domain.alerts.vocabulary import Colour, Scope
@@ -79,6 +80,7 @@ class AlertStore:
         document = _to_document(after)
         step = document.pop("steps")[-1]
         identifier = document.pop("_id")
+        del document["logged"]  # `mark_logged` may have run since `before` was read
         if before.released_at is not None:  # `mark_published` may have run since `before` was read
             del document["published_at"], document["is_unpublished"]
         try:
@@ -103,6 +105,25 @@ class AlertStore:
             {"_id": identifier, "is_unpublished": True}, {"$set": {"published_at": at, "is_unpublished": False}}
         )
 
+    async def mark_logged(self, identifier: str, version: int) -> None:
+        """Note that the audit log has all steps up to this version. Only a hint: losing it costs a second look."""
+        hints = self._alerts.with_options(write_concern=WriteConcern(w=1))
+        await hints.update_one(
+            {"_id": identifier, "version": version}, {"$set": {"logged": version, "is_unlogged": False}}
+        )
+
+    async def find_unlogged(self) -> list[DeskAlert]:
+        """Alerts with a step that the audit log may not have."""
+        return await self._list({"is_unlogged": True}, sort="_id")
+
+    async def stream_steps(self, before: datetime) -> AsyncIterator[tuple[str, str]]:
+        """Key (see `step_key`) and SHA-256 of every step older than this, as the alerts tell them."""
+        async for document in self._alerts.find({}, {"steps": 1}).sort("_id", ASCENDING):
+            for raw in document["steps"]:
+                step = Step.model_validate(raw)
+                if step.at < before:
+                    yield step_key(document["_id"], step.seq), step.sha256
+
     async def find_chain(self, chain: str) -> list[DeskAlert]:
         """The released messages of a chain, oldest first."""
         query = {"chain": chain, "state": {"$in": list(_RELEASED)}}
@@ -121,6 +142,10 @@ class AlertStore:
         """The newest message of each chain of a sender that is still in force, oldest first."""
         query = {"state": State.RELEASED.value, "expires_at": {"$gt": at}, "sender": sender}
         return await self._list(query, sort="released_at")
+
+    async def find_in_force(self, at: datetime) -> list[DeskAlert]:
+        """The newest message of each chain that is in force, of every sender, the one that ends first at the head."""
+        return await self._list({"state": State.RELEASED.value, "expires_at": {"$gt": at}}, sort="expires_at")
 
     async def find_ended(self, at: datetime) -> list[DeskAlert]:
         """Released alerts whose time is over."""
@@ -155,12 +180,13 @@ def _to_document(desk: DeskAlert) -> Document:
         "events": list(facts.events),
         "expires_at": desk.alert.expires_at,
         "is_unpublished": desk.released_at is not None and desk.published_at is None,
+        "is_unlogged": True,
         "is_public": desk.released_at is not None and not desk.is_exercise and desk.alert.scope == Scope.PUBLIC,
     }
 
 
 def _from_document(document: Document) -> DeskAlert:
-    fields = {name: document[name] for name in DeskAlert.model_fields if name not in _JSON}
+    fields = {name: document[name] for name in DeskAlert.model_fields if name not in _JSON and name in document}
     return DeskAlert.model_validate(
         {
             **fields,

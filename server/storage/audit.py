@@ -147,15 +147,13 @@ def _to_document(entry: Entry) -> Document:
 def _from_document(document: Document) -> Entry:
     """The entry; a document that was tampered with becomes one whose hash cannot fit, never an exception."""
     fields = {name: document.get(name, "") for name in _FIELDS}
-    details = document["details"] if isinstance(document.get("details"), dict) else {}
+    details = document["details"] if isinstance(document.get("details"), dict) else {"?": "details"}
     if strange := set(document) - {"_id", "details", "hash", *_FIELDS}:
         details = details | {"?": ",".join(sorted(map(str, strange)))}
     if type(fields["seq"]) is not int:
         fields["seq"] = 0
     digest = document.get("hash")
-    return Entry(
-        key=str(document["_id"]), details=details, hash=digest if isinstance(digest, bytes) else b"", **fields
-    )
+    return Entry(key=str(document["_id"]), details=details, hash=digest if isinstance(digest, bytes) else b"", **fields)
 
 
 def _checkpoint_fields(checkpoint: Checkpoint) -> Document:

@@ -8,26 +8,26 @@ reads for a page, by contiguous id. A verified phone or openid belongs to one ci
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import shapely
+import structlog
 from pymongo import UpdateOne
-from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 from server.domain.broadcasts import CHANNELS, ID_SPACE, Audience
-from server.domain.divisions import prefix
+from server.domain.divisions import circle, prefix, ring
 from server.storage.mongo import Database, Document
-from server.storage.vault import Vault
+from server.storage.vault import KeyMissingError, SealedError, Vault
 
 MEMBERS_AT_ONCE = 500  # decoded in one go: more would hold the loop
-KM_PER_DEGREE = 111.32
 SAMPLES = (1024, 32, 1)  # shares of the id space in which an audience is counted until enough are found
 ENOUGH = 50
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Citizens:
 
     async def members(self, audience: Audience, lo: int, hi: int) -> AsyncIterator[Member]:
         """Stream the members of the audience with lo <= id <= hi, in id order."""
-        prefixes, shape = tuple(prefix(code) for code in audience.divisions), _shape(audience)
+        prefixes, shape = tuple(prefix(code) for code in audience.divisions), surface(audience)
         loose = tuple(prefix(code) for code in audience.loose_districts)
         is_listed = audience.citizens is not None
         fields = {"places.division": 1, "channels": 1} | ({"places.point": 1} if shape is not None else {})
@@ -123,14 +123,30 @@ class Citizens:
         return [Member(d["_id"], self._division_index(d["places"][0]["division"]), d["channels"]) async for d in cursor]
 
     async def reach(self, channel: str, ids: Sequence[int]) -> dict[int, Reach]:
-        """How these people (ascending ids) can be reached on one channel now; those without an address are absent."""
+        """How these people (ascending ids) can be reached on one channel now; those without an address are absent.
+
+        An address that does not open is left out: one spoilt value must not silence a page of 500. SealedError if no
+        value opens, or the key is missing: then the fault is ours and nobody may be written off for it.
+        """
         fields = {channel: 1, "lang": 1, "quiet": 1, "off": 1}
         opened: dict[int, Reach] = {}
-        async for d in self._addresses.find({"_id": {"$in": list(ids)}, f"{channel}.0": {"$exists": True}}, fields):
+        spoilt: SealedError | None = None
+        wanted = {"_id": {"$in": list(ids)}, f"{channel}.0": {"$exists": True}}
+        async for d in self._addresses.find(wanted, fields).batch_size(1_000):
             owner = f"addresses|{d['_id']}|{channel}"
-            addresses = [Address(self._vault.open(a["value"], owner=owner), a["index"]) for a in d[channel]]
+            addresses: list[Address] = []
+            for a in d[channel]:
+                try:
+                    addresses.append(Address(self._vault.open(a["value"], owner=owner), a["index"]))
+                except KeyMissingError:
+                    raise
+                except SealedError as error:
+                    spoilt = error
+                    log.warning("address_spoilt", citizen=d["_id"], channel=channel)
             quiet = d.get("quiet")
             opened[d["_id"]] = Reach(addresses, d["lang"], tuple(quiet) if quiet else None, frozenset(d.get("off", ())))
+        if spoilt and not any(person.addresses for person in opened.values()):
+            raise spoilt
         return opened
 
     async def usable_channels(self, ids: Sequence[int]) -> dict[int, list[str]]:
@@ -181,6 +197,8 @@ class Citizens:
 
     async def set_grants(self, changes: Sequence[tuple[int, str, bool, datetime]]) -> None:
         """(citizen, template, accepted, at): an accept adds one, a refusal empties, unless a later one is known."""
+        if not changes:
+            return
         await self._addresses.bulk_write(
             [
                 UpdateOne(
@@ -250,14 +268,9 @@ def _query(audience: Audience, lo: int, hi: int) -> dict[str, Any]:
     return {"_id": interval, "places.divisions": codes[0] if len(codes) == 1 else {"$in": codes}}
 
 
-def _shape(audience: Audience) -> BaseGeometry | None:
+def surface(audience: Audience) -> BaseGeometry | None:
     """Polygons and circles as one prepared geometry in (longitude, latitude); None if there are none."""
-    parts: list[BaseGeometry] = [shapely.Polygon([(lon, lat) for lat, lon in ring]) for ring in audience.polygons]
-    for lat, lon, radius_km in audience.circles:
-        degrees = radius_km / KM_PER_DEGREE
-        circle = shapely.Point(0, 0).buffer(degrees)
-        squeeze = max(0.01, math.cos(math.radians(lat)))  # a degree of longitude is shorter than one of latitude
-        parts.append(affinity.translate(affinity.scale(circle, xfact=1 / squeeze), lon, lat))
+    parts = [*map(ring, audience.polygons), *(circle(*each) for each in audience.circles)]
     if not parts:
         return None
     shape = shapely.union_all(parts)

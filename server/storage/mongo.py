@@ -83,6 +83,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("sender", ASCENDING), ("chain", ASCENDING)]),
         IndexModel([("received_at", ASCENDING)], expireAfterSeconds=180 * 24 * 3600),
     ],
+    "rates": [
+        IndexModel([("channel", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=7 * 24 * 3600),
+    ],
     "officers": [
         IndexModel([("index", ASCENDING)], unique=True),
         IndexModel([("person", ASCENDING)]),

@@ -61,11 +61,15 @@ class OfficerStore:
             return False
         return True
 
+    async def withdraw(self, officer_id: str, link: str) -> None:
+        """Take an account back whose link nobody has seen."""
+        await self._officers.delete_one({"_id": officer_id, "link": hashed(link)})
+
     async def get(self, officer_id: str) -> Account:
         """One account; NotFoundError `officer_unknown`."""
         found = await self.find(officer_id)
         if found is None:
-            raise _unknown()
+            raise officer_unknown()
         return found
 
     async def find(self, officer_id: str) -> Account | None:
@@ -81,7 +85,7 @@ class OfficerStore:
         """By id; NotFoundError `officer_unknown`."""
         found = self._credentials(await self._officers.find_one({"_id": officer_id}))
         if found is None:
-            raise _unknown()
+            raise officer_unknown()
         return found
 
     async def find_link(self, link: str, at: datetime) -> Account | None:
@@ -137,7 +141,7 @@ class OfficerStore:
             {"_id": officer_id}, {"$set": fields}, return_document=ReturnDocument.AFTER
         )
         if document is None:
-            raise _unknown()
+            raise officer_unknown()
         return self._account(document)
 
     def _index(self, name: str) -> bytes:
@@ -168,5 +172,6 @@ class OfficerStore:
         )
 
 
-def _unknown() -> NotFoundError:
+def officer_unknown() -> NotFoundError:
+    """No such account, or not for the one who asks."""
     return NotFoundError("officer_unknown", zh="没有这个账号", en="there is no such account", field="officer")

@@ -93,7 +93,7 @@ class Queue:
 
     async def take(self, account: str, want: int, *, rate_per_s: float, floor: float) -> int | None:
         """Take up to `want` tokens from the account's bucket, leaving `floor` of them; None: Redis is away."""
-        burst = max(1.0, rate_per_s / 2)
+        burst = rate_per_s / 2 + 1  # one more than half a second: a slow account must be able to grant at all
         try:
             return int(await self._take(keys=[f"pace:{account}"], args=[rate_per_s, burst, want, floor, BUCKET_TTL_MS]))
         except (RedisError, OSError):

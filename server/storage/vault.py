@@ -14,10 +14,15 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES = 12
+SHORTEST = 1 + NONCE_BYTES + 16  # version, nonce, tag
 
 
 class SealedError(Exception):
     """The value does not open: wrong key, wrong owner, or it was altered."""
+
+
+class KeyMissingError(SealedError):
+    """The value was sealed with a data key that this process does not have: the settings are wrong, not the value."""
 
 
 class Vault:
@@ -36,11 +41,13 @@ class Vault:
         return bytes([self._current]) + nonce + self._ciphers[self._current].encrypt(nonce, text.encode(), associated)
 
     def open(self, sealed: bytes, *, owner: str) -> str:
-        """The text; SealedError if it is not this owner's or was altered."""
+        """The text; SealedError if it is not this owner's or was altered, KeyMissingError if its key is not here."""
+        if len(sealed) < SHORTEST:
+            raise SealedError(f"{owner} is no sealed value")
         version = sealed[0]
         cipher = self._ciphers.get(version)
         if cipher is None:
-            raise SealedError(f"no data key of version {version}")
+            raise KeyMissingError(f"no data key of version {version}")
         try:
             return cipher.decrypt(sealed[1:13], sealed[13:], f"{owner}|{version}".encode()).decode()
         except InvalidTag:

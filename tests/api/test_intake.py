@@ -10,7 +10,7 @@ import pytest
 
 from handlers.bounds import listen
 from handlers.routing import Route
-from server import assemble
+from server import assemble_public
 from server.app import make_app
 from server.domain.alerts.cap import to_cap
 from server.domain.alerts.model import Alert, cap_time
@@ -25,7 +25,9 @@ XML = "application/cap+xml"
 
 
 @pytest.fixture
-async def open_api(routes: list[Route], officers: Officers, readers: assemble.PublicParts) -> AsyncIterator[Client]:
+async def open_api(
+    routes: list[Route], officers: Officers, readers: assemble_public.PublicParts
+) -> AsyncIterator[Client]:
     """The public port with both doors, for officers and for partners."""
     gate = replace(officers.gate(), partners=readers.partners)
     server, port = listen(make_app(routes, gate), 0, "127.0.0.1", LIMITS)
@@ -35,7 +37,7 @@ async def open_api(routes: list[Route], officers: Officers, readers: assemble.Pu
 
 
 @pytest.fixture
-async def key(readers: assemble.PublicParts) -> str:
+async def key(readers: assemble_public.PublicParts) -> str:
     """Of a partner that may hand in messages of SENDER."""
     partner = Partner(id="bureau", name="市气象局", senders=(SENDER,), division="440300", created_at=datetime.now(UTC))
     return (await readers.partners.add(partner)).key

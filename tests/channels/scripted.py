@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -89,16 +90,19 @@ class Provider:
     numbers: count[int] = field(default_factory=count)
     port: int = 0
     server: asyncio.Server | None = None
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
         """Where the provider listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Listen, on the same port as before if there was one."""
         loop = asyncio.get_running_loop()
-        self.server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024)
+        self.server = await loop.create_server(
+            lambda: _Connection(self), "127.0.0.1", self.port, backlog=1024, ssl=self.tls
+        )
         self.port = self.server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -157,6 +157,8 @@ async def test_on_the_worst_day_what_we_say_never_contradicts_the_journal(
 
     async def one(numbers: range) -> None:
         addresses = [line.address(number) for number in numbers]
+        if provider == "sms_aliyun":  # it takes dead numbers and tells later: only what is no number is refused
+            addresses = [a.replace("+861", "+862") if a.endswith("0") else a for a in addresses]
         said = await send(line.channel, line.content, addresses, deadline_s=0.5)
         outcomes.update(zip(addresses, said, strict=True))
 
@@ -167,7 +169,7 @@ async def test_on_the_worst_day_what_we_say_never_contradicts_the_journal(
     assert by_verdict[Verdict.ACCEPTED] <= set(written)
     assert not (by_verdict[Verdict.REFUSED] | by_verdict[Verdict.RETRY]) & set(written)
     assert set(written) - by_verdict[Verdict.ACCEPTED] <= by_verdict[Verdict.UNKNOWN]
-    assert all(by_verdict[verdict] for verdict in Verdict), "the day was not bad enough to prove anything"
+    assert {verdict for verdict in Verdict if not by_verdict[verdict]} == set(), "the day was not bad enough"
 
 
 @pytest.mark.parametrize("provider", ["wechat", "fcm"])

@@ -1,4 +1,4 @@
-"""The transport over HTTP/2 and TLS: multiplexing, certificates, connections that the provider ends."""
+"""The transport over TLS, with HTTP/2 and without: multiplexing, certificates, connections that the provider ends."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from h2.exceptions import ProtocolError
 
 from channels.call import Call, Reply, State
 from channels.transport import SHARD_SIZE, Limits, Transport
+from tests.channels.scripted import Provider, http
 
 
 def new_certificate(folder: Path, name: str) -> tuple[Path, Path]:
@@ -204,3 +205,19 @@ async def test_an_idle_connection_may_be_pinged(transport: Transport, world: Wor
     await asyncio.sleep(0.05)
     assert states(await post(transport, world, 10)) == {State.ANSWERED}
     assert len(world.requests) == 20
+
+
+async def test_http1_over_tls_keeps_its_connections(tmp_path: Path):
+    ca_file, key = new_certificate(tmp_path, "old")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(ca_file, key)
+    provider = Provider(lambda request: http(request.body), tls=context)
+    await provider.start()
+    transport = Transport(Limits(4, ca_file=ca_file))
+    for round_ in range(20):
+        reply = await transport.fetch(f"{provider.url}/", (), b"%d" % round_)
+        assert (reply.state, reply.body) == (State.ANSWERED, b"%d" % round_)
+        await asyncio.sleep(0.005)
+    assert provider.connections == 1
+    transport.close()
+    await provider.stop()

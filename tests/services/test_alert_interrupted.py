@@ -19,6 +19,7 @@ from server.domain.broadcasts import State as BroadcastState
 from server.domain.broadcasts import digest
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.storage.alerts import AlertStore
 from server.storage.broadcasts import Broadcasts
 from server.storage.mongo import Database
@@ -38,17 +39,18 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def real_desk(db: Database, redis: Redis, clock: Clock) -> Alerts:
-    return Alerts(AlertStore(db), World(DIVISIONS, TEXTS), real_publisher(db, redis), now=clock)
+def real_desk(db: Database, redis: Redis, clock: Clock, audit: AuditLog) -> Alerts:
+    return Alerts(AlertStore(db), World(DIVISIONS, TEXTS), real_publisher(db, redis), audit, now=clock)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_kill_around_the_publication_ends_in_exactly_one_broadcast(
-    db: Database, real_desk: Alerts, mongo_url: str, redis_url: str, moment: str
+    db: Database, real_desk: Alerts, mongo_url: str, redis_url: str, moment: str, tmp_path: Path
 ):
     name, signed = await submitted(real_desk, typhoon(area=Area(polygons=(NANSHAN_RING,), circles=("22.6,114.1 3",))))
     victim = await asyncio.create_subprocess_exec(
         sys.executable, str(Path(__file__).parent / "killed_release.py"), mongo_url, redis_url, name, signed, moment,
+        str(tmp_path),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert await asyncio.wait_for(victim.wait(), 30) == -signal.SIGKILL
