@@ -44,7 +44,7 @@ def public(assembly: Assembly) -> PublicParts:
     store = PublicStore(assembly.db)
     feeds = Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic)
     stores = (IntakeStore(assembly.db), PartnerStore(assembly.db, assembly.vault), store)
-    intake = Intake(stores, assembly.alerts, assembly.divisions, now=assembly.now)
+    intake = Intake(stores, assembly.alerts, assembly.divisions, assembly.audit, now=assembly.now)
     return PublicParts(feeds=feeds, shelf=Shelf(assembly.now), partners=partners(assembly), intake=intake)
 
 
@@ -54,6 +54,7 @@ def partners(assembly: Assembly) -> Partners:
     return Partners(
         stores,
         assembly.divisions,
+        assembly.audit,
         now=assembly.now,
         random=secrets.token_bytes,
         may_be_plain=assembly.settings.mode == "sandbox",

@@ -17,12 +17,14 @@ from server.domain.alerts.desk import DeskAlert
 from server.domain.alerts.finding import Finding
 from server.domain.alerts.reading import read
 from server.domain.alerts.vocabulary import MsgType
+from server.domain.audit import Detail, Event
 from server.domain.divisions import Divisions
 from server.domain.errors import ConflictError, HuiminError, InvalidInputError, NotFoundError, TooManyError
 from server.domain.intake import Received, State, following, key_of, proposal, received
 from server.domain.officers import Officer
 from server.domain.partners import Partner
 from server.services.alerts import Alerts
+from server.services.audit import Audit
 from server.storage.feeds import PublicStore
 from server.storage.intake import IntakeStore
 from server.storage.partners import PartnerStore
@@ -47,10 +49,12 @@ class Intake:
         stores: tuple[IntakeStore, PartnerStore, PublicStore],
         desk: Alerts,
         divisions: Divisions,
+        audit: Audit,
         *,
         now: Callable[[], datetime],
     ) -> None:
         self._intake, self._partners, self._public = stores
+        self._audit = audit
         self._desk = desk
         self._divisions = divisions
         self._now = now
@@ -105,6 +109,7 @@ class Intake:
             await self._intake.give_back(key)
             raise
         await self._intake.decide(key, State.ADOPTED, officer.id, {"draft": desk.identifier})
+        await self._record(officer, "adopt", found, {"draft": desk.identifier})
         return desk
 
     async def dismiss(self, officer: Officer, key: str, reason: str) -> Received:
@@ -113,7 +118,14 @@ class Intake:
             raise InvalidInputError("reason_missing", zh="请说明理由", en="give a reason", field="reason")
         found = await self.get(officer, key)
         refuse(officer, Deed.INTAKE_DECIDE, found.divisions)
-        return await self._intake.decide(key, State.DISMISSED, officer.id, {"reason": reason[:500]})
+        done = await self._intake.decide(key, State.DISMISSED, officer.id, {"reason": reason[:500]})
+        await self._record(officer, "dismiss", found, {})
+        return done
+
+    async def _record(self, officer: Officer, verb: str, found: Received, details: dict[str, Detail]) -> None:
+        told = {"partner": found.partner, **details}
+        key = f"intake/{found.key}/{verb}"
+        await self._audit.record(Event(officer.id, f"intake.{verb}", found.key, details=told, key=key))
 
     async def _draft(self, officer: Officer, found: Received) -> DeskAlert:
         if found.alert.msg_type in (MsgType.UPDATE, MsgType.CANCEL):

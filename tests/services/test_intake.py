@@ -20,6 +20,7 @@ from server.domain.officers import Officer, Role
 from server.domain.partners import Partner
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.services.intake import MAX_PER_MINUTE, Intake, Unreadable
 from server.storage.feeds import PublicStore
 from server.storage.intake import IntakeStore
@@ -33,10 +34,10 @@ PARTNER = Partner(id="bureau", name="市气象局", senders=(SENDER,), division=
 
 
 @pytest.fixture
-async def intake(db: Database, clock: Clock, desk: Alerts) -> Intake:
+async def intake(db: Database, clock: Clock, desk: Alerts, audit: AuditLog) -> Intake:
     partners = PartnerStore(db, Vault({1: b"k" * 32}, b"i" * 32, secrets.token_bytes))
     await partners.insert(PARTNER, key="hmk_x", secret="whsec_eA==", cursor=0)
-    return Intake((IntakeStore(db), partners, PublicStore(db)), desk, DIVISIONS, now=clock)
+    return Intake((IntakeStore(db), partners, PublicStore(db)), desk, DIVISIONS, audit, now=clock)
 
 
 def message(name: str = "B1", colour: Colour = Colour.YELLOW, **changes: object) -> Alert:
@@ -241,6 +242,16 @@ async def test_a_dismissal_has_a_reason_and_is_the_end(intake: Intake):
     for again in (intake.adopt(AUTHOR, found.key), intake.dismiss(AUTHOR, found.key, "x")):
         with pytest.raises(ConflictError):
             await again
+
+
+async def test_what_officers_decide_enters_the_log(intake: Intake, audit: AuditLog, clock: Clock):
+    for name, colour in (("B1", Colour.YELLOW), ("B2", Colour.BLUE)):
+        clock.pass_by(seconds=1)
+        found = await taken(intake, message(name, colour))
+        await (intake.adopt(AUTHOR, found.key) if name == "B1" else intake.dismiss(AUTHOR, found.key, "x"))
+    told = [(entry.actor, entry.action) for entry in await audit.latest("intake")]
+    assert sorted(told) == [(AUTHOR.id, "intake.adopt"), (AUTHOR.id, "intake.dismiss")]
+    assert await audit.verify() == []
 
 
 async def test_officers_see_what_touches_their_division_and_others_see_nothing(intake: Intake, clock: Clock):
