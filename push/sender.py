@@ -20,7 +20,7 @@ from push.contents import Contents, PageContents
 from push.pace import Account
 from push.parts import Parts
 from server.domain import ranks
-from server.domain.broadcasts import Broadcast, Policy, State
+from server.domain.broadcasts import Broadcast, State
 from server.domain.delivery import may_not_go, quiet_until
 from server.domain.pages import MOVED, Page, PageState, Sent, effective, in_doubt, unfinished
 from server.storage import pages as ledger
@@ -119,19 +119,21 @@ class PageRun:
             elif i in moot or may_not_go(person.off, topic, lane):
                 final[i], why[i] = ranks.SUPPRESSED, "moot" if i in moot else "opted_out"
             elif person.quiet and (until := quiet_until(person.quiet, lane, now)):
-                is_too_late = until >= self._page.expires_at
-                final[i], why[i] = ranks.SUPPRESSED, "quiet_hours" if is_too_late else MOVED
-                if not is_too_late:
+                if until < self._page.expires_at:
                     later.setdefault(until, []).append(i)
-        if later:
-            await self._parts.ladder.defer(self._page, later)
+                else:
+                    final[i], why[i] = ranks.SUPPRESSED, "quiet_hours"
+        moved = await self._parts.ladder.defer(self._page, later)
+        final |= dict.fromkeys(moved, ranks.SUPPRESSED)
+        why |= dict.fromkeys(moved, MOVED)
         if final:
             self._note(final)
             self._not_again.update(final)
             if not await self._write(ledger.outcomes(final, why, {}, "")):
                 self._lost()
                 return []
-        return [i for i in todo if i not in final]
+        quiet = {i for positions in later.values() for i in positions}  # who was not moved waits for the next turn
+        return [i for i in todo if i not in final and i not in quiet]
 
     async def _hand_over(self, positions: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
         """Window after window; returns positions that could not be started now."""
@@ -300,7 +302,7 @@ class PageRun:
             self.result.due_in_s = due_in_s
             change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
         else:
-            if self._broadcast.policy is Policy.LADDER:
+            if self._broadcast.falls:
                 # Follow-up pages are derived from what is written: a successor must come to the same ones.
                 if not await self._write_or_lose(last, {}):
                     return

@@ -55,8 +55,7 @@ class Worker:
         self._filler = filler
         self._clock = clock
         self._claims = 0
-        self._hints: set[asyncio.Task[bool]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._hints: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
@@ -76,9 +75,9 @@ class Worker:
             for channel in CHANNELS:  # those without an account too: their pages have to end
                 group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                 group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
-        for timer in self._timers:
-            timer.cancel()
-        await asyncio.gather(*self._hints)
+        for hint in self._hints:
+            hint.cancel()
+        await asyncio.gather(*self._hints, return_exceptions=True)
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
@@ -101,7 +100,7 @@ class Worker:
             try:
                 if ids is None:
                     await asyncio.sleep(REDIS_AWAY_S)
-                    ids = [id_ for id_, _ in await parts.broadcasts.find_open_ranges(lanes, limit=4)][:1]
+                    ids = await self._next_range(lanes)
                 for id_ in ids:
                     await self._plan_one(id_)
             except MongoError as error:
@@ -115,7 +114,8 @@ class Worker:
 
     async def _plan_one(self, id_: str) -> None:
         parts = self._parts
-        claimed = await parts.broadcasts.claim_range(id_, parts.owner)
+        self._claims += 1
+        claimed = await parts.broadcasts.claim_range(id_, f"{parts.owner}.{self._claims}")
         if claimed is None:
             return
         states = await parts.watch.fresh([claimed.broadcast])
@@ -123,8 +123,16 @@ class Worker:
         if is_live and await self._planner.plan(claimed, await parts.watch.get(claimed.broadcast)):
             return
         state = (await parts.watch.fresh([claimed.broadcast])).get(claimed.broadcast)
-        is_over = state not in (State.LIVE, State.PAUSED)
-        await parts.broadcasts.finish_range(claimed.id, parts.owner, is_planned=is_over)
+        if state is State.PAUSED:
+            return  # the lease lapses by itself: until then the range is in nobody's way
+        await parts.broadcasts.finish_range(claimed.id, claimed.owner, is_planned=state is not State.LIVE)
+
+    async def _next_range(self, lanes: Sequence[Lane]) -> list[str]:
+        """Without Redis: a range that is to be planned, of the highest lane that has one."""
+        for lane in lanes:
+            if found := await self._parts.broadcasts.find_open_ranges([lane], limit=1):
+                return [found[0][0]]
+        return []
 
     async def _read(self, channel: str, lanes: Sequence[Lane], slots: int, stop: asyncio.Event) -> None:
         """Take pages of one channel, highest lane first, as many at once as there are slots."""
@@ -229,9 +237,9 @@ class Worker:
             await self._settle_grants(page, result)
         await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
         if result.due_in_s is not None:
-            loop = asyncio.get_running_loop()
-            self._timers = {timer for timer in self._timers if timer.when() > loop.time() and not timer.cancelled()}
-            self._timers.add(loop.call_later(result.due_in_s, self._hint, page))
+            hint = asyncio.create_task(self._hint(page, result.due_in_s))
+            self._hints.add(hint)
+            hint.add_done_callback(self._hints.discard)
 
     async def _settle_grants(self, page: Page, result: Result) -> None:
         """WeChat grants are a forecast: one accept is used up per notice; a provider's refusal is final."""
@@ -243,11 +251,10 @@ class Worker:
         if result.reached and template in self._parts.one_time_templates:
             await self._parts.citizens.spend_grants(template, result.reached)
 
-    def _hint(self, page: Page) -> None:
-        """Announce a page that is due again. A hint only: if this process dies, the reconciler finds the page."""
-        task = asyncio.get_running_loop().create_task(self._parts.queue.push(page.channel, page.lane, [page.id]))
-        self._hints.add(task)
-        task.add_done_callback(self._hints.discard)
+    async def _hint(self, page: Page, due_in_s: float) -> None:
+        """Announce a page when it is due again. A hint only: if this process dies, the reconciler finds the page."""
+        await asyncio.sleep(due_in_s)
+        await self._parts.queue.push(page.channel, page.lane, [page.id])
 
     async def _postpone(self, page: Page) -> None:
         change = ledger.release(not_before=self._parts.now() + timedelta(seconds=PAUSED_S))

@@ -34,6 +34,7 @@ class Range:
     hi: int
     is_planned: bool
     sums: Sums
+    owner: str = ""  # of the lease, while somebody plans it
     is_sealed: bool = False
 
 
@@ -132,7 +133,7 @@ class Broadcasts:
         ]
 
     async def claim_range(self, id_: str, owner: str) -> Range | None:
-        """Lease a range for planning, if it is open and free."""
+        """Lease a range for planning, if it is open and free. `owner` names this claim: no other ever has the name."""
         length_ms = {"$cond": [{"$eq": ["$lane", Lane.RED.value]}, int(RED_LEASE_S * 1000), int(LEASE_S * 1000)]}
         free = {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]}
         found = await self._ranges.find_one_and_update(
@@ -230,5 +231,6 @@ def _to_range(d: Document) -> Range:
         hi=d["hi"],
         is_planned=d["state"] == "planned",
         sums=d.get("sums", {}),
+        owner=d.get("lease", {}).get("owner", ""),
         is_sealed=d.get("is_sealed", False),
     )

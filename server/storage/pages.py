@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
@@ -42,6 +43,8 @@ RED_LEASE_S = 3.0
 DUPLICATE_KEY = 11000
 SKELETON = {"refs": 0, "why": 0}
 HINT = {"channel": 1, "lane": 1}
+
+log = structlog.get_logger()
 
 SPANS_PER_QUERY = 100
 
@@ -92,6 +95,11 @@ class Pages:
             raise
         return True
 
+    async def find_people(self, id_: str) -> frozenset[int]:
+        """Who stands on this page; nobody if there is no such page."""
+        found = await self._pages.find_one({"_id": id_}, {"to": 1})
+        return frozenset(ids_from_bytes(found["to"])) if found else frozenset()
+
     async def claim(self, ids: Sequence[str], owner: str, token: str) -> list[Page]:
         """Lease those of these pages that are open, due and free. `owner` is unique per process, `token` per call."""
         due = {"$and": [{"$lte": ["$not_before", "$$NOW"]}, _is_free()]}
@@ -107,12 +115,12 @@ class Pages:
                 return_document=ReturnDocument.AFTER,
                 projection=SKELETON,
             )
-            return [_to_page(found)] if found else []
+            return _readable([found]) if found else []
         await self._pages.bulk_write(
             [UpdateOne({"_id": i, "state": "open", "$expr": due}, update) for i in ids], ordered=False
         )
         taken = self._pages.find({"_id": {"$in": list(ids)}, "lease.token": token, "lease.owner": owner}, SKELETON)
-        return [_to_page(document) async for document in taken]
+        return _readable([document async for document in taken])
 
     async def write(self, page: Page, changes: Mapping[str, Any], *, is_fenced: bool, is_urgent: bool = False) -> bool:
         """Apply the changes (see `outcomes`, `intent`, `release`); False if fenced and the lease is lost."""
@@ -298,14 +306,14 @@ def outcomes(
     ranks_: Mapping[int, int], why: Mapping[int, str], references: Mapping[int, str], key: str
 ) -> dict[str, Any]:
     """Outcomes of one window: they only raise ranks. `key`: unique per window of the page (attempt.first position)."""
-    change: dict[str, Any] = {"$max": {f"s.{i}": rank for i, rank in ranks_.items()}}
+    change: dict[str, Any] = {"$max": {f"s.{i}": rank for i, rank in ranks_.items()}} if ranks_ else {}
     sets: dict[str, Any] = {f"why.{i}": reason for i, reason in why.items()}
     packed = b"".join(struct.pack(">H", i) + hash_reference(r) for i, r in references.items() if r)
     if packed:
         sets[f"refs.{key}"] = packed
     if sets:
         change["$set"] = sets
-    return change if ranks_ else {k: v for k, v in change.items() if k != "$max"}
+    return change
 
 
 def intent(sent: Sent) -> dict[str, Any]:
@@ -324,6 +332,8 @@ def release(
 ) -> dict[str, Any]:
     """Give the lease back: done, dead with a reason, or open again from `not_before` on."""
     sets: dict[str, Any] = {"state": state.value}
+    if state is not PageState.DEAD:
+        sets["tries"] = 0  # only exceptions in a row make a dead letter
     if not_before:
         sets["not_before"] = not_before
     if reason:
@@ -413,6 +423,17 @@ def _to_page(d: Document) -> Page:
         waits_until=d.get("waits_until"),
         is_fallen=d.get("is_fallen", False),
     )
+
+
+def _readable(documents: Iterable[Document]) -> list[Page]:
+    """Those that are pages as this version knows them. The others stay leased until a lease has passed."""
+    pages: list[Page] = []
+    for document in documents:
+        try:
+            pages.append(_to_page(document))
+        except (LookupError, TypeError, ValueError, struct.error) as error:
+            log.warning("page_unreadable", page=document["_id"], error=type(error).__name__)
+    return pages
 
 
 def _unpack_runs(packed: bytes) -> Sequence[int]:

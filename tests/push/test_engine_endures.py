@@ -7,10 +7,12 @@ from datetime import timedelta
 
 from push.worker import Worker
 from server import assemble
-from server.domain.broadcasts import Audience, Lane, State
+from server.domain.broadcasts import Audience, Broadcast, Lane, State
+from server.storage.broadcasts import Range
 from server.storage.citizens import Citizens
 from tests.push.conftest import City
 from tests.push.test_engine import only
+from tests.storage.ledger import age
 
 
 def without_push(city: City) -> Worker:
@@ -108,3 +110,35 @@ async def test_no_page_is_due_later_than_its_end(city: City):
     assert not city.journal(red)
     states = await city.assembly.broadcast_store.states([red.id])
     assert states == {red.id: State.FINISHED}
+
+
+async def test_without_redis_the_highest_lane_is_planned_first_and_a_paused_run_is_in_nobodys_way(city: City):
+    await city.people(3, only("sms"))
+    paused = await city.release("paused-blue", Lane.BLUE)
+    await city.assembly.broadcasts.pause(paused.id)
+    waiting = await city.release("waiting-yellow", Lane.YELLOW)
+    worker = city.worker()
+    lanes = tuple(Lane)
+    assert await worker._next_range(lanes) == [f"{waiting.id}/00000"]  # noqa: SLF001
+    await worker._plan_one(f"{paused.id}/00000")  # noqa: SLF001
+    assert await worker._next_range([Lane.BLUE]) == []  # noqa: SLF001
+    assert not await city.pages(paused)
+
+
+async def test_two_planners_of_one_process_do_not_share_a_range(city: City):
+    red = await city.release("two-planners", Lane.RED)
+    store, id_ = city.assembly.broadcast_store, f"{red.id}/00000"
+    worker = city.worker()
+    owners: list[str] = []
+
+    async def stopped(claimed: Range, _broadcast: Broadcast) -> bool:
+        """Planning that is slower than the lease."""
+        owners.append(claimed.owner)
+        await age(city.assembly.db, 20)
+        return False
+
+    worker._planner.plan = stopped  # type: ignore[method-assign]  # noqa: SLF001
+    for _ in range(2):
+        await worker._plan_one(id_)  # noqa: SLF001
+    assert len(set(owners)) == 2
+    assert not await store.renew_range(id_, owners[0])
