@@ -54,12 +54,16 @@ Home = tuple[str, int]  # broadcast id and its number of ranges: enough to find 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where one person stands: page, position, range, and the hash of the provider's reference if one is known."""
+    """Where one person stands: page, position, range, and the hashes of the provider's references that are known.
+
+    `is_incomplete`: something may have left of which no reference is known.
+    """
 
     page: str
     position: int
     range_id: str
-    reference: bytes | None
+    references: frozenset[bytes]
+    is_incomplete: bool
 
 
 def lease_s(lane: Lane) -> float:
@@ -245,7 +249,9 @@ class Pages:
                 handed_over = set(may_have_it(page))
                 for i, citizen in enumerate(page.to):
                     if citizen in wanted and i in handed_over:
-                        spot = Spot(page.id, i, range_id(broadcast, page.number), page.references.get(i))
+                        named = page.references.get(i, frozenset())
+                        is_incomplete = not named or i in page.resent
+                        spot = Spot(page.id, i, range_id(broadcast, page.number), named, is_incomplete)
                         found.setdefault(citizen, []).append(spot)
         return found
 
@@ -303,12 +309,12 @@ class Pages:
 
 
 def outcomes(
-    ranks_: Mapping[int, int], why: Mapping[int, str], references: Mapping[int, str], key: str
+    ranks_: Mapping[int, int], why: Mapping[int, str], references: Iterable[tuple[int, str]], key: str
 ) -> dict[str, Any]:
     """Outcomes of one window: they only raise ranks. `key`: unique per window of the page (attempt.first position)."""
     change: dict[str, Any] = {"$max": {f"s.{i}": rank for i, rank in ranks_.items()}} if ranks_ else {}
     sets: dict[str, Any] = {f"why.{i}": reason for i, reason in why.items()}
-    packed = b"".join(struct.pack(">H", i) + hash_reference(r) for i, r in references.items() if r)
+    packed = b"".join(struct.pack(">H", i) + hash_reference(r) for i, r in references)
     if packed:
         sets[f"refs.{key}"] = packed
     if sets:
@@ -443,10 +449,11 @@ def _unpack_runs(packed: bytes) -> Sequence[int]:
     return [i for a, b in zip(ends[::2], ends[1::2], strict=True) for i in range(a, b + 1)]
 
 
-def _unpack_references(refs: Mapping[str, bytes]) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+def _unpack_references(refs: Mapping[str, bytes]) -> dict[int, frozenset[bytes]]:
+    found: dict[int, frozenset[bytes]] = {}
     for key in sorted(refs):
         packed = refs[key]
         for start in range(0, len(packed), 10):
-            found[struct.unpack_from(">H", packed, start)[0]] = packed[start + 2 : start + 10]
+            position = struct.unpack_from(">H", packed, start)[0]
+            found[position] = found.get(position, frozenset()) | {packed[start + 2 : start + 10]}
     return found
