@@ -51,7 +51,7 @@ class Sizes:
     small_city: int = 10_000
     repeats: int = 3
     releases: int = 40
-    rivals: int = 5_000  # messages given to the slow ones
+    rivals: int = 3_000  # messages given to the slow ones
     receipts: int = 20_000
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from server.domain import ranks
-from server.domain.broadcasts import Broadcast, Policy
+from server.domain.broadcasts import Broadcast
 from server.domain.pages import Page, PageState, refused, unreached
 from server.storage import pages as ledger
 from server.storage.citizens import Citizens
@@ -52,7 +52,7 @@ class Ladder:
 
     async def after_sending(self, page: Page, broadcast: Broadcast, current: Sequence[int]) -> Mapping[str, Any]:
         """What happens to a page whose notices all have a final status: the change that gives it back."""
-        if broadcast.policy is Policy.ALL:
+        if not broadcast.falls:
             return ledger.release(state=PageState.DONE)
         if page.is_fallen:
             return await self.after_waiting(page, broadcast)
@@ -60,13 +60,13 @@ class Ladder:
         await self._fall(page, broadcast, refused(settled), AT_ONCE)
         waits_until = self._now() + timedelta(seconds=broadcast.wait_s)
         is_last = not _rungs_left(page, broadcast)
-        if is_last or waits_until >= page.expires_at or not unreached(settled):
+        if not broadcast.waits or is_last or waits_until >= page.expires_at or not unreached(settled):
             return ledger.release(state=PageState.DONE)
         return ledger.combine(ledger.release(not_before=waits_until), ledger.fallen(waits_until))
 
     async def go_on(self, page: Page, broadcast: Broadcast, positions: Sequence[int]) -> bool:
         """Let these people go on at once, whatever held them up here; False if there is no rung left for them."""
-        if broadcast.policy is Policy.ALL or not _rungs_left(page, broadcast):
+        if not broadcast.falls or not _rungs_left(page, broadcast):
             return False
         await self._fall(page, broadcast, [*refused(page), *positions], AT_ONCE)
         return True

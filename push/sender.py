@@ -20,7 +20,7 @@ from push.contents import Contents, PageContents
 from push.pace import Account
 from push.parts import Parts
 from server.domain import ranks
-from server.domain.broadcasts import Broadcast, Policy, State
+from server.domain.broadcasts import Broadcast, State
 from server.domain.delivery import may_not_go, quiet_until
 from server.domain.pages import MOVED, Page, PageState, Sent, effective, in_doubt, unfinished
 from server.storage import pages as ledger
@@ -261,7 +261,11 @@ class PageRun:
             if outcome.verdict is not Verdict.ACCEPTED:
                 why[i] = outcome.code[:60]
             if outcome.fault is not None and outcome.fault.kind is Kind.CONFIG:
-                self.result.dead_reason = f"{outcome.code} at position {i}"
+                if self._page.about:
+                    new[i] = ranks.REFUSED  # these words are this person's own: the others must not wait for a human
+                    self._parts.counters.event("notice_ill_formed")
+                else:
+                    self.result.dead_reason = f"{outcome.code} at position {i}"
         self._note(new)
         references = [(i, reference) for i in done for reference in self._named.pop(i, ())]
         first = min(done) if done else 0
@@ -301,7 +305,7 @@ class PageRun:
             self.result.due_in_s = due_in_s
             change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
         else:
-            if self._broadcast.policy is Policy.LADDER:
+            if self._broadcast.falls:
                 # Follow-up pages are derived from what is written: a successor must come to the same ones.
                 if not await self._write_or_lose(last, {}):
                     return

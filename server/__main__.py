@@ -18,7 +18,7 @@ import structlog
 import typer
 
 from server import telemetry
-from server.commands import alert, database, demo, doctor, health, ledger, sandbox, serve, version
+from server.commands import alert, database, demo, doctor, health, ledger, notice, sandbox, serve, version
 from server.domain.errors import ConfigurationError, HuiminError, InvalidInputError
 
 # The groups of --help.
@@ -48,6 +48,7 @@ def command_line() -> typer.Typer:
     app.command("demo", rich_help_panel=WARN)(demo.demo)
     app.add_typer(ledger.app, name="ledger", rich_help_panel=WARN)
     app.add_typer(alert.app, name="alert", rich_help_panel=WARN)
+    app.command("notice", rich_help_panel=WARN)(notice.notice)
     app.command("sandbox", rich_help_panel=RUN)(sandbox.sandbox)
     app.command("api", rich_help_panel=RUN)(serve.api)
     app.command("worker", rich_help_panel=RUN)(serve.worker)

@@ -152,8 +152,12 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
     totals = Totals(parts, district_of(assembly.divisions))
-    filler = Filler(parts, assembly.outbox, partial(secrets.token_hex, 6))
-    return Worker(parts, contents, totals, filler, assembly.clock)
+    return Worker(parts, contents, totals, filler(assembly, parts), assembly.clock)
+
+
+def filler(assembly: Assembly, parts: Parts) -> Filler:
+    """What turns the outbox into pages."""
+    return Filler(parts, assembly.outbox, partial(secrets.token_hex, 6))
 
 
 def receipts(assembly: Assembly) -> Receipts:

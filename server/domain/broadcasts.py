@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -115,6 +115,22 @@ class Broadcast(BaseModel):
     def _as_stored(cls, moment: datetime) -> datetime:
         """Whole milliseconds: what is read back must be what was signed."""
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    @model_validator(mode="after")
+    def _is_coherent(self) -> Self:
+        if self.lane.is_urgent and self.policy is Policy.LADDER:
+            raise ValueError("red and orange use all channels at once")
+        return self
+
+    @property
+    def falls(self) -> bool:
+        """Whom one channel refuses goes on to the next: on a ladder, and with every all-clear."""
+        return self.policy is Policy.LADDER or self.is_all_clear
+
+    @property
+    def waits(self) -> bool:
+        """Who is not reached after a while goes on too. An all-clear does not: each channel would tell it again."""
+        return self.policy is Policy.LADDER and not self.is_all_clear
 
 
 def digest(broadcast: Broadcast) -> str:

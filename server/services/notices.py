@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from server.domain.broadcasts import Lane
+from server.domain.errors import InvalidInputError
 from server.domain.notices import Notice, notice_texts, wechat_template
 from server.domain.outbox import Entry, Standing, Texts
-from server.domain.templates import Registry
+from server.domain.templates import Registry, clean
 from server.domain.wording import Words
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
@@ -38,8 +39,11 @@ class Notices:
     ) -> bool:
         """Durable when it returns; sent within seconds, unless the person's quiet hours are on. A key happens once.
 
-        False if the key is known already.
+        False if the key is known already. InvalidInputError: nothing is left of title or body on one line.
         """
+        for field, words in (("title", title), ("body", body)):
+            if not clean(words.zh):
+                raise InvalidInputError("notice_empty", zh="通知内容为空", en="the notice says nothing", field=field)
         now = self._now()
         expires_at = now + lasts
         await self._store.put(key, Notice(title, body, page, now), expires_at + KEEP)
@@ -48,8 +52,9 @@ class Notices:
 
     async def withdraw(self, key: str) -> None:
         """Whatever of it has not left yet does not leave any more."""
-        await self._outbox.withdraw(key, self._now())
-        await self._store.delete(key)
+        now = self._now()
+        await self._outbox.withdraw(key, now)
+        await self._store.withdraw(key, now)
 
     async def render(self, template: str, abouts: Sequence[str]) -> Mapping[str, Texts]:  # noqa: ARG002 - there is one
         """The words of these notices; those that were withdrawn are left out."""

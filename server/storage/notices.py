@@ -1,4 +1,4 @@
-"""Notices to one person in MongoDB: {_id: key, title, body, page, told_at, gone_at}. Gone when their time is over."""
+"""Notices to one person in MongoDB: {_id: key, title, body, page, told_at, gone_at, withdrawn_at}."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ class NoticeStore:
         await self._notices.update_one({"_id": key}, {"$setOnInsert": fields}, upsert=True)
 
     async def find(self, keys: Sequence[str]) -> dict[str, Notice]:
-        """Those of these that exist."""
+        """Those of these that exist and were not withdrawn."""
         return {
             d["_id"]: Notice(Words(*d["title"]), Words(*d["body"]), d["page"], d["told_at"])
-            async for d in self._notices.find({"_id": {"$in": list(keys)}})
+            async for d in self._notices.find({"_id": {"$in": list(keys)}, "withdrawn_at": None})
         }
 
-    async def delete(self, key: str) -> None:
-        """Take it away. A second call changes nothing."""
-        await self._notices.delete_one({"_id": key})
+    async def withdraw(self, key: str, now: datetime) -> None:
+        """Forget the words, for good: the key stays, so that telling it again does not bring it back."""
+        await self._notices.update_one(
+            {"_id": key}, {"$set": {"withdrawn_at": now}, "$unset": {"title": "", "body": "", "page": ""}}
+        )

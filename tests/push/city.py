@@ -1,4 +1,4 @@
-"""What the proofs of the engine share: some people of a district, warnings for them, and the journal read by broadcast."""
+"""What the proofs of the engine share: some people of a district, warnings for them, the journal by broadcast."""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ from server.storage.citizens import NewCitizen
 from tests.push.city import Notice, accepted, crowd, is_of, owners_of, pages_of, warning
 
 SEEDS = count(1)
+DRAIN_WITHIN_S = 20.0
 WITHIN_S = 45.0  # a machine may be busy with other things
 
 
@@ -74,7 +75,9 @@ class City:
         """New citizens with all channels, in the order of their ids; `change` may alter each."""
         made = sorted(crowd(number, next(SEEDS), **recipe), key=lambda c: c.id)
         first = 1_0000_0000 + len(self.citizens)  # phones of their own: invented people of another seed have the same
-        phones = [{"sms": (f"+86138{(first + i) % 10**8:08d}",)} if "sms" in c.addresses else {} for i, c in enumerate(made)]
+        phones = [
+            {"sms": (f"+86138{(first + i) % 10**8:08d}",)} if "sms" in c.addresses else {} for i, c in enumerate(made)
+        ]
         made = [replace(c, addresses={**c.addresses, **phone}) for c, phone in zip(made, phones, strict=True)]
         made = [change(i, c) for i, c in enumerate(made)]
         await self.assembly.citizens.add(made)
@@ -107,7 +110,14 @@ class City:
         """Tell all workers to stop and wait until they have."""
         for stop in self.stops:
             stop.set()
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + DRAIN_WITHIN_S
         while any(not task.done() for task in self.workers):
+            if loop.time() > give_up:
+                stuck = "\n".join(repr(task.get_coro()) + repr(task.get_stack(limit=1)) for task in asyncio.all_tasks())
+                for task in self.workers:
+                    task.cancel()
+                raise AssertionError(f"a worker does not drain:\n{stuck}")
             for client in await self.assembly.redis.client_list():
                 if client["cmd"] == "blmpop":  # nobody waits for its second to end
                     await self.assembly.redis.client_unblock(int(client["id"]))
@@ -169,7 +179,7 @@ class City:
         return judge(await self.pages(broadcast), self.journal(broadcast))
 
     async def standing(self, broadcast: Broadcast, citizen: NewCitizen) -> dict[str, list[str]]:
-        """channel -> statuses of one person, pages in order."""
+        """What one person stands at: channel -> statuses, pages in order."""
         found: dict[str, list[str]] = {}
         for page in await self.pages(broadcast):
             for i, rank in enumerate(effective(page)):

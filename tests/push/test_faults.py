@@ -1,10 +1,11 @@
-"""Providers that are busy, slow, broken or closed, and databases that go away: the report stays equal to the journal."""
+"""Providers that are busy, slow, broken or closed, and databases that go away: the report stays true."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -34,11 +35,9 @@ async def test_expired_tokens_are_replaced_and_sending_goes_on(city: City):
     assert (await city.finding(second)).is_equal
     assert {i for _, i in city.journal(second)} == ids(city.citizens)
     after = await city.sandbox.control("GET", "counts")
-    fetched = {
-        name: sum(n - before[name].get(key, 0) for key, n in after[name].items() if "token" in key and "refused" not in key)
-        for name in ("wechat", "fcm")
-    }
-    assert all(1 <= n <= 2 for n in fetched.values()), fetched
+    for name in ("wechat", "fcm"):
+        refused = sum(n - before[name].get(key, 0) for key, n in after[name].items() if key.startswith("refused"))
+        assert refused > 0, "the stale token was never used: this proves nothing"
 
 
 async def test_after_too_many_the_account_rests_as_long_as_it_was_told(city: City):
@@ -206,7 +205,9 @@ async def eavesdrop(city: City, seen: list[tuple[str, bytes]]) -> asyncio.Server
         poster = Poster(asyncio.get_running_loop())
         status, answer = await poster.post(origin + target, body, "application/xml", 5)
         poster.close()
-        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, len(answer), answer))
+        writer.write(
+            b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, len(answer), answer)
+        )
         await writer.drain()
         writer.close()
 
@@ -216,7 +217,7 @@ async def eavesdrop(city: City, seen: list[tuple[str, bytes]]) -> asyncio.Server
     return server
 
 
-async def test_sigterm_drains_a_worker_and_leaves_no_doubt_behind(city: City, tmp_path):
+async def test_sigterm_drains_a_worker_and_leaves_no_doubt_behind(city: City, tmp_path: Path):
     await city.people(200)
     paced = {"rate_per_s": 80}
     settings = city.assembly.settings
@@ -262,7 +263,8 @@ async def test_a_sender_whose_page_was_taken_over_sends_nothing_more(city: City)
 
 async def test_a_killed_workers_doubts_are_settled_by_whoever_takes_its_page(city: City):
     await city.people(40, only("wechat"))
-    await city.faults(wechat=ProviderFaults(latency_ms=60_000))  # nobody is ever answered; the journal is written all the same
+    silent = ReceiptFaults(lost=1.0)
+    await city.faults(wechat=ProviderFaults(hang_after=1.0, hang_s=60, receipts=silent))  # taken, never answered
     dead = city.worker()
     task = asyncio.create_task(dead.run(asyncio.Event()))
     red = await city.release("killed", Lane.RED)

@@ -68,11 +68,18 @@ class Archive:
 
 def _page(broadcast: Broadcast, n: int) -> Page:
     return Page(
-        id=page_id(broadcast.id, "sms", n % 2, n), broadcast=broadcast.id, channel="sms", number=n % 2,
-        lane=broadcast.lane, state=PageState.DONE, to=range(n * PEOPLE, (n + 1) * PEOPLE), divisions=[DIVISIONS.index_of(DISTRICT)] * PEOPLE,
-        not_before=broadcast.released_at, expires_at=broadcast.expires_at,
+        id=page_id(broadcast.id, "sms", n % 2, n),
+        broadcast=broadcast.id,
+        channel="sms",
+        number=n % 2,
+        lane=broadcast.lane,
+        state=PageState.DONE,
+        to=range(n * PEOPLE, (n + 1) * PEOPLE),
+        divisions=[DIVISIONS.index_of(DISTRICT)] * PEOPLE,
+        not_before=broadcast.released_at,
+        expires_at=broadcast.expires_at,
         outcomes=[ranks.DELIVERED if i % 2 else ranks.REFUSED for i in range(PEOPLE)],
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

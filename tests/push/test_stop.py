@@ -1,4 +1,4 @@
-"""A stop holds within a second, and what comes after an alert reaches exactly those who may have it, and never before it."""
+"""A stop holds within a second, and what comes after an alert reaches those who may have it, never before it."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -22,8 +23,9 @@ def store(db: Database) -> Broadcasts:
 
 def broadcast(**changes: object) -> Broadcast:
     fields: dict[str, object] = {
-        "id": "b", "subject": "b", "chain": "b", "lane": Lane.RED, "policy": Policy.ALL, "texts": {"sms": {"zh": {"text": "x"}}},
-        "audience": Audience(divisions=("440305",)), "ranges": 3, "released_at": NOW, "expires_at": NOW + timedelta(hours=1),
+        "id": "b", "subject": "b", "chain": "b", "lane": Lane.RED, "policy": Policy.ALL, "ranges": 3,
+        "texts": {"sms": {"zh": {"text": "x"}}}, "audience": Audience(divisions=("440305",)),
+        "released_at": NOW, "expires_at": NOW + timedelta(hours=1),
     }  # fmt: skip
     return Broadcast.model_validate(fields | changes)
 
@@ -41,7 +43,7 @@ async def test_ranges_are_cut_once_and_cover_every_id(store: Broadcasts):
     cut = [r async for r in store.ranges("b")]
     assert cut[0].lo == 0
     assert cut[-1].hi == ID_SPACE - 1
-    assert all(a.hi + 1 == b.lo for a, b in zip(cut, cut[1:], strict=False))
+    assert all(a.hi + 1 == b.lo for a, b in pairwise(cut))
     assert await store.find_uncut() == []
 
 

@@ -30,7 +30,9 @@ def place(district: str, point: tuple[float, float] | None = None) -> Place:
 
 
 def person(id_: int, *places: Place, **changes: object) -> NewCitizen:
-    made = NewCitizen(id_, places or (place(NANSHAN),), {"sms": (f"+86138{id_ % 10**8:08d}",), "wechat": (f"openid-{id_}",)})
+    made = NewCitizen(
+        id_, places or (place(NANSHAN),), {"sms": (f"+86138{id_ % 10**8:08d}",), "wechat": (f"openid-{id_}",)}
+    )
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -64,10 +66,14 @@ async def test_whoever_has_any_place_in_a_division_belongs_and_is_listed_once(ci
     assert await members(citizens, Audience(divisions=(community(FUTIAN),))) == [1, 3]
 
 
-async def test_a_polygon_holds_the_points_inside_it_and_only_loose_districts_bring_people_without_a_point(citizens: Citizens):
+async def test_a_polygon_holds_the_points_inside_it_and_only_loose_districts_bring_people_without_a_point(
+    citizens: Citizens,
+):
     inside, outside = (22.53, 113.93), (22.60, 113.93)
     square = ((22.50, 113.90), (22.50, 113.96), (22.56, 113.96), (22.56, 113.90), (22.50, 113.90))
-    await citizens.add([person(1, place(NANSHAN, inside)), person(2, place(NANSHAN, outside)), person(3, place(NANSHAN))])
+    await citizens.add(
+        [person(1, place(NANSHAN, inside)), person(2, place(NANSHAN, outside)), person(3, place(NANSHAN))]
+    )
     shape = Audience(polygons=(square,), shape_districts=(NANSHAN,))
     assert await members(citizens, shape) == [1]
     assert await members(citizens, shape.model_copy(update={"loose_districts": (NANSHAN,)})) == [1, 3]
@@ -115,7 +121,9 @@ async def test_a_ciphertext_that_is_copied_to_somebody_else_does_not_open(citize
 
 
 async def test_nothing_at_rest_holds_an_address_in_clear(citizens: Citizens, db: Database):
-    await citizens.add([person(1, addresses={"sms": ("+8613812345678",), "wechat": ("oCANARYopenid",), "push": ("CANARYtoken",)})])
+    await citizens.add(
+        [person(1, addresses={"sms": ("+8613812345678",), "wechat": ("oCANARYopenid",), "push": ("CANARYtoken",)})]
+    )
     dump = repr([d async for d in db["addresses"].find()] + [d async for d in db["citizens"].find()])
     for canary in ("13812345678", "CANARY"):
         assert canary not in dump
