@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
 import time
 from base64 import b64decode, b64encode
@@ -16,39 +17,82 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+import structlog
 from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
+from channels.call import Reply
 from channels.fcm import FcmChannel
 from channels.sms_aliyun import AliyunReceiptReader, AliyunSmsChannel
 from channels.sms_tencent import TencentReceiptReader, TencentSmsChannel
-from channels.transport import transport_for
+from channels.transport import Limits, Transport, transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
+from handlers.front import Shelf
 from push.contents import Contents
+from push.duties import Duty, Meter, recount
 from push.ladder import Ladder
 from push.outbox import Filler
 from push.pace import Account, Pace
-from push.parts import Counters, Parts
+from push.parts import Counters as EngineCounters
+from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
+from server.domain.officers import AccountState, Officer, Role
+from server.domain.partners import may_reach, networks
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
+from server.services.audit_reading import AuditReading
 from server.services.broadcasts import Broadcasts
+from server.services.control import Control
+from server.services.feeds import Feeds
+from server.services.intake import Intake
 from server.services.notices import Notices
+from server.services.officers import Officers, Stores
+from server.services.partners import Partners
+from server.services.passwords import Argon2
+from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
+from server.services.reports import Reports, Shelves
 from server.services.subjects import Subjects
+from server.services.watching import LOOK_EVERY_S, Watching
+from server.services.webhooks import Webhooks
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
-from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
+from server.storage import (
+    attempts,
+    broadcasts,
+    callbacks,
+    catalogues,
+    citizens,
+    mongo,
+    officers,
+    pages,
+    queue,
+    sessions,
+)
 from server.storage.alerts import AlertStore
+from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
+from server.storage.counters import Counters
+from server.storage.feeds import PublicStore
+from server.storage.intake import IntakeStore
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
+from server.storage.partners import DeliveryStore, PartnerStore
+from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
+
+log = structlog.get_logger()
+
+WEBHOOKS_AT_ONCE = 64
+WEBHOOK_TIMEOUT_S = 5.0
+WEBHOOK_REPLY_BYTES = 65_536
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +109,13 @@ class Assembly:
     broadcast_store: broadcasts.Broadcasts
     queue: queue.Queue
     tokens: RedisTokens
+    vault: Vault
+    counters: Counters
     broadcasts: Broadcasts
+    audit: AuditLog
+    alert_store: AlertStore
     alerts: Alerts
+    officers: Officers
     outbox: Outbox
     notices: Notices
     subjects: Subjects
@@ -104,6 +153,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         outbox = Outbox(db)
         notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers())
+        desk, audit = AlertStore(db), _audit(settings, db, clock.now)
+        kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         yield Assembly(
             settings=settings,
             db=db,
@@ -115,13 +166,75 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             broadcast_store=store,
             queue=hints,
             tokens=_tokens(redis, vault),
+            vault=vault,
+            counters=Counters(db),
             broadcasts=counter,
-            alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
+            audit=audit,
+            alert_store=desk,
+            alerts=Alerts(desk, world, counter, audit, now=clock.now),
+            officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
             outbox=outbox,
             notices=notices,
             subjects=Subjects([notices]),
             one_time_templates=wording.templates.one_time,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PublicParts:
+    """What readers and partners meet, and the ready answers in front of it."""
+
+    feeds: Feeds
+    shelf: Shelf
+    partners: Partners
+    intake: Intake
+
+
+def public(assembly: Assembly) -> PublicParts:
+    """The readers' counter with its shelf, and the partners' counter."""
+    store = PublicStore(assembly.db)
+    feeds = Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic)
+    stores = (IntakeStore(assembly.db), PartnerStore(assembly.db, assembly.vault), store)
+    intake = Intake(stores, assembly.alerts, assembly.divisions, now=assembly.now)
+    return PublicParts(feeds=feeds, shelf=Shelf(assembly.now), partners=partners(assembly), intake=intake)
+
+
+def partners(assembly: Assembly) -> Partners:
+    """The partners' counter."""
+    stores = (PartnerStore(assembly.db, assembly.vault), DeliveryStore(assembly.db), PublicStore(assembly.db))
+    return Partners(
+        stores,
+        assembly.divisions,
+        now=assembly.now,
+        random=secrets.token_bytes,
+        may_be_plain=assembly.settings.mode == "sandbox",
+    )
+
+
+def webhooks(assembly: Assembly, stack: AsyncExitStack) -> Webhooks:
+    """What tells partners. Its transport, which reaches public addresses only, is closed with the stack."""
+    settings = assembly.settings
+    own = LOOPBACK if settings.mode == "sandbox" else ()
+    allowed = networks([*settings.webhook_networks, *own])
+    limits = Limits(
+        concurrency=WEBHOOKS_AT_ONCE,
+        may_reach=partial(may_reach, allowed=allowed),
+        max_reply_bytes=WEBHOOK_REPLY_BYTES,
+    )
+    transport = Transport(limits)
+    stack.callback(transport.close)
+
+    async def post(url: str, headers: Sequence[str], body: bytes) -> Reply:
+        return await transport.fetch(url, headers, body, timeout_s=WEBHOOK_TIMEOUT_S)
+
+    store = PublicStore(assembly.db)
+    return Webhooks(
+        (store, PartnerStore(assembly.db, assembly.vault), DeliveryStore(assembly.db)),
+        Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic),
+        post,
+        now=assembly.now,
+        jitter=random.random,
+    )
 
 
 def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
@@ -139,20 +252,76 @@ def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         subjects=assembly.subjects,
         accounts=_accounts(assembly, stack),
-        counters=Counters(),
+        counters=EngineCounters(),
         one_time_templates=assembly.one_time_templates,
         clock=loop.time,
         now=assembly.now,
     )
 
 
-def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
-    """The engine of a worker process, ready to run."""
+def worker(assembly: Assembly, stack: AsyncExitStack) -> tuple[Worker, list[Duty]]:
+    """The engine of a worker process, ready to run, and its duties beside it."""
     parts = engine(assembly, stack)
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
     totals = Totals(parts, district_of(assembly.divisions))
-    return Worker(parts, contents, totals, filler(assembly, parts), assembly.clock)
+    return Worker(parts, contents, totals, filler(assembly, parts), assembly.clock), _duties(assembly, parts)
+
+
+def _duties(assembly: Assembly, parts: Parts) -> list[Duty]:
+    desk = assembly.alerts
+    meter = Meter(parts.counters, parts.accounts, Rates(assembly.db), assembly.now)
+    return [
+        Duty("finish_interrupted", 5.0, desk.finish_interrupted),
+        Duty("expire", 5.0, desk.expire),
+        Duty("call_chiefs", 5.0, lambda: _call_chiefs(assembly)),
+        Duty("sign_audit", 60.0, assembly.audit.sign),
+        Duty("measure", 1.0, meter.tell),
+        Duty("recount", 60.0, lambda: recount(assembly.counters, assembly.broadcast_store, assembly.now)),
+    ]
+
+
+async def _call_chiefs(assembly: Assembly) -> None:
+    """A red alert waits: the next chief on the list is called, for now by a line in the log that pages the desk."""
+    for call in await assembly.alerts.overdue(await _chiefs(assembly)):
+        chief = call.chief.id if call.chief else None
+        log.warning("red_alert_waits", alert=call.identifier, chief=chief, nth=call.nth, waited_s=round(call.waited_s))
+
+
+async def _chiefs(assembly: Assembly) -> list[Officer]:
+    accounts = await assembly.officers.accounts(None)
+    active = (account.officer for account in accounts if account.state is AccountState.ACTIVE)
+    return [officer for officer in active if Role.CHIEF in officer.roles]
+
+
+def control(assembly: Assembly, look_every_s: float = LOOK_EVERY_S) -> Control:
+    """What officers may see of broadcasts and do to them; event streams look at the ledger every `look_every_s`."""
+    shelves = Shelves(assembly.broadcast_store, assembly.pages, assembly.citizens, assembly.vault)
+    watching = Watching(assembly.broadcasts, assembly.divisions, assembly.now, time.monotonic, look_every_s)
+    reports = Reports(assembly.broadcasts, shelves, assembly.divisions, assembly.audit, assembly.now)
+    return Control(assembly.broadcast_store, assembly.broadcasts, watching, reports, assembly.audit)
+
+
+def previews(assembly: Assembly) -> Previews:
+    """What tells officers what a release would mean."""
+    settings = assembly.settings
+    sms = max(settings.sms, key=lambda account: account.fee_fen, default=None)  # failover may take the dearer one
+    by_channel = {"wechat": settings.wechat, "push": settings.fcm, "sms": sms}
+    known = {channel: account for channel, account in by_channel.items() if account}
+    channels = Channels(
+        {channel: account.rate_per_s for channel, account in known.items()},
+        {channel: account.fee_fen for channel, account in known.items()},
+    )
+    sources = Sources(
+        alerts=assembly.alerts,
+        broadcasts=assembly.broadcasts,
+        store=assembly.alert_store,
+        counters=assembly.counters,
+        rates=Rates(assembly.db),
+        divisions=assembly.divisions,
+        channels=channels,
+    )
+    return Previews(sources, assembly.now)
 
 
 def filler(assembly: Assembly, parts: Parts) -> Filler:
@@ -173,6 +342,17 @@ def receipts(assembly: Assembly) -> Receipts:
         readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
+
+
+def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) -> AuditLog:
+    seed = b64decode(settings.audit_key.get_secret_value())
+    file = CheckpointFile(settings.home / f"audit-{settings.mongo_db}.jsonl")
+    return AuditLog(AuditStore(db), file, seed, now=now, random=os.urandom)
+
+
+def audit_reading(assembly: Assembly) -> AuditReading:
+    """What auditors of this city may see."""
+    return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
 def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:

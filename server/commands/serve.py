@@ -15,13 +15,16 @@ from typing import Annotated
 import structlog
 import typer
 import uvloop
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 
+from handlers.bounds import listen
+from handlers.front import Front
+from handlers.gate import Gate
+from push.duties import keep
 from server import assemble
-from server.app import MAX_BODY_BYTES, admin_routes, make_app, public_routes
+from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.embedded import databases
 from server.settings import Settings, load
+from server.telemetry import metrics_registry
 
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.1"
@@ -57,16 +60,24 @@ async def run_api(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
-        public = _listen(make_app(public_routes(assemble.receipts(assembly))), settings.port, address)
-        admin = _listen(make_app(admin_routes(assembly)), settings.admin_port, settings.admin_address)
+        readers = assemble.public(assembly)
+        await readers.feeds.refresh()
+        services = services_of(assembly, readers)
+        gate = Gate(sessions=assembly.officers, partners=readers.partners, now=assembly.now)
+        inside = admin_routes(assembly, metrics_registry())
+        outside = with_contract(public_routes(services), inside)
+        public = listen(Front(make_app(outside, gate), readers.shelf), settings.port, address)
+        admin = listen(make_app(inside, gate), settings.admin_port, settings.admin_address)
         settle_memory()
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))
+        board = asyncio.create_task(readers.feeds.run(stop, readers.shelf.clear))
         await stop.wait()
         for server, _ in (public, admin):
             server.stop()
             await server.close_all_connections()
         await clock
+        await board
 
 
 async def run_worker(settings: Settings) -> None:
@@ -74,23 +85,20 @@ async def run_worker(settings: Settings) -> None:
     stop = stop_signal()
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
-        engine = assemble.worker(assembly, stack)
+        engine, duties = assemble.worker(assembly, stack)
         settle_memory()
         _say_ready(pid=os.getpid())
-        await engine.run(stop)
+        told = asyncio.create_task(assemble.webhooks(assembly, stack).run(stop))  # apart: it may never stop the engine
+        told.add_done_callback(_say_failed)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep(duties, stop))
+            group.create_task(engine.run(stop))
+        await told
 
 
-def _listen(app: object, port: int, address: str) -> tuple[HTTPServer, int]:
-    server = HTTPServer(
-        app,
-        max_body_size=MAX_BODY_BYTES,
-        max_buffer_size=2 * MAX_BODY_BYTES,
-        idle_connection_timeout=75,
-        body_timeout=10,
-    )
-    sockets = bind_sockets(port, address, reuse_port=bool(port))
-    server.add_sockets(sockets)
-    return server, sockets[0].getsockname()[1]
+def _say_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("webhooks_stopped", exc_info=error)
 
 
 def _say_ready(**facts: object) -> None:

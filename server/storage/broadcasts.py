@@ -34,6 +34,7 @@ class Range:
     hi: int
     is_planned: bool
     sums: Sums
+    summed_at: datetime | None = None
     owner: str = ""  # of the lease, while somebody plans it
     is_sealed: bool = False
 
@@ -100,6 +101,11 @@ class Broadcasts:
         if document is None:
             raise NotFoundError("broadcast_unknown", zh=f"没有发布任务 {broadcast}", en=f"no broadcast {broadcast}")
         return _to_broadcast(document)
+
+    async def find_changed_at(self, broadcast: str) -> datetime | None:
+        """When the state last changed; None if there is no such broadcast."""
+        document = await self._broadcasts.find_one({"_id": broadcast}, {"changed_at": 1})
+        return document["changed_at"] if document else None
 
     async def states(self, ids: Sequence[str] | None = None) -> dict[str, State]:
         """The states of these broadcasts, or of all that are live or paused. One small read: workers poll it."""
@@ -231,6 +237,7 @@ def _to_range(d: Document) -> Range:
         hi=d["hi"],
         is_planned=d["state"] == "planned",
         sums=d.get("sums", {}),
+        summed_at=d.get("sums_at"),
         owner=d.get("lease", {}).get("owner", ""),
         is_sealed=d.get("is_sealed", False),
     )
