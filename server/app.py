@@ -64,7 +64,8 @@ from handlers.staff_alerts import (
     ValidateNewHandler,
 )
 from server import assemble
-from server.assemble import Assembly, PublicParts
+from server.assemble import Assembly
+from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
