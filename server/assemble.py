@@ -30,7 +30,7 @@ from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
 from handlers.front import Shelf
 from push.contents import Contents
-from push.duties import Duty, Meter, recount
+from push.duties import Duty, Meter, call_chiefs, recount
 from push.ladder import Ladder
 from push.outbox import Filler
 from push.pace import Account, Pace
@@ -41,7 +41,6 @@ from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
-from server.domain.officers import AccountState, Officer, Role
 from server.domain.partners import may_reach, networks
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
@@ -80,9 +79,9 @@ from server.storage.clock import DatabaseClock
 from server.storage.counters import Counters
 from server.storage.feeds import PublicStore
 from server.storage.intake import IntakeStore
-from server.storage.partners import DeliveryStore, PartnerStore
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
+from server.storage.partners import DeliveryStore, PartnerStore
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
@@ -275,23 +274,10 @@ def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
     return [
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
-        Duty("call_chiefs", 5.0, lambda: _call_chiefs(assembly)),
+        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers)),
         Duty("measure", 1.0, meter.tell),
-        Duty("recount", 60.0, lambda: recount(assembly.counters, assembly.broadcast_store, assembly.now)),
+        Duty("recount", 60.0, partial(recount, assembly.counters, assembly.broadcast_store, assembly.now)),
     ]
-
-
-async def _call_chiefs(assembly: Assembly) -> None:
-    """A red alert waits: the next chief on the list is called, for now by a line in the log that pages the desk."""
-    for call in await assembly.alerts.overdue(await _chiefs(assembly)):
-        chief = call.chief.id if call.chief else None
-        log.warning("red_alert_waits", alert=call.identifier, chief=chief, nth=call.nth, waited_s=round(call.waited_s))
-
-
-async def _chiefs(assembly: Assembly) -> list[Officer]:
-    accounts = await assembly.officers.accounts(None)
-    active = (account.officer for account in accounts if account.state is AccountState.ACTIVE)
-    return [officer for officer in active if Role.CHIEF in officer.roles]
 
 
 def control(assembly: Assembly, look_every_s: float = LOOK_EVERY_S) -> Control:

@@ -86,13 +86,17 @@ async def run_worker(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         engine = assemble.worker(assembly, stack)
+        inside = make_app(admin_routes(assembly, metrics_registry()), Gate(None, None, assembly.now))
+        server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
         settle_memory()
-        _say_ready(pid=os.getpid())
+        _say_ready(pid=os.getpid(), admin_port=admin_port)
         told = asyncio.create_task(assemble.webhooks(assembly, stack).run(stop))  # apart: it may never stop the engine
         told.add_done_callback(_say_failed)
         async with asyncio.TaskGroup() as group:
             group.create_task(keep(assemble.duties(assembly, engine.parts), stop))
             group.create_task(engine.run(stop))
+        server.stop()
+        await server.close_all_connections()
         await told
 
 
