@@ -57,6 +57,11 @@ class Worker:
         self._claims = 0
         self._hints: set[asyncio.Task[None]] = set()
 
+    @property
+    def parts(self) -> Parts:
+        """What it works with: for the duties beside it."""
+        return self._parts
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
         async with asyncio.TaskGroup() as group:

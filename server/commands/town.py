@@ -120,7 +120,8 @@ class Town:
     def new_worker(self) -> Process:
         """Another worker, not started yet."""
         log = self.home / "log" / f"worker{len(self.workers)}.log"
-        worker = Process(["worker"], environment(self.settings), log)
+        own_port = {"admin_port": 0}  # health and metrics are each process's own
+        worker = Process(["worker"], environment(self.settings.model_copy(update=own_port)), log)
         self.workers.append(worker)
         return worker
 
