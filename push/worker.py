@@ -55,8 +55,12 @@ class Worker:
         self._filler = filler
         self._clock = clock
         self._claims = 0
-        self._hints: set[asyncio.Task[bool]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._hints: set[asyncio.Task[None]] = set()
+
+    @property
+    def parts(self) -> Parts:
+        """What it works with: for the duties beside it."""
+        return self._parts
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
@@ -76,9 +80,9 @@ class Worker:
             for channel in CHANNELS:  # those without an account too: their pages have to end
                 group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                 group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
-        for timer in self._timers:
-            timer.cancel()
-        await asyncio.gather(*self._hints)
+        for hint in self._hints:
+            hint.cancel()
+        await asyncio.gather(*self._hints, return_exceptions=True)
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
@@ -238,9 +242,9 @@ class Worker:
             await self._settle_grants(page, result)
         await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
         if result.due_in_s is not None:
-            loop = asyncio.get_running_loop()
-            self._timers = {timer for timer in self._timers if timer.when() > loop.time() and not timer.cancelled()}
-            self._timers.add(loop.call_later(result.due_in_s, self._hint, page))
+            hint = asyncio.create_task(self._hint(page, result.due_in_s))
+            self._hints.add(hint)
+            hint.add_done_callback(self._hints.discard)
 
     async def _settle_grants(self, page: Page, result: Result) -> None:
         """WeChat grants are a forecast: one accept is used up per notice; a provider's refusal is final."""
@@ -252,11 +256,10 @@ class Worker:
         if result.reached and template in self._parts.one_time_templates:
             await self._parts.citizens.spend_grants(template, result.reached)
 
-    def _hint(self, page: Page) -> None:
-        """Announce a page that is due again. A hint only: if this process dies, the reconciler finds the page."""
-        task = asyncio.get_running_loop().create_task(self._parts.queue.push(page.channel, page.lane, [page.id]))
-        self._hints.add(task)
-        task.add_done_callback(self._hints.discard)
+    async def _hint(self, page: Page, due_in_s: float) -> None:
+        """Announce a page when it is due again. A hint only: if this process dies, the reconciler finds the page."""
+        await asyncio.sleep(due_in_s)
+        await self._parts.queue.push(page.channel, page.lane, [page.id])
 
     async def _postpone(self, page: Page) -> None:
         change = ledger.release(not_before=self._parts.now() + timedelta(seconds=PAUSED_S))

@@ -25,6 +25,8 @@ from handlers.alert_views import (
     CancelView,
     Decision,
     Findings,
+    PreviewQuery,
+    PreviewView,
     Release,
     Submission,
 )
@@ -34,8 +36,6 @@ from handlers.broadcasts import (
     EVENT_STREAM,
     BroadcastHandler,
     EventsHandler,
-    FiguresHandler,
-    FiguresQuery,
     Pace,
     PauseHandler,
     ReportHandler,
@@ -57,18 +57,19 @@ from handlers.staff_alerts import (
     CancelHandler,
     DecideHandler,
     FollowHandler,
+    PreviewHandler,
     ReleaseHandler,
     SubmitHandler,
     ValidateHandler,
     ValidateNewHandler,
 )
 from server import assemble
-from server.assemble import Assembly, PublicParts
+from server.assemble import Assembly
+from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
-from server.domain.preview import Preview
 from server.domain.progress import Standing
 from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
@@ -155,12 +156,6 @@ def _broadcast_routes(services: Services) -> list[Route]:
         query=UnreachedQuery,
         gives=UnreachedPage,
     )
-    figures = Operation(
-        summary="What a release would mean: people, texts, cost, time, overlaps",
-        entry=officer(Deed.ALERT_PREVIEW),
-        query=FiguresQuery,
-        gives=Preview,
-    )
     return [
         Route(one, BroadcastHandler, {"GET": standing}, control),
         Route(f"{one}/events", EventsHandler, {"GET": events}, {**control, "pace": Pace()}),
@@ -169,12 +164,6 @@ def _broadcast_routes(services: Services) -> list[Route]:
         Route(f"{one}/report", ReportHandler, {"GET": report}, control),
         Route(f"{one}/report.csv", ReportTableHandler, {"GET": table}, control),
         Route(f"{one}/unreached", UnreachedHandler, {"GET": listed}, control),
-        Route(
-            "/v1/staff/alerts/{identifier}/figures",
-            FiguresHandler,
-            {"GET": figures},
-            {"previews": assemble.previews(services.assembly)},
-        ),
     ]
 
 
@@ -215,6 +204,11 @@ def _desk_routes(services: Services) -> list[Route]:
     }
     check_new = Operation(summary="All findings on a message that is not kept", entry=draft, gives=Findings, **message)
     check = Operation(summary="All findings on an alert, if it were sent now", entry=read, gives=Findings)
+    previews = assemble.previews(services.assembly)
+    preview = Operation(
+        summary="What a release would mean: people, texts, cost, time, overlaps, findings",
+        entry=officer(Deed.ALERT_PREVIEW), query=PreviewQuery, gives=PreviewView,
+    )  # fmt: skip
     submit = Operation(
         summary="Hand it in; the answer's digest is what the second person confirms",
         entry=officer(Deed.ALERT_SUBMIT), takes=Submission, needs_version=True, gives=AlertView,
@@ -233,6 +227,7 @@ def _desk_routes(services: Services) -> list[Route]:
         Route("/v1/staff/alerts/validate", ValidateNewHandler, {"POST": check_new}, parts),
         Route(one, AlertHandler, alert, parts),
         Route(f"{one}/validate", ValidateHandler, {"POST": check}, parts),
+        Route(f"{one}/preview", PreviewHandler, {"GET": preview}, parts | {"previews": previews}),
         Route(f"{one}/submit", SubmitHandler, {"POST": submit}, parts),
         Route(f"{one}/release", ReleaseHandler, {"POST": release}, parts),
         *(

@@ -111,9 +111,6 @@ class Settings(BaseSettings):
     admin_address: str = Field(
         default="127.0.0.1", description="where the admin port listens; it asks nobody who they are"
     )
-    workers: int = Field(
-        default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
-    )
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/?#]+)?$",
@@ -121,6 +118,9 @@ class Settings(BaseSettings):
     )
     webhook_networks: tuple[str, ...] = Field(
         default=(), max_length=50, description="private networks (CIDR) that partners' webhooks may live in"
+    )
+    workers: int = Field(
+        default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
     )
     trusted_proxies: tuple[Network, ...] = Field(
         default=(), description="addresses or networks of proxies whose X-Forwarded-For is believed"

@@ -263,7 +263,8 @@ async def test_a_sender_whose_page_was_taken_over_sends_nothing_more(city: City)
 
 async def test_a_killed_workers_doubts_are_settled_by_whoever_takes_its_page(city: City):
     await city.people(40, only("wechat"))
-    await city.faults(wechat=ProviderFaults(hang_after=1.0, hang_s=60))  # taken, and never answered
+    silent = ReceiptFaults(lost=1.0)
+    await city.faults(wechat=ProviderFaults(hang_after=1.0, hang_s=60, receipts=silent))  # taken, never answered
     dead = city.worker()
     task = asyncio.create_task(dead.run(asyncio.Event()))
     red = await city.release("killed", Lane.RED)
