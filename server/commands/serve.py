@@ -90,21 +90,15 @@ async def run_worker(settings: Settings) -> None:
         engine = assemble.worker(assembly, stack)
         inside = make_app(admin_routes(assembly, metrics_registry()), Gate(None, None, assembly.now))
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
+        duties = assemble.duties(assembly, engine.parts)
+        duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
-        told = asyncio.create_task(assemble_public.webhooks(assembly, stack).run(stop))  # apart: the engine goes on
-        told.add_done_callback(_say_failed)
         async with asyncio.TaskGroup() as group:
-            group.create_task(keep(assemble.duties(assembly, engine.parts), stop))
+            group.create_task(keep(duties, stop))
             group.create_task(engine.run(stop))
         server.stop()
         await server.close_all_connections()
-        await told
-
-
-def _say_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("webhooks_stopped", exc_info=error)
 
 
 def _say_ready(**facts: object) -> None:
