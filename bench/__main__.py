@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from bench import celery_tasks, figures, firebase, first_hit, million, receipts, singles, sms
+from bench import celery_tasks, figures, firebase, first_hit, million, public_cache, receipts, singles, sms
 from bench.city import QUICK, Sizes, Stage
 from bench.figures import Row
 from server.embedded import databases
@@ -32,6 +32,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "first_hit": first_hit.first_hit,
     "red_under_load": first_hit.red_under_load,
     "receipts": receipts.receipts,
+    "public_cache": public_cache.public_cache,
     "million": million.million,
 }
 
