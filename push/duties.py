@@ -43,14 +43,14 @@ class Duty:
 async def keep(duties: Sequence[Duty], stop: asyncio.Event) -> None:
     """Do all duties until told to stop; what is being done then is left, for all of it may be repeated."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_keep(duty)) for duty in duties]
+        tasks = [group.create_task(_keep(duty, stop)) for duty in duties]
         await stop.wait()
         for task in tasks:
             task.cancel()
 
 
-async def _keep(duty: Duty) -> None:
-    while True:
+async def _keep(duty: Duty, stop: asyncio.Event) -> None:
+    while not stop.is_set():  # a library's wait_for may swallow the cancellation of `keep` (bpo-37658)
         try:
             await duty.do()
         except MongoError as error:
@@ -58,7 +58,8 @@ async def _keep(duty: Duty) -> None:
         except Exception:
             # Of the worker's edges this is one: a duty that breaks must stop neither the engine nor the others.
             log.exception("duty_failed", duty=duty.name)
-        await asyncio.sleep(duty.every_s)
+        if not stop.is_set():
+            await asyncio.sleep(duty.every_s)
 
 
 class Meter:
