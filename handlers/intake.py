@@ -40,7 +40,7 @@ def _like(example: Any) -> ConfigDict:
 
 
 class Taken(BaseModel):
-    """The answer to a partner: the message is stored and waits for an officer. A repeat gets the same answer."""
+    """The answer to a partner: the message is stored and waits for an officer. A repeat tells what became of it."""
 
     model_config = _like(_TAKEN)
 

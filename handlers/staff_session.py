@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from handlers.base import ApiHandler
@@ -15,6 +16,7 @@ from handlers.office_views import (
     SessionsView,
     SessionView,
 )
+from server.domain.origins import Network, origin_of
 from server.services.officers import LogIn, Officers
 
 
@@ -25,19 +27,20 @@ class _OfficeHandler(ApiHandler):
         """`officers` holds the verbs."""
         self.officers = officers
 
-    def leave(self) -> None:
-        """Answer that it is done, with nothing to say."""
-        self.set_status(204)
-        self.finish()
 
-
-class SessionHandler(_OfficeHandler):
+class SessionHandler(ApiHandler):
     """The session of the one who asks."""
+
+    def initialize(self, officers: Officers, proxies: Sequence[Network]) -> None:
+        """`proxies` are those whose word about where a request came from is taken."""
+        self.officers = officers
+        self.proxies = proxies
 
     async def post(self) -> None:
         """Log in."""
         form = self.given(LogInForm)
-        origin = self.request.remote_ip or ""
+        forwarded = ",".join(self.request.headers.get_list("X-Forwarded-For"))
+        origin = origin_of(self.request.remote_ip or "", forwarded, self.proxies)
         session, token = await self.officers.log_in(LogIn(form.name, form.password, form.code, origin))
         self.respond(LoggedIn(token=token, session=SessionView.of(session)), 201)
 
@@ -48,7 +51,8 @@ class SessionHandler(_OfficeHandler):
     async def delete(self) -> None:
         """Log out."""
         await self.officers.end(self.session, self.session.id)
-        self.leave()
+        self.set_status(204)
+        self.finish()
 
 
 class TotpHandler(_OfficeHandler):
@@ -78,7 +82,8 @@ class OneSessionHandler(_OfficeHandler):
     async def delete(self, session: str) -> None:
         """End it, wherever it is."""
         await self.officers.end(self.session, session)
-        self.leave()
+        self.set_status(204)
+        self.finish()
 
 
 class ActivationHandler(_OfficeHandler):

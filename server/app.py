@@ -64,7 +64,8 @@ from handlers.staff_alerts import (
     ValidateNewHandler,
 )
 from server import assemble
-from server.assemble import Assembly, PublicParts
+from server.assemble import Assembly
+from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
@@ -124,7 +125,7 @@ def public_routes(services: Services) -> list[Route]:
         *_broadcast_routes(services),
         *reading_routes(services.public, services.assembly.settings),
         *intake_routes(services.public),
-        *session_routes(services.assembly.officers),
+        *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
     ]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import secrets
 import time
 from base64 import b64decode, b64encode
@@ -21,14 +20,12 @@ import structlog
 from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
-from channels.call import Reply
 from channels.fcm import FcmChannel
 from channels.sms_aliyun import AliyunReceiptReader, AliyunSmsChannel
 from channels.sms_tencent import TencentReceiptReader, TencentSmsChannel
-from channels.transport import Limits, Transport, transport_for
+from channels.transport import transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
-from handlers.front import Shelf
 from push.contents import Contents
 from push.duties import Duty, Meter, call_chiefs, recount
 from push.ladder import Ladder
@@ -41,24 +38,19 @@ from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
-from server.domain.partners import may_reach, networks
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
 from server.services.broadcasts import Broadcasts
 from server.services.control import Control
-from server.services.feeds import Feeds
-from server.services.intake import Intake
 from server.services.notices import Notices
 from server.services.officers import Officers, Stores
-from server.services.partners import Partners
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves
 from server.services.subjects import Subjects
 from server.services.watching import LOOK_EVERY_S, Watching
-from server.services.webhooks import Webhooks
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import (
@@ -77,21 +69,13 @@ from server.storage.alerts import AlertStore
 from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.counters import Counters
-from server.storage.feeds import PublicStore
-from server.storage.intake import IntakeStore
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
-from server.storage.partners import DeliveryStore, PartnerStore
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
 
 log = structlog.get_logger()
-
-WEBHOOKS_AT_ONCE = 64
-WEBHOOK_TIMEOUT_S = 5.0
-WEBHOOK_REPLY_BYTES = 65_536
-LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,63 +163,6 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PublicParts:
-    """What readers and partners meet, and the ready answers in front of it."""
-
-    feeds: Feeds
-    shelf: Shelf
-    partners: Partners
-    intake: Intake
-
-
-def public(assembly: Assembly) -> PublicParts:
-    """The readers' counter with its shelf, and the partners' counter."""
-    store = PublicStore(assembly.db)
-    feeds = Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic)
-    stores = (IntakeStore(assembly.db), PartnerStore(assembly.db, assembly.vault), store)
-    intake = Intake(stores, assembly.alerts, assembly.divisions, now=assembly.now)
-    return PublicParts(feeds=feeds, shelf=Shelf(assembly.now), partners=partners(assembly), intake=intake)
-
-
-def partners(assembly: Assembly) -> Partners:
-    """The partners' counter."""
-    stores = (PartnerStore(assembly.db, assembly.vault), DeliveryStore(assembly.db), PublicStore(assembly.db))
-    return Partners(
-        stores,
-        assembly.divisions,
-        now=assembly.now,
-        random=secrets.token_bytes,
-        may_be_plain=assembly.settings.mode == "sandbox",
-    )
-
-
-def webhooks(assembly: Assembly, stack: AsyncExitStack) -> Webhooks:
-    """What tells partners. Its transport, which reaches public addresses only, is closed with the stack."""
-    settings = assembly.settings
-    own = LOOPBACK if settings.mode == "sandbox" else ()
-    allowed = networks([*settings.webhook_networks, *own])
-    limits = Limits(
-        concurrency=WEBHOOKS_AT_ONCE,
-        may_reach=partial(may_reach, allowed=allowed),
-        max_reply_bytes=WEBHOOK_REPLY_BYTES,
-    )
-    transport = Transport(limits)
-    stack.callback(transport.close)
-
-    async def post(url: str, headers: Sequence[str], body: bytes) -> Reply:
-        return await transport.fetch(url, headers, body, timeout_s=WEBHOOK_TIMEOUT_S)
-
-    store = PublicStore(assembly.db)
-    return Webhooks(
-        (store, PartnerStore(assembly.db, assembly.vault), DeliveryStore(assembly.db)),
-        Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic),
-        post,
-        now=assembly.now,
-        jitter=random.random,
-    )
-
-
 def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
     """The parts of the engine in a worker process. Its transports are closed with the stack."""
     loop = asyncio.get_running_loop()
@@ -275,6 +202,7 @@ def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
         Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers)),
+        Duty("sign_audit", 60.0, assembly.audit.sign),
         Duty("measure", 1.0, meter.tell),
         Duty("recount", 60.0, partial(recount, assembly.counters, assembly.broadcast_store, assembly.now)),
     ]

@@ -11,7 +11,7 @@ from handlers import feeds, intake
 from handlers.alert_views import AlertView, Decision
 from handlers.base import ApiHandler
 from handlers.routing import PUBLIC, Operation, Route, officer, partner
-from server.assemble import PublicParts
+from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.feeds_json import ActiveAlerts, AlertHistory, FeedEvents, FeedVersion, PublicAlert
 from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE

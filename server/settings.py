@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, Valid
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from server.domain.errors import ConfigurationError
+from server.domain.origins import Network
 
 SANDBOX_PREFIX = "sandbox-"  # every secret of the sandbox starts so, and production refuses it
 SANDBOX_KEY = base64.b64encode(b"sandbox-key-of-thirty-two-bytes!").decode()
@@ -110,9 +111,6 @@ class Settings(BaseSettings):
     admin_address: str = Field(
         default="127.0.0.1", description="where the admin port listens; it asks nobody who they are"
     )
-    workers: int = Field(
-        default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
-    )
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s/?#]+)?$",
@@ -120,6 +118,12 @@ class Settings(BaseSettings):
     )
     webhook_networks: tuple[str, ...] = Field(
         default=(), max_length=50, description="private networks (CIDR) that partners' webhooks may live in"
+    )
+    workers: int = Field(
+        default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(), description="addresses or networks of proxies whose X-Forwarded-For is believed"
     )
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from server import assemble
+from server import assemble, assemble_public
 from server.commands.serve import assembled
 from server.domain.errors import InvalidInputError
 from server.domain.partners import Partner
@@ -115,6 +115,6 @@ def _partner(
 def _run(settings: Settings, does: Does) -> Any:
     async def run() -> Any:
         async with assembled(settings) as assembly:
-            return await does(assembly, assemble.partners(assembly))
+            return await does(assembly, assemble_public.partners(assembly))
 
     return uvloop.run(run())

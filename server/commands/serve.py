@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -19,8 +20,8 @@ import uvloop
 from handlers.bounds import listen
 from handlers.front import Front
 from handlers.gate import Gate
-from push.duties import keep
-from server import assemble
+from push.duties import Duty, keep
+from server import assemble, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.embedded import databases
 from server.settings import Settings, load
@@ -60,7 +61,7 @@ async def run_api(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
-        readers = assemble.public(assembly)
+        readers = assemble_public.public(assembly)
         await readers.feeds.refresh()
         services = services_of(assembly, readers)
         gate = Gate(sessions=assembly.officers, partners=readers.partners, now=assembly.now)
@@ -71,13 +72,14 @@ async def run_api(settings: Settings) -> None:
         settle_memory()
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))
-        board = asyncio.create_task(readers.feeds.run(stop, readers.shelf.clear))
+        board = Duty("board", 1.0, partial(readers.feeds.run, stop, readers.shelf.clear))
+        kept = asyncio.create_task(keep([board], stop))
         await stop.wait()
         for server, _ in (public, admin):
             server.stop()
             await server.close_all_connections()
         await clock
-        await board
+        await kept
 
 
 async def run_worker(settings: Settings) -> None:
@@ -88,21 +90,15 @@ async def run_worker(settings: Settings) -> None:
         engine = assemble.worker(assembly, stack)
         inside = make_app(admin_routes(assembly, metrics_registry()), Gate(None, None, assembly.now))
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
+        duties = assemble.duties(assembly, engine.parts)
+        duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
-        told = asyncio.create_task(assemble.webhooks(assembly, stack).run(stop))  # apart: it may never stop the engine
-        told.add_done_callback(_say_failed)
         async with asyncio.TaskGroup() as group:
-            group.create_task(keep(assemble.duties(assembly, engine.parts), stop))
+            group.create_task(keep(duties, stop))
             group.create_task(engine.run(stop))
         server.stop()
         await server.close_all_connections()
-        await told
-
-
-def _say_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("webhooks_stopped", exc_info=error)
 
 
 def _say_ready(**facts: object) -> None:

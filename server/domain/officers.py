@@ -82,6 +82,7 @@ class Account(BaseModel):
     state: AccountState
     created_at: datetime
     changed_at: datetime
+    sessions_since: datetime = Field(description="sessions begun before the last lock or recovery are void")
 
 
 NEW_OFFICER: JsonDict = {

@@ -8,6 +8,7 @@ and tests do not exist here. Any number of readers costs the database the same.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,18 +89,19 @@ class Feeds:
 
     async def run(self, stop: asyncio.Event, on_change: Callable[[], None]) -> None:
         """Keep the board fresh until told to stop; `on_change` is called whenever an older answer may be wrong."""
-        while not stop.is_set():
-            try:
-                if await self.refresh():
-                    on_change()
-            except MongoError as error:
-                log.warning("board_not_read", error=type(error).__name__)
-                if self._is_stale():
-                    on_change()
-            try:
-                await asyncio.wait_for(stop.wait(), REFRESH_EVERY_S)
-            except TimeoutError:
-                continue
+        try:
+            while not stop.is_set():
+                try:
+                    if await self.refresh():
+                        on_change()
+                except MongoError as error:
+                    log.warning("board_not_read", error=type(error).__name__)
+                    if self._is_stale():
+                        on_change()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), REFRESH_EVERY_S)
+        finally:
+            on_change()  # nobody watches any more: what was answered before may not stand
 
     def board(self, *, division: str | None = None, place: Place | None = None) -> Board:
         """What is in force, everywhere or in a division or at a place. InvalidInputError, UnavailableError."""

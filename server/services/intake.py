@@ -1,8 +1,8 @@
 """Takes what partners hand in, and hands it to officers as proposals.
 
-Promises. Acknowledged means stored. The same message again gets the same answer and is stored once; the same identifier
-with other content is quarantined, also if both arrive at once. XML is read off the loop. Only an officer who may draft
-makes a draft of a proposal, once; two persons release it like any other.
+Promises. Acknowledged means stored. The same message again gets the same answer (with what became of it) and is stored
+once; the same identifier with other content is quarantined, also if both arrive at once. XML is read off the loop. Only
+an officer who may draft makes a draft of a proposal, once; two persons release it like any other.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from server.domain.alerts.desk import DeskAlert
 from server.domain.alerts.finding import Finding
 from server.domain.alerts.reading import read
 from server.domain.alerts.vocabulary import MsgType
+from server.domain.audit import Detail, Event
 from server.domain.divisions import Divisions
 from server.domain.errors import ConflictError, HuiminError, InvalidInputError, NotFoundError, TooManyError
 from server.domain.intake import Received, State, following, key_of, proposal, received
 from server.domain.officers import Officer
 from server.domain.partners import Partner
 from server.services.alerts import Alerts
+from server.services.audit import Audit
 from server.storage.feeds import PublicStore
 from server.storage.intake import IntakeStore
 from server.storage.partners import PartnerStore
@@ -47,10 +49,12 @@ class Intake:
         stores: tuple[IntakeStore, PartnerStore, PublicStore],
         desk: Alerts,
         divisions: Divisions,
+        audit: Audit,
         *,
         now: Callable[[], datetime],
     ) -> None:
         self._intake, self._partners, self._public = stores
+        self._audit = audit
         self._desk = desk
         self._divisions = divisions
         self._now = now
@@ -66,6 +70,7 @@ class Intake:
             if known := await self._intake.find(key_of(partner.id, alert)):
                 return known
             at = self._now()
+            at = at.replace(microsecond=at.microsecond // 1000 * 1000)  # as the database keeps it
             if await self._intake.count_since(partner.id, at - timedelta(minutes=1)) >= MAX_PER_MINUTE:
                 raise TooManyError("intake_flood", zh="来报过于频繁", en="too many new messages in a minute")
             history = await self._intake.find_history(alert.sender, names, at - REMEMBERED)
@@ -104,6 +109,7 @@ class Intake:
             await self._intake.give_back(key)
             raise
         await self._intake.decide(key, State.ADOPTED, officer.id, {"draft": desk.identifier})
+        await self._record(officer, "adopt", found, {"draft": desk.identifier})
         return desk
 
     async def dismiss(self, officer: Officer, key: str, reason: str) -> Received:
@@ -112,7 +118,14 @@ class Intake:
             raise InvalidInputError("reason_missing", zh="请说明理由", en="give a reason", field="reason")
         found = await self.get(officer, key)
         refuse(officer, Deed.INTAKE_DECIDE, found.divisions)
-        return await self._intake.decide(key, State.DISMISSED, officer.id, {"reason": reason[:500]})
+        done = await self._intake.decide(key, State.DISMISSED, officer.id, {"reason": reason[:500]})
+        await self._record(officer, "dismiss", found, {})
+        return done
+
+    async def _record(self, officer: Officer, verb: str, found: Received, details: dict[str, Detail]) -> None:
+        told = {"partner": found.partner, **details}
+        key = f"intake/{found.key}/{verb}"
+        await self._audit.record(Event(officer.id, f"intake.{verb}", found.key, details=told, key=key))
 
     async def _draft(self, officer: Officer, found: Received) -> DeskAlert:
         if found.alert.msg_type in (MsgType.UPDATE, MsgType.CANCEL):

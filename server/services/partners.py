@@ -1,6 +1,7 @@
 """The partners' counter: register one, know it by its key, stop it, tell it again what it missed.
 
-Promise: key and secret are told once, to the administrator who registers; nobody can read a key again.
+Promises: key and secret are told once, to the administrator who registers; nobody can read a key again. What an
+administrator does here enters the audit log.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from server.domain.audit import OPERATOR, Event
 from server.domain.divisions import Divisions
 from server.domain.errors import ForbiddenError, InvalidInputError, UnauthenticatedError
 from server.domain.partners import KEY_PREFIX, SECRET_PREFIX, Partner, refuse_unfit_url
+from server.services.audit import Audit
 from server.storage.feeds import PublicStore
 from server.storage.partners import DeliveryStore, PartnerStore
 
@@ -36,6 +39,7 @@ class Partners:
         self,
         stores: tuple[PartnerStore, DeliveryStore, PublicStore],
         divisions: Divisions,
+        audit: Audit,
         *,
         now: Callable[[], datetime],
         random: Callable[[int], bytes],
@@ -43,6 +47,7 @@ class Partners:
     ) -> None:
         self._partners, self._deliveries, self._events = stores
         self._divisions = divisions
+        self._audit = audit
         self._now = now
         self._random = random
         self._may_be_plain = may_be_plain
@@ -60,6 +65,7 @@ class Partners:
         secret = SECRET_PREFIX + base64.b64encode(self._random(SECRET_BYTES)).decode()
         last = await self._events.last_event()
         await self._partners.insert(partner, key=key, secret=secret, cursor=last.seq if last else 0)
+        await self._audit.record(Event(OPERATOR, "partner.add", partner.id))
         return Registered(partner, key, secret)
 
     async def enter(self, key: str, action: str) -> Partner:
@@ -79,14 +85,17 @@ class Partners:
     async def stop(self, id_: str) -> None:
         """Neither told nor let in any more; what waits for it stays. A second call changes nothing."""
         await self._partners.set_active(id_, is_active=False)
+        await self._audit.record(Event(OPERATOR, "partner.stop", id_))
 
     async def resume(self, id_: str) -> None:
         """Undo `stop`; it is told what it missed."""
         await self._partners.set_active(id_, is_active=True)
+        await self._audit.record(Event(OPERATOR, "partner.resume", id_))
 
     async def replay(self, id_: str, since: int) -> int:
         """Tell it again all events after a cursor, whatever came of them before; how many there are."""
         partner, count, at = await self._partners.get(id_), 0, self._now()
+        await self._audit.record(Event(OPERATOR, "partner.replay", partner.id, details={"since": since}))
         await self._deliveries.requeue(partner.id, since, at)
         while events := await self._events.events_since(since, 500):
             await self._deliveries.queue(partner.id, [(event.seq, event.alert) for event in events], at)

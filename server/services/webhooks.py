@@ -9,6 +9,7 @@ nobody else. Any number of processes may run this.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -82,10 +83,8 @@ class Webhooks:
                             group.create_task(self._drain(partner, stop))
                 except MongoError as error:
                     log.warning("webhooks_not_queued", error=type(error).__name__)
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), EVERY_S)
-                except TimeoutError:
-                    continue
 
     async def queue(self) -> list[Partner]:
         """Number what is new and queue it for every partner that it concerns; the partners that are told at all."""

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from handlers.bounds import Limits, listen
 from handlers.front import Front
 from handlers.routing import Route
-from server import assemble
+from server import assemble, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.settings import Settings
 from server.storage.mongo import Database
@@ -35,15 +35,15 @@ async def assembly(_assembly: assemble.Assembly, db: Database, redis: Redis) -> 
 
 
 @pytest.fixture
-async def readers(assembly: assemble.Assembly) -> assemble.PublicParts:
+async def readers(assembly: assemble.Assembly) -> assemble_public.PublicParts:
     """What the public meets; it reads the board when a test says so."""
-    parts = assemble.public(assembly)
+    parts = assemble_public.public(assembly)
     await parts.feeds.refresh()
     return parts
 
 
 @pytest.fixture
-def routes(assembly: assemble.Assembly, readers: assemble.PublicParts) -> list[Route]:
+def routes(assembly: assemble.Assembly, readers: assemble_public.PublicParts) -> list[Route]:
     """The public part of the table."""
     services = services_of(assembly, readers)
     return with_contract(public_routes(services), admin_routes(assembly, CollectorRegistry()))
@@ -62,7 +62,7 @@ def officers(assembly: assemble.Assembly) -> Officers:
 
 
 @pytest.fixture
-async def api(routes: list[Route], officers: Officers, readers: assemble.PublicParts) -> AsyncIterator[Client]:
+async def api(routes: list[Route], officers: Officers, readers: assemble_public.PublicParts) -> AsyncIterator[Client]:
     """The public port."""
     server, port = listen(Front(make_app(routes, officers.gate()), readers.shelf), 0, "127.0.0.1", LIMITS)
     yield client_of(port)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from server import assemble
+from server import assemble, assemble_public
 from server.domain.alerts.model import Alert, Area, NamedValue, cap_time
 from server.domain.alerts.release import World
 from server.domain.alerts.verbs import BEIJING, Change
@@ -20,6 +20,7 @@ from server.domain.datum import wgs84_to_gcj02
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
 from server.storage.alerts import AlertStore
+from server.storage.feeds import PublicStore
 from tests.api.client import SECURITY, Client
 from tests.services.desk import DIVISIONS, NANSHAN_RING, TEXTS, Post, followed, released, typhoon
 
@@ -45,7 +46,7 @@ def desk(assembly: assemble.Assembly) -> Alerts:
 
 
 @pytest.fixture
-async def watched(readers: assemble.PublicParts) -> AsyncIterator[assemble.PublicParts]:
+async def watched(readers: assemble_public.PublicParts) -> AsyncIterator[assemble_public.PublicParts]:
     """The board as the product keeps it fresh."""
     stop = asyncio.Event()
     running = asyncio.create_task(readers.feeds.run(stop, readers.shelf.clear))
@@ -61,7 +62,7 @@ def soon(colour: Colour = Colour.YELLOW, *, lasts: timedelta = timedelta(hours=6
     return alert.model_copy(update={"infos": tuple(i.model_copy(update={"expires": end}) for i in alert.infos)})
 
 
-async def refreshed(readers: assemble.PublicParts) -> None:
+async def refreshed(readers: assemble_public.PublicParts) -> None:
     if await readers.feeds.refresh():
         readers.shelf.clear()
 
@@ -78,7 +79,7 @@ async def names(api: Client, query: str = "") -> list[str]:
 
 
 async def test_an_alert_can_be_read_by_division_by_point_and_in_all_its_forms(
-    api: Client, desk: Alerts, readers: assemble.PublicParts
+    api: Client, desk: Alerts, readers: assemble_public.PublicParts
 ) -> None:
     name = await released(desk, soon(area=Area(area_desc="前海", polygons=(NANSHAN_RING,))))
     await refreshed(readers)
@@ -97,7 +98,7 @@ async def test_an_alert_can_be_read_by_division_by_point_and_in_all_its_forms(
 
 
 async def test_a_point_of_a_chinese_map_is_converted_before_it_is_looked_up(
-    api: Client, desk: Alerts, readers: assemble.PublicParts
+    api: Client, desk: Alerts, readers: assemble_public.PublicParts
 ) -> None:
     name = await released(desk, soon(area=Area(area_desc="前海", polygons=(NANSHAN_RING,))))
     await refreshed(readers)
@@ -115,7 +116,7 @@ async def test_a_query_that_cannot_be_right_is_a_problem_that_says_so(api: Clien
 
 
 async def test_a_long_list_is_read_in_pages_that_miss_and_double_nothing(
-    api: Client, desk: Alerts, readers: assemble.PublicParts
+    api: Client, desk: Alerts, readers: assemble_public.PublicParts
 ) -> None:
     made = set()
     for code in ("440303", "440304", "440305", "440306", "440307"):
@@ -134,7 +135,7 @@ async def test_a_long_list_is_read_in_pages_that_miss_and_double_nothing(
 
 
 async def test_exercises_drafts_and_strangers_are_unknown_in_every_form(
-    api: Client, desk: Alerts, readers: assemble.PublicParts
+    api: Client, desk: Alerts, readers: assemble_public.PublicParts
 ) -> None:
     drill = soon().model_copy(update={"status": "Exercise", "note": "演练"})
     name = await released(desk, drill)
@@ -147,7 +148,7 @@ async def test_exercises_drafts_and_strangers_are_unknown_in_every_form(
 
 
 async def test_a_hot_answer_is_kept_equal_in_every_header_and_not_sent_to_who_has_it(
-    api: Client, desk: Alerts, readers: assemble.PublicParts
+    api: Client, desk: Alerts, readers: assemble_public.PublicParts
 ) -> None:
     await released(desk, soon())
     await refreshed(readers)
@@ -172,7 +173,7 @@ async def test_a_hot_answer_is_kept_equal_in_every_header_and_not_sent_to_who_ha
 
 
 async def test_answers_are_kept_per_language_and_never_for_odd_spellings(
-    api: Client, desk: Alerts, readers: assemble.PublicParts
+    api: Client, desk: Alerts, readers: assemble_public.PublicParts
 ) -> None:
     await released(desk, soon())
     await refreshed(readers)
@@ -187,7 +188,7 @@ async def test_answers_are_kept_per_language_and_never_for_odd_spellings(
 
 
 async def test_a_cancelled_alert_is_gone_within_a_second(
-    api: Client, desk: Alerts, watched: assemble.PublicParts
+    api: Client, desk: Alerts, watched: assemble_public.PublicParts
 ) -> None:
     loop = asyncio.get_running_loop()
     name = await released(desk, soon())
@@ -204,7 +205,7 @@ async def test_a_cancelled_alert_is_gone_within_a_second(
 
 
 async def test_a_kept_answer_is_not_given_out_after_what_it_tells_has_expired(
-    api: Client, desk: Alerts, readers: assemble.PublicParts
+    api: Client, desk: Alerts, readers: assemble_public.PublicParts
 ) -> None:
     name = await released(desk, soon(lasts=timedelta(seconds=2)))
     await refreshed(readers)
@@ -219,7 +220,7 @@ async def test_a_kept_answer_is_not_given_out_after_what_it_tells_has_expired(
 
 
 async def test_feeds_are_well_formed_and_links_lead_to_the_message(
-    api: Client, desk: Alerts, readers: assemble.PublicParts
+    api: Client, desk: Alerts, readers: assemble_public.PublicParts
 ) -> None:
     name = await released(desk, soon())
     await refreshed(readers)
@@ -236,11 +237,11 @@ async def test_feeds_are_well_formed_and_links_lead_to_the_message(
 
 
 async def test_the_log_of_releases_is_read_from_a_cursor(
-    api: Client, desk: Alerts, readers: assemble.PublicParts, assembly: assemble.Assembly
+    api: Client, desk: Alerts, readers: assemble_public.PublicParts, assembly: assemble.Assembly
 ) -> None:
     first = await released(desk, soon())
     last = await followed(desk, first, Kind.CANCEL, CANCEL)
-    store = assemble.PublicStore(assembly.db)
+    store = PublicStore(assembly.db)
     for name, at in await store.find_unnumbered(datetime.now(UTC) - timedelta(hours=1)):
         await store.number(name, at)
     page = (await api("GET", "/v1/feeds/events?limit=1")).json
@@ -253,7 +254,9 @@ async def test_the_log_of_releases_is_read_from_a_cursor(
     assert readers.shelf.hits == 0
 
 
-async def test_an_answer_that_is_not_kept_is_not_sent_again_either(api: Client, readers: assemble.PublicParts) -> None:
+async def test_an_answer_that_is_not_kept_is_not_sent_again_either(
+    api: Client, readers: assemble_public.PublicParts
+) -> None:
     path = "/v1/alerts?limit=5"
     answer = await api("GET", path)
     again = await api("GET", path, If_None_Match=answer.headers["Etag"])

@@ -130,6 +130,13 @@ async def test_what_an_administrator_changes_holds_on_the_next_request(office: C
     ]
 
 
+async def test_a_stranger_cannot_choose_the_address_that_failures_are_counted_under(office: Client, assembly: Assembly):
+    wang = await insider(assembly, "王敏", Role.AUTHOR)
+    given = {"name": wang.name, "password": PASSWORD, "code": wang.code(assembly.now())}
+    entered = await office("POST", SESSION, given, X_Forwarded_For="198.51.100.7", X_Real_Ip="198.51.100.7")
+    assert entered.json["session"]["origin"] == "127.0.0.1"
+
+
 async def test_somebody_elses_session_is_as_unknown_as_none(office: Client, assembly: Assembly):
     wang = await insider(assembly, "王敏", Role.AUTHOR)
     li = await insider(assembly, "李强", Role.AUTHOR)
@@ -147,6 +154,14 @@ async def test_changing_accounts_needs_a_fresh_code(api: Client, officers: Offic
     answer = await api("POST", ACCOUNTS, form("王敏", "p1", "author"), token=token)
     assert (answer.status, answer.code) == (403, "totp_stale")
     assert (await api("GET", ACCOUNTS, token=token)).status == 200
+
+
+async def test_a_knock_at_a_door_that_stays_shut_is_in_the_log(office: Client, assembly: Assembly):
+    wang = await insider(assembly, "王敏", Role.AUTHOR)
+    token = (await log_in(office, wang, assembly.now())).json["token"]
+    assert (await office("GET", "/v1/staff/audit", token=token)).status == 403
+    (entry,) = await assembly.audit.latest("audit")
+    assert (entry.actor, entry.action, entry.result) == (wang.id, "audit.read", "role_missing")
 
 
 async def test_an_auditor_reads_the_log_page_by_page_and_sees_whether_it_is_whole(

@@ -212,6 +212,32 @@ async def test_a_release_is_not_published_before_the_log_has_it(
     assert (newest.action, newest.actor) == ("alert.release", RELEASER.id)
 
 
+async def test_a_release_that_the_log_missed_is_in_it_before_a_second_try_publishes(
+    db: Database, desk: Alerts, audit: AuditLog, post: Post, world: World, clock: Clock
+):
+    begun = await desk.draft(AUTHOR, typhoon())
+    waiting = await desk.submit(AUTHOR, begun.identifier, begun.version)
+    deaf = Alerts(AlertStore(db), world, post, Deaf(), now=clock)
+    for _ in range(2):
+        with pytest.raises(DeafError):
+            await deaf.release(RELEASER, waiting.identifier, waiting.digest)
+    assert post.broadcasts == {}
+    await desk.release(RELEASER, waiting.identifier, waiting.digest)
+    assert list(post.broadcasts) == [waiting.identifier]
+    assert [entry.action for entry in await audit.latest("alert", limit=1)] == ["alert.release"]
+
+
+async def test_a_draft_of_a_dead_process_is_recorded_at_the_next_start(
+    db: Database, desk: Alerts, audit: AuditLog, post: Post, world: World, clock: Clock
+):
+    with pytest.raises(DeafError):
+        await Alerts(AlertStore(db), world, post, Deaf(), now=clock).draft(AUTHOR, typhoon())
+    assert await desk.finish_interrupted() == []
+    assert [entry.action for entry in await audit.latest("alert")] == ["alert.draft"]
+    clock.pass_by(minutes=1)
+    assert await audit.verify(AlertStore(db)) == []
+
+
 async def test_a_step_that_a_dead_process_did_not_record_is_recorded_by_the_next_step_and_in_order(
     db: Database, desk: Alerts, audit: AuditLog, clock: Clock, world: World, post: Post
 ):

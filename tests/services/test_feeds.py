@@ -23,6 +23,7 @@ from server.domain.feeds import Standing
 from server.domain.feeds_writing import ATOM, atom, geojson
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.services.feeds import STALE_AFTER_S, Feeds
 from server.storage.alerts import AlertStore
 from server.storage.feeds import PublicStore
@@ -117,8 +118,10 @@ async def test_a_shortened_alert_that_ran_out_does_not_bring_back_the_longer_one
     assert await in_force(feeds) == []
 
 
-async def test_drafts_exercises_and_tests_are_never_public(db: Database, clock: Clock, post: Post, feeds: Feeds):
-    desk = Alerts(AlertStore(db), World(DIVISIONS, TEXTS, test_list=(1,)), post, now=clock)
+async def test_drafts_exercises_and_tests_are_never_public(
+    db: Database, clock: Clock, post: Post, audit: AuditLog, feeds: Feeds
+):
+    desk = Alerts(AlertStore(db), World(DIVISIONS, TEXTS, test_list=(1,)), post, audit, now=clock)
     draft, _ = await submitted(desk, typhoon())
     drill = await released(desk, typhoon(status="Exercise"))
     clock.pass_by(minutes=61)

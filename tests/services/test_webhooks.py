@@ -20,6 +20,7 @@ from server.domain.errors import ConflictError, ForbiddenError, InvalidInputErro
 from server.domain.partners import Partner, signature
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.services.feeds import Feeds
 from server.services.partners import INTAKE, Partners
 from server.services.webhooks import Webhooks
@@ -67,9 +68,15 @@ def vault() -> Vault:
 
 
 @pytest.fixture
-def partners(db: Database, vault: Vault, clock: Clock) -> Partners:
+def partners(db: Database, vault: Vault, clock: Clock, audit: AuditLog) -> Partners:
     stores = (PartnerStore(db, vault), DeliveryStore(db), PublicStore(db))
-    return Partners(stores, DIVISIONS, now=clock, random=secrets.token_bytes, may_be_plain=True)
+    return Partners(stores, DIVISIONS, audit, now=clock, random=secrets.token_bytes, may_be_plain=True)
+
+
+@pytest.fixture
+def drills(db: Database, post: Post, audit: AuditLog, clock: Clock) -> Alerts:
+    """A desk that has a test list."""
+    return Alerts(AlertStore(db), World(DIVISIONS, TEXTS, test_list=(1,)), post, audit, now=clock)
 
 
 Build = Callable[..., Webhooks]
@@ -199,9 +206,9 @@ async def test_who_died_with_a_delivery_in_hand_gives_it_back_and_its_late_word_
 
 
 async def test_a_partner_is_told_of_its_division_of_what_comes_after_it_and_never_of_exercises(
-    db: Database, post: Post, partners: Partners, build: Build, receiver: Receiver, clock: Clock
+    drills: Alerts, partners: Partners, build: Build, receiver: Receiver, clock: Clock
 ):
-    desk = Alerts(AlertStore(db), World(DIVISIONS, TEXTS, test_list=(1,)), post, now=clock)
+    desk = drills
     await released(desk, typhoon())
     await build().queue()
     clock.pass_by(minutes=61)
