@@ -119,7 +119,7 @@ class UnknownHandler(ApiHandler):
 def public_routes(services: Services) -> list[Route]:
     """What citizens, officers, partners and providers reach."""
     return [
-        *_receipt_routes(services),
+        *receipt_routes(services.receipts),
         *_desk_routes(services),
         *_broadcast_routes(services),
         *reading_routes(services.public, services.assembly.settings),
@@ -166,8 +166,9 @@ def _broadcast_routes(services: Services) -> list[Route]:
     ]
 
 
-def _receipt_routes(services: Services) -> list[Route]:
-    parts = {"receipts": services.receipts}
+def receipt_routes(receipts: Receipts) -> list[Route]:
+    """What providers reach: callbacks that their channel's reader verifies."""
+    parts = {"receipts": receipts}
     operations = {
         "GET": Operation(
             summary="The provider checks this address (WeChat's echo)",
