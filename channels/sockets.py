@@ -84,3 +84,19 @@ def _our_end(fd: int) -> Endpoint:
         except OSError:  # reset so early that it has no name any more
             return ("", 0)
     return (address[0], address[1])
+
+
+class Lent:
+    """A descriptor that libcurl's binding looks at and duplicates; ours is closed when it lets go of this object."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def fileno(self) -> int:
+        """The descriptor, still ours."""
+        return self._fd
+
+    def __del__(self) -> None:
+        os.close(self._fd)

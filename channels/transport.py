@@ -19,8 +19,9 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -30,7 +31,7 @@ from typing import Any
 import pycurl
 
 from channels.call import Call, Reply, State, WaitingRoom
-from channels.sockets import Endpoint, Sockets
+from channels.sockets import Endpoint, Lent, Sockets
 from server.settings import Account
 
 MAX_REPLY_BYTES = 262_144  # 200 SMS statuses with an echoed reference each need 60 to 150 kB
@@ -45,11 +46,17 @@ EXPIRE_EVERY_S = 0.1  # how often the queue is searched for what can no longer s
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of one transport. `is_multiplexed` means HTTP/2 over TLS: `concurrency` then counts streams."""
+    """The bounds of one transport. `is_multiplexed` means HTTP/2 over TLS: `concurrency` then counts streams.
+
+    `may_reach` is asked with the very IP address that a connection is about to be made to, after the name was resolved,
+    so a name that points elsewhere a second time (DNS rebinding) gains nothing.
+    """
 
     concurrency: int
     is_multiplexed: bool = False
     ca_file: Path | None = None
+    may_reach: Callable[[str], bool] | None = None
+    max_reply_bytes: int = MAX_REPLY_BYTES
 
 
 class _Shard:
@@ -236,7 +243,9 @@ class Transport:
         curl.setopt(pycurl.FOLLOWLOCATION, 0)
         curl.setopt(pycurl.TCP_NODELAY, 1)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS)
-        curl.setopt(pycurl.MAXFILESIZE, MAX_REPLY_BYTES)
+        curl.setopt(pycurl.MAXFILESIZE, self._limits.max_reply_bytes)
+        if self._limits.may_reach is not None:
+            curl.setopt(pycurl.OPENSOCKETFUNCTION, partial(_open_socket, self._limits.may_reach))
         if self._limits.ca_file is not None:
             curl.setopt(pycurl.CAINFO, os.fspath(self._limits.ca_file))
         if self._limits.is_multiplexed:
@@ -398,6 +407,14 @@ class Transport:
         finally:
             if replies:  # a callback failed: the loop reports it, the others still get their answers
                 self._loop.call_soon(self._deliver)
+
+
+def _open_socket(may_reach: Callable[[str], bool], _purpose: int, address: Any) -> Any:
+    """A socket for the address that libcurl has chosen, or a refusal before any packet has left."""
+    family, kind, protocol, where = address
+    if family not in (socket.AF_INET, socket.AF_INET6) or not may_reach(where[0]):
+        return pycurl.SOCKET_BAD
+    return Lent(socket.socket(family, kind, protocol).detach())
 
 
 def transport_for(account: Account) -> Transport:

@@ -1,10 +1,33 @@
-"""Is this process alive, and is it ready? On the admin port, never on the public one."""
+"""Is this process alive, is it ready, and what has it counted? On the admin port, never on the public one."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict
+
 from handlers.base import ApiHandler
+
+
+class Alive(BaseModel):
+    """The loop turns."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"alive": True}})
+
+    alive: bool
+
+
+class Ready(BaseModel):
+    """Whether requests can be served, and which part is missing if not."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"ready": True, "parts": {"mongo": True, "redis": True}}}
+    )
+
+    ready: bool
+    parts: Mapping[str, bool]
 
 
 class LiveHandler(ApiHandler):
@@ -12,7 +35,7 @@ class LiveHandler(ApiHandler):
 
     def get(self) -> None:
         """200 while the loop turns."""
-        self.respond({"alive": True})
+        self.respond(Alive(alive=True))
 
 
 class ReadyHandler(ApiHandler):
@@ -25,4 +48,18 @@ class ReadyHandler(ApiHandler):
     async def get(self) -> None:
         """200 if all are well, else 503 with the ones that are not."""
         found = {name: await check() for name, check in self.checks.items()}
-        self.respond({"ready": all(found.values()), "parts": found}, 200 if all(found.values()) else 503)
+        ready = all(found.values())
+        self.respond(Ready(ready=ready, parts=found), 200 if ready else 503)
+
+
+class MetricsHandler(ApiHandler):
+    """The figures of this process, for Prometheus."""
+
+    def initialize(self, registry: CollectorRegistry) -> None:
+        """`registry` holds the process's own collectors."""
+        self.registry = registry
+
+    def get(self) -> None:
+        """The text format."""
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.finish(generate_latest(self.registry))

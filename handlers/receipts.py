@@ -14,11 +14,11 @@ class ReceiptHandler(ApiHandler):
         """`receipts` applies what was verified."""
         self.receipts = receipts
 
-    async def get(self, provider: str, key: str | None) -> None:
+    async def get(self, provider: str, key: str | None = None) -> None:
         """The provider checks the address (WeChat's echo)."""
         await self._take(provider, key)
 
-    async def post(self, provider: str, key: str | None) -> None:
+    async def post(self, provider: str, key: str | None = None) -> None:
         """Receipts and events."""
         await self._take(provider, key)
 

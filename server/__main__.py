@@ -18,7 +18,23 @@ import structlog
 import typer
 
 from server import telemetry
-from server.commands import alert, database, demo, doctor, health, ledger, notice, sandbox, serve, version
+from server.commands import (
+    alert,
+    audit,
+    counters,
+    database,
+    demo,
+    doctor,
+    health,
+    ledger,
+    notice,
+    officer,
+    partner,
+    sandbox,
+    serve,
+    version,
+)
+from server.commands import run as run_city
 from server.domain.errors import ConfigurationError, HuiminError, InvalidInputError
 
 # The groups of --help.
@@ -48,10 +64,15 @@ def command_line() -> typer.Typer:
     app.command("demo", rich_help_panel=WARN)(demo.demo)
     app.add_typer(ledger.app, name="ledger", rich_help_panel=WARN)
     app.add_typer(alert.app, name="alert", rich_help_panel=WARN)
+    app.command("run", rich_help_panel=RUN)(run_city.run)
     app.command("notice", rich_help_panel=WARN)(notice.notice)
     app.command("sandbox", rich_help_panel=RUN)(sandbox.sandbox)
     app.command("api", rich_help_panel=RUN)(serve.api)
     app.command("worker", rich_help_panel=RUN)(serve.worker)
+    app.add_typer(officer.app, name="officer", rich_help_panel=HOUSE)
+    app.add_typer(audit.app, name="audit", rich_help_panel=HOUSE)
+    app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
+    app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
     app.command("health", rich_help_panel=HOUSE)(health.health)

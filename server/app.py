@@ -1,70 +1,263 @@
-"""The ONE route table: pattern, handler, who may enter. Whatever is not in it does not exist."""
+"""The ONE route table: path, handler, who may enter, what goes in and out. Whatever is not in it does not exist.
+
+Operations of one feature stand together. `server/openapi.py` makes the contract from the table; tests hold that both
+are the same and that nobody enters where the table does not say so.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 import tornado.web
+from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
+import server
+from handlers.alert_views import (
+    AlertPage,
+    AlertsQuery,
+    AlertView,
+    Cancellation,
+    CancelView,
+    Decision,
+    Findings,
+    PreviewQuery,
+    PreviewView,
+    Release,
+    Submission,
+)
 from handlers.base import ApiHandler
-from handlers.health import LiveHandler, ReadyHandler
+from handlers.broadcasts import (
+    CSV,
+    EVENT_STREAM,
+    BroadcastHandler,
+    EventsHandler,
+    Pace,
+    PauseHandler,
+    ReportHandler,
+    ReportTableHandler,
+    ResumeHandler,
+    UnreachedHandler,
+    UnreachedQuery,
+)
+from handlers.gate import Gate
+from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
+from handlers.office_table import office_routes, session_routes
+from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
+from handlers.routing import OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
+from handlers.staff_alerts import (
+    XML,
+    AlertHandler,
+    AlertsHandler,
+    CancelHandler,
+    DecideHandler,
+    FollowHandler,
+    PreviewHandler,
+    ReleaseHandler,
+    SubmitHandler,
+    ValidateHandler,
+    ValidateNewHandler,
+)
+from server import assemble
 from server.assemble import Assembly
+from server.assemble_public import PublicParts
+from server.domain.access import Deed
+from server.domain.alerts.forms import AlertForm, ChangeForm
+from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
+from server.domain.progress import Standing
+from server.domain.report import Report, UnreachedPage
+from server.domain.wording import Kind
+from server.openapi import document_of
+from server.public_routes import intake_routes, reading_routes
+from server.services.alert_reading import AlertReading
+from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
-MAX_BODY_BYTES = 1_048_576
-RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)
+ADMIN_URL = "http://127.0.0.1:8081"
+CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
+RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)  # the last part of such a path is a secret
 
 log = structlog.get_logger()
 
 
-class Entry(StrEnum):
-    """Who may enter. A route without one cannot be written."""
-
-    PROVIDER = "provider"  # the handler's reader verifies the signature
-    OPERATOR = "operator"  # the admin port, reachable from inside only
-
-
 @dataclass(frozen=True, slots=True)
-class Route:
-    """One line of the table."""
+class Services:
+    """The services behind the public port: what handlers may ask."""
 
-    pattern: str
-    handler: type[ApiHandler]
-    entry: Entry
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    assembly: Assembly
+    receipts: Receipts
+    reading: AlertReading
+    public: PublicParts
+    audit: AuditReading
+
+
+def services_of(assembly: Assembly, readers: PublicParts) -> Services:
+    """The services of one API process."""
+    return Services(
+        assembly=assembly,
+        receipts=assemble.receipts(assembly),
+        reading=AlertReading(assembly.alert_store),
+        public=readers,
+        audit=assemble.audit_reading(assembly),
+    )
 
 
 class UnknownHandler(ApiHandler):
     """Everything else."""
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Answer 404 to every method."""
-        super().prepare()
-        raise NotFoundError("path_unknown", zh="没有这个地址。", en="there is no such path")
+        raise NotFoundError("path_unknown", zh="没有这个地址", en="there is no such path")
 
 
-def public_routes(receipts: Receipts) -> Sequence[Route]:
-    """What citizens, partners and providers reach."""
+def public_routes(services: Services) -> list[Route]:
+    """What citizens, officers, partners and providers reach."""
     return [
-        Route(
-            r"/v1/receipts/([a-z_]{2,20})(?:/([A-Za-z0-9_-]{8,128}))?",
-            ReceiptHandler,
-            Entry.PROVIDER,
-            {"receipts": receipts},
-        ),
+        *_receipt_routes(services),
+        *_desk_routes(services),
+        *_broadcast_routes(services),
+        *reading_routes(services.public, services.assembly.settings),
+        *intake_routes(services.public),
+        *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
+        *office_routes(services.assembly.officers, services.audit),
     ]
 
 
-def admin_routes(assembly: Assembly) -> Sequence[Route]:
+def _broadcast_routes(services: Services) -> list[Route]:
+    """What officers see before a release, and while and after a broadcast is on its way."""
+    control = {"control": assemble.control(services.assembly)}
+    one = "/v1/staff/broadcasts/{identifier}"
+    read, unreached = officer(Deed.BROADCAST_READ), officer(Deed.BROADCAST_UNREACHED)
+    standing = Operation(summary="Where a broadcast stands", entry=read, gives=Standing)
+    pause = Operation(summary="Stop the run for now", entry=officer(Deed.BROADCAST_STOP), gives=Standing)
+    resume = Operation(summary="Go on with a paused run", entry=officer(Deed.BROADCAST_RESUME), gives=Standing)
+    events = Operation(
+        summary="The standing as server-sent events, newest first seen, resumed by Last-Event-ID",
+        entry=read,
+        gives_raw={EVENT_STREAM: 'id: 1764\nevent: standing\ndata: {"version":1764}\n\n'},
+        answers_as={204: "it is over, and Last-Event-ID has seen the end: do not come again"},
+    )
+    report = Operation(summary="What became of it", entry=read, gives=Report)
+    table = Operation(
+        summary="What became of it, for spreadsheets: a line per district and channel, a column per status",
+        entry=read,
+        gives_raw={CSV: "division,name,channel,audience,planned\r\n440305,南山区,sms,20000,0\r\n"},
+    )
+    listed = Operation(
+        summary="Who was not reached, with telephone numbers; the purpose is logged",
+        entry=unreached,
+        query=UnreachedQuery,
+        gives=UnreachedPage,
+    )
+    return [
+        Route(one, BroadcastHandler, {"GET": standing}, control),
+        Route(f"{one}/events", EventsHandler, {"GET": events}, {**control, "pace": Pace()}),
+        Route(f"{one}/pause", PauseHandler, {"POST": pause}, control),
+        Route(f"{one}/resume", ResumeHandler, {"POST": resume}, control),
+        Route(f"{one}/report", ReportHandler, {"GET": report}, control),
+        Route(f"{one}/report.csv", ReportTableHandler, {"GET": table}, control),
+        Route(f"{one}/unreached", UnreachedHandler, {"GET": listed}, control),
+    ]
+
+
+def _receipt_routes(services: Services) -> list[Route]:
+    parts = {"receipts": services.receipts}
+    operations = {
+        "GET": Operation(
+            summary="The provider checks this address (WeChat's echo)",
+            entry=PROVIDER,
+            gives_raw={"text/plain": "5837164012"},
+        ),
+        "POST": Operation(
+            summary="Receipts and events, in the provider's own form; answered once they are durable",
+            entry=PROVIDER,
+            takes_raw=("*/*",),
+            gives_raw={"application/json": CALLBACK_SAMPLE, "text/plain": "success"},
+        ),
+    }
+    return [
+        Route("/v1/receipts/{provider}", ReceiptHandler, operations, parts),
+        Route("/v1/receipts/{provider}/{key}", ReceiptHandler, operations, parts),
+    ]
+
+
+def _desk_routes(services: Services) -> list[Route]:
+    parts = {"desk": services.assembly.alerts, "reading": services.reading}
+    message: dict[str, Any] = {"takes": AlertForm, "takes_raw": (XML,)}
+    read, draft, edit = officer(Deed.ALERT_READ), officer(Deed.ALERT_DRAFT), officer(Deed.ALERT_EDIT)
+    alerts = {
+        "GET": Operation(summary="Alerts within reach, newest first", entry=read, query=AlertsQuery, gives=AlertPage),
+        "POST": Operation(
+            summary="Draft an alert: a form, or CAP or 国突 XML", entry=draft, gives=AlertView, status=201, **message
+        ),
+    }
+    alert = {
+        "GET": Operation(summary="One alert with its message and its log", entry=read, gives=AlertView),
+        "PUT": Operation(summary="Write over a draft", entry=edit, needs_version=True, gives=AlertView, **message),
+    }
+    check_new = Operation(summary="All findings on a message that is not kept", entry=draft, gives=Findings, **message)
+    check = Operation(summary="All findings on an alert, if it were sent now", entry=read, gives=Findings)
+    previews = assemble.previews(services.assembly)
+    preview = Operation(
+        summary="What a release would mean: people, texts, cost, time, overlaps, findings",
+        entry=officer(Deed.ALERT_PREVIEW), query=PreviewQuery, gives=PreviewView,
+    )  # fmt: skip
+    submit = Operation(
+        summary="Hand it in; the answer's digest is what the second person confirms",
+        entry=officer(Deed.ALERT_SUBMIT), takes=Submission, needs_version=True, gives=AlertView,
+    )  # fmt: skip
+    release = Operation(
+        summary="Release it as a second person",
+        entry=officer(Deed.ALERT_RELEASE, is_fresh=True), takes=Release, gives=AlertView,
+    )  # fmt: skip
+    cancel = Operation(
+        summary="Draft the all-clear and hand it in, in one call; a second person releases it",
+        entry=officer(Deed.ALERT_FOLLOW, is_fresh=True), takes=Cancellation, gives=CancelView, status=201,
+    )  # fmt: skip
+    one = "/v1/staff/alerts/{identifier}"
+    return [
+        Route("/v1/staff/alerts", AlertsHandler, alerts, parts),
+        Route("/v1/staff/alerts/validate", ValidateNewHandler, {"POST": check_new}, parts),
+        Route(one, AlertHandler, alert, parts),
+        Route(f"{one}/validate", ValidateHandler, {"POST": check}, parts),
+        Route(f"{one}/preview", PreviewHandler, {"GET": preview}, parts | {"previews": previews}),
+        Route(f"{one}/submit", SubmitHandler, {"POST": submit}, parts),
+        Route(f"{one}/release", ReleaseHandler, {"POST": release}, parts),
+        *(
+            Route(f"{one}/{action}", DecideHandler, {"POST": _decision(action, deed)}, parts | {"action": action})
+            for action, deed in ((Action.RETURN, Deed.ALERT_RETURN), (Action.REJECT, Deed.ALERT_REJECT))
+        ),
+        *(
+            Route(f"{one}/{kind}", FollowHandler, {"POST": _following(kind)}, parts | {"kind": kind})
+            for kind in (Kind.UPDATE, Kind.UPGRADE, Kind.DOWNGRADE, Kind.EXTEND)
+        ),
+        Route(f"{one}/cancel", CancelHandler, {"POST": cancel}, parts),
+    ]
+
+
+def _decision(action: Action, deed: Deed) -> Operation:
+    said = {Action.RETURN: "Give it back to be changed, or take it back", Action.REJECT: "End it unreleased"}
+    return Operation(summary=said[action], entry=officer(deed), takes=Decision, gives=AlertView)
+
+
+def _following(kind: Kind) -> Operation:
+    return Operation(
+        summary=f"Draft the next message of the chain: {kind}",
+        entry=officer(Deed.ALERT_FOLLOW),
+        takes=ChangeForm,
+        gives=AlertView,
+        status=201,
+    )
+
+
+def admin_routes(assembly: Assembly, registry: CollectorRegistry) -> list[Route]:
     """What stays inside."""
 
     async def mongo_answers() -> bool:
@@ -81,18 +274,41 @@ def admin_routes(assembly: Assembly) -> Sequence[Route]:
             return False
 
     checks = {"mongo": mongo_answers, "redis": redis_answers}
+    live = Operation(summary="Whether the process turns", entry=OPERATOR, gives=Alive)
+    ready = Operation(
+        summary="Whether requests can be served", entry=OPERATOR, gives=Ready, answers_as={503: "a part is away"}
+    )
+    metrics = Operation(
+        summary="The figures of this process", entry=OPERATOR, gives_raw={"text/plain": "process_open_fds 42.0\n"}
+    )
     return [
-        Route(r"/livez", LiveHandler, Entry.OPERATOR),
-        Route(r"/readyz", ReadyHandler, Entry.OPERATOR, {"checks": checks}),
+        Route("/livez", LiveHandler, {"GET": live}),
+        Route("/readyz", ReadyHandler, {"GET": ready}, {"checks": checks}),
+        Route("/metrics", MetricsHandler, {"GET": metrics}, {"registry": registry}),
     ]
 
 
-def make_app(routes: Sequence[Route]) -> tornado.web.Application:
+def with_contract(public: Sequence[Route], admin: Sequence[Route]) -> list[Route]:
+    """The public routes and the document that describes all of them, itself included."""
+    contract = Operation(
+        summary="This contract: OpenAPI 3.1, made from the route table",
+        entry=PUBLIC,
+        gives_raw={"application/json": '{"openapi":"3.1.0"}'},
+        answers_as={304: "unchanged"},
+    )
+    route = Route("/openapi.json", OpenApiHandler, {"GET": contract})
+    document = document_of([*public, route], admin, server.__version__, ADMIN_URL)
+    return [*public, Route(route.path, route.handler, route.operations, {"document": document})]
+
+
+def make_app(routes: Sequence[Route], gate: Gate) -> tornado.web.Application:
     """A Tornado application that serves these routes and answers 404 problem+json to everything else."""
     return tornado.web.Application(
-        [(f"{r.pattern}$", r.handler, dict(r.arguments)) for r in routes],
+        [(r.pattern, r.handler, {"operations": r.operations, "gate": gate, **r.parts}) for r in routes],
         default_handler_class=UnknownHandler,
+        default_handler_args={"operations": {}, "gate": gate},
         compress_response=False,
+        cross_origin_protection=True,
         serve_traceback=False,
         log_function=_log_request,
     )

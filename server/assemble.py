@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+import structlog
 from redis.asyncio import Redis
 
 from channels.base import Channel, ReceiptReader
@@ -26,29 +27,55 @@ from channels.transport import transport_for
 from channels.wechat import WeChatChannel
 from channels.wechat_events import WeChatReceiptReader
 from push.contents import Contents
+from push.duties import Duty, Meter, call_chiefs, recount
 from push.ladder import Ladder
 from push.outbox import Filler
 from push.pace import Account, Pace
-from push.parts import Counters, Parts
+from push.parts import Counters as EngineCounters
+from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
+from server.services.audit_reading import AuditReading
 from server.services.broadcasts import Broadcasts
+from server.services.control import Control
 from server.services.notices import Notices
+from server.services.officers import Officers, Stores
+from server.services.passwords import Argon2
+from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
+from server.services.reports import Reports, Shelves
 from server.services.subjects import Subjects
+from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
-from server.storage import broadcasts, callbacks, catalogues, citizens, mongo, pages, queue
+from server.storage import (
+    attempts,
+    broadcasts,
+    callbacks,
+    catalogues,
+    citizens,
+    mongo,
+    officers,
+    pages,
+    queue,
+    sessions,
+)
 from server.storage.alerts import AlertStore
+from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
+from server.storage.counters import Counters
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
+from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +92,13 @@ class Assembly:
     broadcast_store: broadcasts.Broadcasts
     queue: queue.Queue
     tokens: RedisTokens
+    vault: Vault
+    counters: Counters
     broadcasts: Broadcasts
+    audit: AuditLog
+    alert_store: AlertStore
     alerts: Alerts
+    officers: Officers
     outbox: Outbox
     notices: Notices
     subjects: Subjects
@@ -104,6 +136,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         outbox = Outbox(db)
         notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers())
+        desk, audit = AlertStore(db), _audit(settings, db, clock.now)
+        kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         yield Assembly(
             settings=settings,
             db=db,
@@ -115,8 +149,13 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             broadcast_store=store,
             queue=hints,
             tokens=_tokens(redis, vault),
+            vault=vault,
+            counters=Counters(db),
             broadcasts=counter,
-            alerts=Alerts(AlertStore(db), world, counter, now=clock.now),
+            audit=audit,
+            alert_store=desk,
+            alerts=Alerts(desk, world, counter, audit, now=clock.now),
+            officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
             outbox=outbox,
             notices=notices,
             subjects=Subjects([notices]),
@@ -139,7 +178,7 @@ def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         subjects=assembly.subjects,
         accounts=_accounts(assembly, stack),
-        counters=Counters(),
+        counters=EngineCounters(),
         one_time_templates=assembly.one_time_templates,
         clock=loop.time,
         now=assembly.now,
@@ -153,6 +192,50 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
     totals = Totals(parts, district_of(assembly.divisions))
     return Worker(parts, contents, totals, filler(assembly, parts), assembly.clock)
+
+
+def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
+    """What a worker process does beside sending."""
+    desk = assembly.alerts
+    meter = Meter(parts.counters, parts.accounts, Rates(assembly.db), assembly.now)
+    return [
+        Duty("finish_interrupted", 5.0, desk.finish_interrupted),
+        Duty("expire", 5.0, desk.expire),
+        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers)),
+        Duty("sign_audit", 60.0, assembly.audit.sign),
+        Duty("measure", 1.0, meter.tell),
+        Duty("recount", 60.0, partial(recount, assembly.counters, assembly.broadcast_store, assembly.now)),
+    ]
+
+
+def control(assembly: Assembly, look_every_s: float = LOOK_EVERY_S) -> Control:
+    """What officers may see of broadcasts and do to them; event streams look at the ledger every `look_every_s`."""
+    shelves = Shelves(assembly.broadcast_store, assembly.pages, assembly.citizens, assembly.vault)
+    watching = Watching(assembly.broadcasts, assembly.divisions, assembly.now, time.monotonic, look_every_s)
+    reports = Reports(assembly.broadcasts, shelves, assembly.divisions, assembly.audit, assembly.now)
+    return Control(assembly.broadcast_store, assembly.broadcasts, watching, reports, assembly.audit)
+
+
+def previews(assembly: Assembly) -> Previews:
+    """What tells officers what a release would mean."""
+    settings = assembly.settings
+    sms = max(settings.sms, key=lambda account: account.fee_fen, default=None)  # failover may take the dearer one
+    by_channel = {"wechat": settings.wechat, "push": settings.fcm, "sms": sms}
+    known = {channel: account for channel, account in by_channel.items() if account}
+    channels = Channels(
+        {channel: account.rate_per_s for channel, account in known.items()},
+        {channel: account.fee_fen for channel, account in known.items()},
+    )
+    sources = Sources(
+        alerts=assembly.alerts,
+        broadcasts=assembly.broadcasts,
+        store=assembly.alert_store,
+        counters=assembly.counters,
+        rates=Rates(assembly.db),
+        divisions=assembly.divisions,
+        channels=channels,
+    )
+    return Previews(sources, assembly.now)
 
 
 def filler(assembly: Assembly, parts: Parts) -> Filler:
@@ -173,6 +256,17 @@ def receipts(assembly: Assembly) -> Receipts:
         readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
+
+
+def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) -> AuditLog:
+    seed = b64decode(settings.audit_key.get_secret_value())
+    file = CheckpointFile(settings.home / f"audit-{settings.mongo_db}.jsonl")
+    return AuditLog(AuditStore(db), file, seed, now=now, random=os.urandom)
+
+
+def audit_reading(assembly: Assembly) -> AuditReading:
+    """What auditors of this city may see."""
+    return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
 def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:

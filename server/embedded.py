@@ -45,8 +45,11 @@ class Databases:
     valkey: Server | None = None
 
 
-def mongod(home: Path, binary: Path, *, cache_gb: float = 0.5) -> Server:
-    """A mongod under `home`: replica set of one, `cache_gb` (at least 0.25) of WiredTiger cache."""
+def mongod(home: Path, binary: Path, *, cache_gb: float = 0.5, is_member: bool = False) -> Server:
+    """A mongod under `home`: replica set of one, `cache_gb` (at least 0.25) of WiredTiger cache.
+
+    `is_member`: of a set of several; it is ready when it listens, and somebody else initiates the set.
+    """
 
     def command(data: Path, port: int) -> list[str]:
         options: dict[str, object] = {
@@ -67,7 +70,7 @@ def mongod(home: Path, binary: Path, *, cache_gb: float = 0.5) -> Server:
             *flags,
         ]
 
-    return Server(_MONGOD, home, command)
+    return Server(_MEMBER if is_member else _MONGOD, home, command)
 
 
 def valkey(home: Path, binary: Path) -> Server:
@@ -218,4 +221,5 @@ def _redis_url(port: int) -> str:
 
 
 _MONGOD = Kind("mongod", _become_primary, _mongo_url)
+_MEMBER = Kind("mongod", _until_it_listens, _mongo_url)
 _VALKEY = Kind("valkey", _answers_ping, _redis_url)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, Valid
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from server.domain.errors import ConfigurationError
+from server.domain.origins import Network
 
 SANDBOX_PREFIX = "sandbox-"  # every secret of the sandbox starts so, and production refuses it
 SANDBOX_KEY = base64.b64encode(b"sandbox-key-of-thirty-two-bytes!").decode()
@@ -31,6 +32,7 @@ class Account(BaseModel):
     rate_per_s: float = Field(gt=0, description="what the provider allows this account, in recipients a second")
     connections: int = Field(default=256, gt=0, description="open connections (h1) or concurrent streams (h2)")
     http2: bool = False
+    fee_fen: float = Field(default=0.0, ge=0, description="what one message costs, an SMS segment for SMS, in fen")
     ca_file: Path | None = Field(default=None, description="CA bundle of a private provider; None = the system's")
 
 
@@ -62,6 +64,7 @@ class AliyunSmsAccount(Account):
     provider: Literal["sms_aliyun"] = "sms_aliyun"
     base_url: str = "https://dysmsapi.aliyuncs.com"
     rate_per_s: float = 5_000.0
+    fee_fen: float = 4.5
     access_key_id: str
     access_key_secret: SecretStr
     receipt_key: SecretStr = Field(description="unguessable part of the receipt path; Aliyun signs nothing")
@@ -73,6 +76,7 @@ class TencentSmsAccount(Account):
     provider: Literal["sms_tencent"] = "sms_tencent"
     base_url: str = "https://sms.tencentcloudapi.com"
     rate_per_s: float = 30_000.0
+    fee_fen: float = 4.5
     region: str = "ap-guangzhou"
     secret_id: str
     secret_key: SecretStr
@@ -101,10 +105,22 @@ class Settings(BaseSettings):
     data_key_version: int = Field(default=1, ge=1, le=255)
     old_data_keys: Mapping[int, SecretStr] = Field(default={}, description="earlier keys by version: still opened")
     index_key: SecretStr = SecretStr(SANDBOX_KEY)
+    audit_key: SecretStr = Field(default=SecretStr(SANDBOX_KEY), description="Ed25519 seed that signs the audit log")
     port: int = Field(default=8080, ge=0, le=65535)
     admin_port: int = Field(default=8081, ge=0, le=65535, description="health and metrics; keep it inside")
     admin_address: str = Field(
         default="127.0.0.1", description="where the admin port listens; it asks nobody who they are"
+    )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s/?#]+)?$",
+        description="the origin in links of feeds; empty = relative links",
+    )
+    webhook_networks: tuple[str, ...] = Field(
+        default=(), max_length=50, description="private networks (CIDR) that partners' webhooks may live in"
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(), description="addresses or networks of proxies whose X-Forwarded-For is believed"
     )
     workers: int = Field(
         default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
@@ -113,7 +129,7 @@ class Settings(BaseSettings):
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()
 
-    @field_validator("data_key", "index_key")
+    @field_validator("data_key", "index_key", "audit_key")
     @classmethod
     def _is_a_key(cls, value: SecretStr) -> SecretStr:
         if len(base64.b64decode(value.get_secret_value(), validate=True)) != 32:
@@ -151,7 +167,8 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 def _refuse_sandbox_values(settings: Settings) -> None:
     accounts = [a for a in (settings.wechat, settings.fcm, *settings.sms) if a is not None]
-    secrets = {"HUIMIN_DATA_KEY": settings.data_key, "HUIMIN_INDEX_KEY": settings.index_key}
+    keys = ("data_key", "index_key", "audit_key")
+    secrets: dict[str, SecretStr] = {f"HUIMIN_{name.upper()}": getattr(settings, name) for name in keys}
     for account in accounts:
         for name in type(account).model_fields:
             value = getattr(account, name)

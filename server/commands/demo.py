@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,26 +27,20 @@ from rich.table import Table
 from channels.sandbox.faults import FaultScript, ProviderFaults, ReceiptFaults
 from push.judge import Finding, judge
 from server.assemble import Assembly, assemble
+from server.commands.residents import DISTRICT, UNIT, settle
 from server.commands.town import Town, accepts, town
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
 from server.domain.alerts.verbs import BEIJING
 from server.domain.alerts.vocabulary import DIVISION_CODE, EVENT_CODE, Colour
 from server.domain.broadcasts import CHANNELS, UNREACHABLE, State
 from server.domain.errors import ForbiddenError, UnavailableError
-from server.domain.officers import Officer, Role, Unit
+from server.domain.officers import Officer, Role
 from server.embedded import databases
 from server.services.broadcasts import Progress as Standing
-from server.services.population import Recipe, people
 from server.settings import load
 
-DISTRICT = "440305"  # Nanshan, 23 communities' worth of invented people
 STATUSES = ("accepted", "delivered", "read", "undelivered", "refused", "expired", "suppressed", "unknown")
-BATCH = 2_000
 PATIENCE_S = 300.0
-UNIT = Unit(
-    code="44030041600000", name="深圳市气象台", name_en="Shenzhen Observatory", sender="observatory@sz.example",
-    division="440300", contact="12121",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +99,9 @@ async def _run(options: Options) -> dict[str, Any]:
 
 async def _settle(assembly: Assembly, options: Options, console: Console) -> None:
     """Invent the people of the district."""
-    divisions = assembly.divisions
-    communities = [c for street in divisions.children(DISTRICT) for c in divisions.children(street)]
-    crowd = people(options.citizens, Recipe(communities, options.seed), divisions)
     with _bars(console) as bars:
         task = bars.add_task("people move in 居民入库", total=options.citizens, note="")
-        while batch := list(islice(crowd, BATCH)):
-            await assembly.citizens.add(batch)
-            bars.advance(task, len(batch))
+        await settle(assembly, options.citizens, options.seed, lambda more: bars.advance(task, more))
 
 
 async def _warn(assembly: Assembly, place: Town, console: Console) -> dict[str, Any]:

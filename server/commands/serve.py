@@ -10,18 +10,23 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Annotated
 
 import structlog
 import typer
 import uvloop
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 
-from server import assemble
-from server.app import MAX_BODY_BYTES, admin_routes, make_app, public_routes
+from handlers.bounds import listen
+from handlers.front import Front
+from handlers.gate import Gate
+from push.duties import Duty, keep
+from push.worker import Share
+from server import assemble, assemble_public
+from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.embedded import databases
 from server.settings import Settings, load
+from server.telemetry import metrics_registry
 
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.1"
@@ -57,40 +62,44 @@ async def run_api(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         address = LOOPBACK if settings.mode == "sandbox" else ""
-        public = _listen(make_app(public_routes(assemble.receipts(assembly))), settings.port, address)
-        admin = _listen(make_app(admin_routes(assembly)), settings.admin_port, settings.admin_address)
+        readers = assemble_public.public(assembly)
+        await readers.feeds.refresh()
+        services = services_of(assembly, readers)
+        gate = Gate(sessions=assembly.officers, partners=readers.partners, now=assembly.now)
+        inside = admin_routes(assembly, metrics_registry())
+        outside = with_contract(public_routes(services), inside)
+        public = listen(Front(make_app(outside, gate), readers.shelf), settings.port, address)
+        admin = listen(make_app(inside, gate), settings.admin_port, settings.admin_address)
         settle_memory()
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))
+        board = Duty("board", 1.0, partial(readers.feeds.run, stop, readers.shelf.clear))
+        kept = asyncio.create_task(keep([board], stop))
         await stop.wait()
         for server, _ in (public, admin):
             server.stop()
             await server.close_all_connections()
         await clock
+        await kept
 
 
-async def run_worker(settings: Settings) -> None:
+async def run_worker(settings: Settings, share: Share) -> None:
     """Work until told to stop, then finish or give back what is in hand."""
     stop = stop_signal()
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         engine = assemble.worker(assembly, stack)
+        inside = make_app(admin_routes(assembly, metrics_registry()), Gate(None, None, assembly.now))
+        server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
+        duties = assemble.duties(assembly, engine.parts)
+        duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
         settle_memory()
-        _say_ready(pid=os.getpid())
-        await engine.run(stop)
-
-
-def _listen(app: object, port: int, address: str) -> tuple[HTTPServer, int]:
-    server = HTTPServer(
-        app,
-        max_body_size=MAX_BODY_BYTES,
-        max_buffer_size=2 * MAX_BODY_BYTES,
-        idle_connection_timeout=75,
-        body_timeout=10,
-    )
-    sockets = bind_sockets(port, address, reuse_port=bool(port))
-    server.add_sockets(sockets)
-    return server, sockets[0].getsockname()[1]
+        _say_ready(pid=os.getpid(), admin_port=admin_port)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep(duties, stop))
+            group.create_task(engine.run(stop, share))
+        server.stop()
+        await server.close_all_connections()
 
 
 def _say_ready(**facts: object) -> None:
@@ -106,6 +115,11 @@ def api(
     uvloop.run(run_api(settings if port is None else settings.model_copy(update={"port": port})))
 
 
-def worker() -> None:
+def worker(
+    share: Annotated[
+        Share,
+        typer.Option(help="One `urgent` process keeps red quick beside any number of `rest`; `all` stands alone."),
+    ] = Share.ALL,
+) -> None:
     """Send what is released: plan, lease, send, record. SIGTERM drains."""
-    uvloop.run(run_worker(load(os.environ)))
+    uvloop.run(run_worker(load(os.environ), share))

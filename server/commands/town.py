@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -25,8 +26,9 @@ from tornado.httpclient import AsyncHTTPClient
 from channels.sandbox import journal
 from channels.sandbox.accounts import Accounts, accounts
 from channels.sandbox.faults import FaultScript
+from push.worker import Share
 from server.domain.errors import UnavailableError
-from server.processes import owned
+from server.processes import FIRST_PORT, PORTS, owned
 from server.settings import Settings
 from server.storage.citizens import Citizens
 
@@ -39,7 +41,7 @@ class Process:
     """One `python -m server ...` that says in one JSON line when it is ready."""
 
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], log: Path) -> None:
-        self._arguments = arguments
+        self.arguments = list(arguments)
         self._environ = environ
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
@@ -50,13 +52,17 @@ class Process:
         """None when it does not run."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
+    async def exited(self) -> int | None:
+        """Wait until it ends, however it does; its exit code. Not running: at once."""
+        return await self._process.wait() if self._process else None
+
     async def start(self) -> None:
-        """Start and wait for its ready line; UnavailableError names the log."""
+        """Start, or start again, and wait for its ready line; UnavailableError names the log."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("HUIMIN_")}
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *owned([sys.executable, "-m", "server", *self._arguments]),
+                *owned([sys.executable, "-m", "server", *self.arguments]),
                 env=inherited | dict(self._environ),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -64,9 +70,16 @@ class Process:
                 start_new_session=True,
             )
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), START_TIMEOUT_S)
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), START_TIMEOUT_S)
+        except TimeoutError:
+            line = b""
+        except asyncio.CancelledError:
+            await self.kill()
+            raise
         if not line:
-            what = " ".join(self._arguments)
+            await self.kill()
+            what = " ".join(self.arguments)
             raise UnavailableError(
                 "process_failed", zh=f"{what} 启动失败，见 {self._log}", en=f"{what} ended; see {self._log}"
             )
@@ -106,11 +119,17 @@ class Town:
         return self.home / "sandbox" / "journal.tsv"
 
     def new_worker(self) -> Process:
-        """Another worker, not started yet."""
+        """Another worker, not started yet. The first one of a town is for what is urgent."""
+        share = Share.REST if self.workers else Share.URGENT
         log = self.home / "log" / f"worker{len(self.workers)}.log"
-        worker = Process(["worker"], environment(self.settings), log)
+        own_port = {"admin_port": 0}  # health and metrics are each process's own
+        worker = Process(["worker", "--share", share], environment(self.settings.model_copy(update=own_port)), log)
         self.workers.append(worker)
         return worker
+
+    async def stop_workers(self) -> None:
+        """SIGTERM to all of them, and wait."""
+        await asyncio.gather(*(worker.stop() for worker in self.workers))
 
     async def control(self, path: str, body: Any = None, *, method: str = "PUT") -> Any:
         """Ask the sandbox's control page: faults, grants, counts, flush."""
@@ -124,9 +143,23 @@ class Town:
         return list(journal.read(self.journal_path))
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the API listens, for everyone and for health and metrics; 0 = any free one."""
+
+    public: int = 0
+    admin: int = 0
+
+
 @asynccontextmanager
 async def town(
-    settings: Settings, home: Path, *, workers: int = 2, faults: FaultScript | None = None, rate_per_s: float = 50_000.0
+    settings: Settings,
+    home: Path,
+    *,
+    workers: int = 2,  # beside the one for what is urgent
+    faults: FaultScript | None = None,
+    rate_per_s: float = 50_000.0,
+    ports: Ports = Ports(),
 ) -> AsyncIterator[Town]:
     """Start sandbox, API and workers on the databases that `settings` name; stop them in reverse.
 
@@ -136,27 +169,25 @@ async def town(
     script = home / "faults.json"
     script.write_text((faults or FaultScript()).model_dump_json())
     async with AsyncExitStack() as stack:
-        port = _free_port()
+        port, admin_port = ports.public or free_port(), ports.admin or free_port()
         callback = f"http://127.0.0.1:{port}/v1/receipts"
         sandbox_home = str(home / "sandbox")
         arguments = ["sandbox", "--port", "0", "--home", sandbox_home, "--callback", callback, "--faults", str(script)]
         sandbox = Process(arguments, {}, home / "log" / "sandbox.log")
-        await sandbox.start()
         stack.push_async_callback(sandbox.stop)
+        await sandbox.start()
+        sandbox.arguments[2] = str(sandbox.facts["port"])  # the accounts know it: it has to be the same after a restart
         url = f"http://127.0.0.1:{sandbox.facts['port']}"
-        full = settings.model_copy(
-            update={**_paced(accounts(url, home / "sandbox"), rate_per_s), "port": port, "admin_port": 0, "home": home}
-        )
+        paced = _paced(accounts(url, home / "sandbox"), rate_per_s)
+        full = settings.model_copy(update={**paced, "port": port, "admin_port": admin_port, "home": home})
         api = Process(["api"], environment(full), home / "log" / "api.log")
-        await api.start()
         stack.push_async_callback(api.stop)
         found = Town(full, home, sandbox, api)
-        for _ in range(workers):
-            await found.new_worker().start()
-        try:
-            yield found
-        finally:
-            await asyncio.gather(*(worker.stop() for worker in found.workers))
+        stack.push_async_callback(found.stop_workers)
+        await asyncio.gather(
+            *(process.start() for process in (api, *(found.new_worker() for _ in range(workers and 1 + workers))))
+        )
+        yield found
 
 
 def _paced(found: Accounts, rate_per_s: float) -> dict[str, Any]:
@@ -210,7 +241,14 @@ async def accepts(entries: Sequence[journal.Entry], citizens: Citizens) -> Count
     return counted
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port() -> int:
+    """A port that nobody uses, outside the range of outgoing connections: those of the workers must not take it."""
+    random = SystemRandom()
+    while True:
+        port = FIRST_PORT + random.randrange(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

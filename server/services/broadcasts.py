@@ -26,6 +26,7 @@ class Progress:
     ranges: int
     ranges_planned: int
     by_channel: Mapping[str, Mapping[str, Mapping[str, int]]]
+    version: int = 0  # grows with every change of state, plan or sums; the same in every process
 
     def statuses(self, channel: str) -> Counter[str]:
         """People by status on one channel."""
@@ -90,16 +91,23 @@ class Broadcasts:
         return len(hints)
 
     async def progress(self, id_: str) -> Progress:
-        """Where it stands, from the sums of its ranges. NotFoundError."""
+        """Where it stands, from the sums of its ranges. NotFoundError.
+
+        The version adds up what only grows: when the state changed, how much is planned, how fresh the sums of each
+        range are. So any change makes it larger, and every process comes to the same number.
+        """
+        changed_at = await self._store.find_changed_at(id_)  # before the state: the version may lag, the state may not
         broadcast = await self._store.get(id_)
         by_channel: dict[str, dict[str, Counter[str]]] = {}
-        planned = 0
+        planned, version = 0, _ms_between(broadcast.released_at, changed_at or broadcast.released_at)
         async for range_ in self._store.ranges(id_):
             planned += range_.is_planned
+            if range_.summed_at is not None:
+                version += _ms_between(broadcast.released_at, range_.summed_at)
             for channel, statuses in range_.sums.items():
                 for status, divisions in statuses.items():
                     by_channel.setdefault(channel, {}).setdefault(status, Counter()).update(divisions)
-        return Progress(broadcast.state, broadcast.ranges, planned, by_channel)
+        return Progress(broadcast.state, broadcast.ranges, planned, by_channel, version + planned)
 
     async def of_citizen(self, citizen: int, since: datetime) -> list[dict[str, Any]]:
         """What was sent to one person since then: broadcast, channel, status, why, when, through which account."""
@@ -111,3 +119,7 @@ class Broadcasts:
         for replaced in broadcast.replaces:
             size = max(size, (await self._store.get(replaced)).ranges * 8_000)
         return size
+
+
+def _ms_between(earlier: datetime, later: datetime) -> int:
+    return max(0, round((later - earlier).total_seconds() * 1000))

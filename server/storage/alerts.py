@@ -4,28 +4,41 @@ Promises. A step is one write of one document: either all of it is there (new st
 nothing. A step that was thought out on an older version changes nothing. The log is only ever appended to. Identifiers
 are unique for ever (`_id`). A chain never forks: of two released messages that follow the same one, the index lets one
 in. Everything acknowledged is journaled by a majority. Messages are kept as bytes, so no hostile text becomes a key.
+Every step leaves the alert marked as unlogged until somebody says that the audit log has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING, WriteConcern
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.alerts.desk import DeskAlert, in_order
+from server.domain.alerts.desk import DeskAlert, Step, in_order, step_key
 from server.domain.alerts.model import Alert
 from server.domain.alerts.states import State
-from server.domain.alerts.vocabulary import Colour
+from server.domain.alerts.vocabulary import Colour, Scope
 from server.domain.broadcasts import Broadcast
+from server.domain.divisions import prefix
 from server.domain.errors import ConflictError, NotFoundError
 from server.domain.officers import Unit
 from server.storage.mongo import Database, Document
 
 _RELEASED = ("released", "updated", "cancelled", "expired")
+_BEGUN = "steps.0.at"
 _JSON = {"alert", "broadcast", "unit"}  # kept as bytes: exact, and their keys stay out of the database's language
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Which alerts: those that meet each of these divisions (it or a part of it, or a larger one), in these states."""
+
+    within: tuple[str, ...]
+    states: tuple[State, ...] = ()
 
 
 class AlertStore:
@@ -50,6 +63,17 @@ class AlertStore:
                 "alert_unknown", zh="没有这条预警", en=f"no such alert: {identifier[:80]}", field="identifier"
             )
         return _from_document(document)
+
+    async def find_page(self, where: Shelf, before: tuple[datetime, str] | None, limit: int) -> list[DeskAlert]:
+        """At most `limit` alerts of a shelf, newest draft first, after the one that was begun `before`."""
+        query: dict[str, Any] = {"$and": [_meets(code) for code in where.within]}
+        if where.states:
+            query["state"] = {"$in": [state.value for state in where.states]}
+        if before:
+            at, identifier = before
+            query["$or"] = [{_BEGUN: {"$lt": at}}, {_BEGUN: at, "_id": {"$lt": identifier}}]
+        found = self._alerts.find(query).sort([(_BEGUN, DESCENDING), ("_id", DESCENDING)]).limit(limit)
+        return [_from_document(document) async for document in found]
 
     async def apply(self, before: DeskAlert, after: DeskAlert) -> None:
         """Write one step by compare-and-set; ConflictError `alert_changed` or, for a lost release, `chain_moved`."""
@@ -80,6 +104,25 @@ class AlertStore:
             {"_id": identifier, "is_unpublished": True}, {"$set": {"published_at": at, "is_unpublished": False}}
         )
 
+    async def mark_logged(self, identifier: str, version: int) -> None:
+        """Note that the audit log has all steps up to this version. Only a hint: losing it costs a second look."""
+        hints = self._alerts.with_options(write_concern=WriteConcern(w=1))
+        await hints.update_one(
+            {"_id": identifier, "version": version}, {"$set": {"logged": version, "is_unlogged": False}}
+        )
+
+    async def find_unlogged(self) -> list[DeskAlert]:
+        """Alerts with a step that the audit log may not have."""
+        return await self._list({"is_unlogged": True}, sort="_id")
+
+    async def stream_steps(self, before: datetime) -> AsyncIterator[tuple[str, str]]:
+        """Key (see `step_key`) and SHA-256 of every step older than this, as the alerts tell them."""
+        async for document in self._alerts.find({}, {"steps": 1}).sort("_id", ASCENDING):
+            for raw in document["steps"]:
+                step = Step.model_validate(raw)
+                if step.at < before:
+                    yield step_key(document["_id"], step.seq), step.sha256
+
     async def find_chain(self, chain: str) -> list[DeskAlert]:
         """The released messages of a chain, oldest first."""
         query = {"chain": chain, "state": {"$in": list(_RELEASED)}}
@@ -99,12 +142,22 @@ class AlertStore:
         query = {"state": State.RELEASED.value, "expires_at": {"$gt": at}, "sender": sender}
         return await self._list(query, sort="released_at")
 
+    async def find_in_force(self, at: datetime) -> list[DeskAlert]:
+        """The newest message of each chain that is in force, of every sender, the one that ends first at the head."""
+        return await self._list({"state": State.RELEASED.value, "expires_at": {"$gt": at}}, sort="expires_at")
+
     async def find_ended(self, at: datetime) -> list[DeskAlert]:
         """Released alerts whose time is over."""
         return await self._list({"state": State.RELEASED.value, "expires_at": {"$lte": at}}, sort="expires_at")
 
     async def _list(self, query: Mapping[str, Any], *, sort: str) -> list[DeskAlert]:
         return [_from_document(d) async for d in self._alerts.find(query).sort(sort, ASCENDING).limit(1_000)]
+
+
+def _meets(code: str) -> Document:
+    """Alerts that touch this division, a part of it, or one that it is a part of."""
+    above = [root for length in (2, 4, 6, 9) if (root := code[:length].ljust(6, "0")) != code and length < len(code)]
+    return {"$or": [{"divisions": {"$regex": f"^{re.escape(prefix(code))}"}}, {"divisions": {"$in": above}}]}
 
 
 def _to_document(desk: DeskAlert) -> Document:
@@ -126,11 +179,13 @@ def _to_document(desk: DeskAlert) -> Document:
         "events": list(facts.events),
         "expires_at": desk.alert.expires_at,
         "is_unpublished": desk.released_at is not None and desk.published_at is None,
+        "is_unlogged": True,
+        "is_public": desk.released_at is not None and not desk.is_exercise and desk.alert.scope == Scope.PUBLIC,
     }
 
 
 def _from_document(document: Document) -> DeskAlert:
-    fields = {name: document[name] for name in DeskAlert.model_fields if name not in _JSON}
+    fields = {name: document[name] for name in DeskAlert.model_fields if name not in _JSON and name in document}
     return DeskAlert.model_validate(
         {
             **fields,

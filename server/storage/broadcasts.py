@@ -34,8 +34,10 @@ class Range:
     hi: int
     is_planned: bool
     sums: Sums
+    summed_at: datetime | None = None
     owner: str = ""  # of the lease, while somebody plans it
     is_sealed: bool = False
+    claims: int = 0  # how often it was taken for planning; at the first there is nothing to go on from
 
 
 class Broadcasts:
@@ -101,6 +103,11 @@ class Broadcasts:
             raise NotFoundError("broadcast_unknown", zh=f"没有发布任务 {broadcast}", en=f"no broadcast {broadcast}")
         return _to_broadcast(document)
 
+    async def find_changed_at(self, broadcast: str) -> datetime | None:
+        """When the state last changed; None if there is no such broadcast."""
+        document = await self._broadcasts.find_one({"_id": broadcast}, {"changed_at": 1})
+        return document["changed_at"] if document else None
+
     async def states(self, ids: Sequence[str] | None = None) -> dict[str, State]:
         """The states of these broadcasts, or of all that are live or paused. One small read: workers poll it."""
         query: dict[str, Any] = (
@@ -138,7 +145,7 @@ class Broadcasts:
         free = {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]}
         found = await self._ranges.find_one_and_update(
             {"_id": id_, "state": "open", "$expr": free},
-            {"$set": {"lease.owner": owner}, "$currentDate": {"lease.at": True}},
+            {"$set": {"lease.owner": owner}, "$inc": {"claims": 1}, "$currentDate": {"lease.at": True}},
             return_document=ReturnDocument.AFTER,
         )
         return _to_range(found) if found else None
@@ -231,6 +238,8 @@ def _to_range(d: Document) -> Range:
         hi=d["hi"],
         is_planned=d["state"] == "planned",
         sums=d.get("sums", {}),
+        summed_at=d.get("sums_at"),
         owner=d.get("lease", {}).get("owner", ""),
         is_sealed=d.get("is_sealed", False),
+        claims=d.get("claims", 0),
     )

@@ -8,7 +8,6 @@ reads for a page, by contiguous id. A verified phone or openid belongs to one ci
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,16 +16,14 @@ from typing import Any, NamedTuple
 import shapely
 import structlog
 from pymongo import UpdateOne
-from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
 from server.domain.broadcasts import CHANNELS, ID_SPACE, Audience
-from server.domain.divisions import prefix
+from server.domain.divisions import circle, prefix, ring
 from server.storage.mongo import Database, Document
 from server.storage.vault import KeyMissingError, SealedError, Vault
 
 MEMBERS_AT_ONCE = 500  # decoded in one go: more would hold the loop
-KM_PER_DEGREE = 111.32
 SAMPLES = (1024, 32, 1)  # shares of the id space in which an audience is counted until enough are found
 ENOUGH = 50
 
@@ -108,7 +105,7 @@ class Citizens:
 
     async def members(self, audience: Audience, lo: int, hi: int) -> AsyncIterator[Member]:
         """Stream the members of the audience with lo <= id <= hi, in id order."""
-        prefixes, shape = tuple(prefix(code) for code in audience.divisions), _shape(audience)
+        prefixes, shape = tuple(prefix(code) for code in audience.divisions), surface(audience)
         loose = tuple(prefix(code) for code in audience.loose_districts)
         is_listed = audience.citizens is not None
         fields = {"places.division": 1, "channels": 1} | ({"places.point": 1} if shape is not None else {})
@@ -274,14 +271,9 @@ def _query(audience: Audience, lo: int, hi: int) -> dict[str, Any]:
     return {"_id": interval, "places.divisions": codes[0] if len(codes) == 1 else {"$in": codes}}
 
 
-def _shape(audience: Audience) -> BaseGeometry | None:
+def surface(audience: Audience) -> BaseGeometry | None:
     """Polygons and circles as one prepared geometry in (longitude, latitude); None if there are none."""
-    parts: list[BaseGeometry] = [shapely.Polygon([(lon, lat) for lat, lon in ring]) for ring in audience.polygons]
-    for lat, lon, radius_km in audience.circles:
-        degrees = radius_km / KM_PER_DEGREE
-        circle = shapely.Point(0, 0).buffer(degrees)
-        squeeze = max(0.01, math.cos(math.radians(lat)))  # a degree of longitude is shorter than one of latitude
-        parts.append(affinity.translate(affinity.scale(circle, xfact=1 / squeeze), lon, lat))
+    parts = [*map(ring, audience.polygons), *(circle(*each) for each in audience.circles)]
     if not parts:
         return None
     shape = shapely.union_all(parts)

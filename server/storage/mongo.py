@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from bson import CodecOptions
-from pymongo import ASCENDING, AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
@@ -63,8 +63,52 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
         IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
+        IndexModel([("steps.0.at", DESCENDING), ("_id", DESCENDING)], name="by_begin"),
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
+        IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
+        *(  # what the public may see: the newest, what has not run out, and what followed what
+            IndexModel([(field, ASCENDING)], partialFilterExpression={"is_public": True}, name=f"public_{field}")
+            for field in ("released_at", "expires_at", "follows")
+        ),
     ],
+    "events": [IndexModel([("alert", ASCENDING)], unique=True)],
+    "partners": [IndexModel([("key", ASCENDING)], unique=True)],
+    "deliveries": [
+        IndexModel([("partner", ASCENDING), ("due_at", ASCENDING)], partialFilterExpression={"state": "waiting"}),
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=30 * 24 * 3600),
+    ],
+    "intake": [
+        IndexModel([("partner", ASCENDING), ("received_at", ASCENDING)]),
+        IndexModel(  # an identifier is never used twice: of two messages that come at once, one is the first
+            [("sender", ASCENDING), ("identifier", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"is_first": True},
+            name="first_of_identifier",
+        ),
+        IndexModel([("sender", ASCENDING), ("chain", ASCENDING)]),
+        IndexModel([("received_at", ASCENDING)], expireAfterSeconds=180 * 24 * 3600),
+    ],
+    "rates": [
+        IndexModel([("channel", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=7 * 24 * 3600),
+    ],
+    "officers": [
+        IndexModel([("index", ASCENDING)], unique=True),
+        IndexModel([("person", ASCENDING)]),
+        IndexModel([("link", ASCENDING)], unique=True, sparse=True),
+    ],
+    "sessions": [
+        IndexModel([("id", ASCENDING)], unique=True),
+        IndexModel([("officer", ASCENDING), ("created_at", ASCENDING)]),
+        IndexModel([("created_at", ASCENDING)], expireAfterSeconds=13 * 3600, name="forgotten"),
+    ],
+    "attempts": [IndexModel([("at", ASCENDING)], expireAfterSeconds=2 * 24 * 3600)],
+    "known_origins": [IndexModel([("at", ASCENDING)], expireAfterSeconds=31 * 24 * 3600)],
+    "audit": [
+        IndexModel([("stream", ASCENDING), ("seq", ASCENDING)], unique=True),
+        IndexModel([("object", ASCENDING), ("at", ASCENDING)]),
+    ],
+    "audit_checkpoints": [IndexModel([("stream", ASCENDING), ("seq", ASCENDING)], unique=True)],
     "callbacks": [IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * DAY_S)],
     "outbox": [
         IndexModel(

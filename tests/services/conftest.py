@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from server.domain.alerts.release import World
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.storage.alerts import AlertStore
 from server.storage.mongo import Database
-from tests.services.desk import DIVISIONS, TEXTS, Clock, Post
+from tests.services.desk import DIVISIONS, TEXTS, Clock, Post, audit_of
 
 
 @pytest.fixture
@@ -27,5 +30,10 @@ def world() -> World:
 
 
 @pytest.fixture
-def desk(db: Database, clock: Clock, post: Post, world: World) -> Alerts:
-    return Alerts(AlertStore(db), world, post, now=clock)
+def audit(db: Database, clock: Clock, tmp_path: Path) -> AuditLog:
+    return audit_of(db, clock, tmp_path)
+
+
+@pytest.fixture
+def desk(db: Database, clock: Clock, post: Post, world: World, audit: AuditLog) -> Alerts:
+    return Alerts(AlertStore(db), world, post, audit, now=clock)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from redis.asyncio import Redis
 
@@ -17,7 +19,9 @@ from server.domain.errors import (
 from server.domain.officers import Officer, Role, Unit
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.services.broadcasts import Broadcasts
+from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.broadcasts import Broadcasts as BroadcastStore
 from server.storage.catalogues import load_divisions, load_texts
 from server.storage.citizens import Citizens
@@ -117,6 +121,12 @@ async def followed(desk: Alerts, name: str, kind: Kind, change: Change, by: Offi
     begun = await desk.follow(AUTHOR, name, kind, change)
     waiting = await desk.submit(AUTHOR, begun.identifier, begun.version)
     return (await desk.release(by, waiting.identifier, waiting.digest)).identifier
+
+
+def audit_of(db: Database, now: Callable[[], datetime], folder: Path) -> AuditLog:
+    """The product's audit log."""
+    file = CheckpointFile(folder / "checkpoints.jsonl")
+    return AuditLog(AuditStore(db), file, b"s" * 32, now=now, random=secrets.token_bytes)
 
 
 def real_publisher(db: Database, redis: Redis) -> Broadcasts:

@@ -1,6 +1,6 @@
 """A process that releases an alert and kills itself (SIGKILL) just before or just after the broadcast is durable.
 
-python killed_release.py MONGO_URL REDIS_URL IDENTIFIER DIGEST before|after
+python killed_release.py MONGO_URL REDIS_URL IDENTIFIER DIGEST before|after FOLDER
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 from redis.asyncio import Redis
 
@@ -17,7 +18,7 @@ from server.domain.broadcasts import Broadcast
 from server.services.alerts import Alerts
 from server.storage import mongo
 from server.storage.alerts import AlertStore
-from tests.services.desk import DIVISIONS, RELEASER, TEXTS, Clock, real_publisher
+from tests.services.desk import DIVISIONS, RELEASER, TEXTS, Clock, audit_of, real_publisher
 
 
 class Suicidal:
@@ -34,12 +35,14 @@ class Suicidal:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def main(mongo_url: str, redis_url: str, name: str, digest: str, moment: str) -> None:
+async def main(mongo_url: str, redis_url: str, name: str, digest: str, moment: str, folder: str) -> None:
     """Release and die."""
     async with mongo.client(mongo_url) as client, Redis.from_url(redis_url, protocol=3) as redis:
         db = mongo.database(client, "huimin_test")
         publisher = Suicidal(real_publisher(db, redis), moment)
-        desk = Alerts(AlertStore(db), World(DIVISIONS, TEXTS), publisher, now=Clock())
+        desk = Alerts(
+            AlertStore(db), World(DIVISIONS, TEXTS), publisher, audit_of(db, Clock(), Path(folder)), now=Clock()
+        )
         await desk.release(RELEASER, name, digest)
 
 

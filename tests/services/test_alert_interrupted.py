@@ -19,7 +19,9 @@ from server.domain.broadcasts import State as BroadcastState
 from server.domain.broadcasts import digest
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.storage.alerts import AlertStore
+from server.storage.audit import AuditStore
 from server.storage.broadcasts import Broadcasts
 from server.storage.mongo import Database
 from tests.services.desk import (
@@ -38,21 +40,24 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def real_desk(db: Database, redis: Redis, clock: Clock) -> Alerts:
-    return Alerts(AlertStore(db), World(DIVISIONS, TEXTS), real_publisher(db, redis), now=clock)
+def real_desk(db: Database, redis: Redis, clock: Clock, audit: AuditLog) -> Alerts:
+    return Alerts(AlertStore(db), World(DIVISIONS, TEXTS), real_publisher(db, redis), audit, now=clock)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_kill_around_the_publication_ends_in_exactly_one_broadcast(
-    db: Database, real_desk: Alerts, mongo_url: str, redis_url: str, moment: str
+    db: Database, real_desk: Alerts, mongo_url: str, redis_url: str, moment: str, tmp_path: Path
 ):
     name, signed = await submitted(real_desk, typhoon(area=Area(polygons=(NANSHAN_RING,), circles=("22.6,114.1 3",))))
     victim = await asyncio.create_subprocess_exec(
         sys.executable, str(Path(__file__).parent / "killed_release.py"), mongo_url, redis_url, name, signed, moment,
+        str(tmp_path),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert await asyncio.wait_for(victim.wait(), 30) == -signal.SIGKILL
     assert await db["broadcasts"].count_documents({}) == (moment == "after")
+    steps = [entry.action async for entry in AuditStore(db).stream("alert")]
+    assert steps == ["alert.draft", "alert.submit", "alert.release"]  # before anything was published
     assert await real_desk.finish_interrupted() == [name]
     assert await real_desk.finish_interrupted() == []
     assert await db["broadcasts"].count_documents({}) == 1
@@ -60,6 +65,7 @@ async def test_a_kill_around_the_publication_ends_in_exactly_one_broadcast(
     stored = await Broadcasts(db).get(name)
     assert alert.state is State.RELEASED
     assert alert.broadcast is not None
+    assert [entry.action async for entry in AuditStore(db).stream("alert")] == steps
     assert digest(stored) == alert.broadcast.digest == stored.digest
 
 

@@ -24,6 +24,7 @@ from server.domain.errors import (
 from server.domain.officers import Role
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.storage.alerts import AlertStore
 from server.storage.mongo import Database
 from tests.services.desk import (
@@ -118,13 +119,13 @@ async def test_an_edit_after_submission_voids_what_the_second_person_saw(desk: A
 
 
 async def test_a_change_of_the_texts_behind_its_back_voids_a_submission(
-    db: Database, desk: Alerts, world: World, post: Post, clock: Clock
+    db: Database, desk: Alerts, world: World, post: Post, clock: Clock, audit: AuditLog
 ):
     name, signed = await submitted(desk, typhoon())
     events = {**TEXTS.events, "11B01": TEXTS.events["11B01"]._replace(name="台風")}
     other = replace(world, wording=replace(TEXTS, events=events))
     with pytest.raises(ConflictError, match="digest_changed"):
-        await Alerts(AlertStore(db), other, post, now=clock).release(RELEASER, name, signed)
+        await Alerts(AlertStore(db), other, post, audit, now=clock).release(RELEASER, name, signed)
     assert (await desk.release(RELEASER, name, signed)).state is State.RELEASED
 
 

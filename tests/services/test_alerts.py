@@ -22,6 +22,7 @@ from server.domain.errors import (
 from server.domain.officers import Role
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
+from server.services.audit import AuditLog
 from server.storage.alerts import AlertStore
 from server.storage.mongo import Database
 from tests.services.desk import (
@@ -90,8 +91,10 @@ async def test_an_upgrade_to_red_takes_a_chief_and_is_loud(desk: Alerts, post: P
     assert post.broadcasts[begun.identifier].lane is Lane.RED
 
 
-async def test_an_exercise_reaches_the_test_list_and_says_so(db: Database, post: Post, clock: Clock, world: World):
-    desk = Alerts(AlertStore(db), replace(world, test_list=(7, 8)), post, now=clock)
+async def test_an_exercise_reaches_the_test_list_and_says_so(
+    db: Database, post: Post, clock: Clock, world: World, audit: AuditLog
+):
+    desk = Alerts(AlertStore(db), replace(world, test_list=(7, 8)), post, audit, now=clock)
     name = await released(desk, typhoon(status="Exercise"))
     assert post.broadcasts[name].audience.citizens == (7, 8)
     assert post.broadcasts[name].is_exercise
@@ -107,8 +110,10 @@ async def test_an_exercise_without_a_test_list_cannot_be_submitted(desk: Alerts,
     assert not post.broadcasts
 
 
-async def test_an_exercise_cannot_be_edited_into_the_real_thing(db: Database, post: Post, clock: Clock, world: World):
-    desk = Alerts(AlertStore(db), replace(world, test_list=(7,)), post, now=clock)
+async def test_an_exercise_cannot_be_edited_into_the_real_thing(
+    db: Database, post: Post, clock: Clock, world: World, audit: AuditLog
+):
+    desk = Alerts(AlertStore(db), replace(world, test_list=(7,)), post, audit, now=clock)
     begun = await desk.draft(AUTHOR, typhoon(status="Exercise"))
     changed = await desk.edit(AUTHOR, begun.identifier, typhoon(status="Actual"), begun.version)
     assert changed.is_exercise

@@ -48,6 +48,11 @@ class Step(BaseModel):
     reason: str
     digest: str
 
+    @property
+    def sha256(self) -> str:
+        """Of all of it, for the audit log: the log need not repeat the reason, which may name people."""
+        return hashlib.sha256(orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
 
 class DeskAlert(BaseModel):
     """One message of a chain. `version` counts the steps; a step that was thought out on an older version fails.
@@ -78,6 +83,7 @@ class DeskAlert(BaseModel):
     cap: bytes = b""  # the exact bytes that were released
     broadcast: Broadcast | None = None
     steps: tuple[Step, ...] = ()
+    logged: int = 0  # how many of them are known to be in the audit log
 
     @property
     def identifier(self) -> str:
@@ -124,6 +130,11 @@ class DeskAlert(BaseModel):
             digest=self.digest,
         )
         return self.model_copy(update={"state": to, "version": self.version + 1, "steps": (*self.steps, step)})
+
+
+def step_key(identifier: str, seq: int) -> str:
+    """The key under which the audit log has this step, once."""
+    return f"alert/{identifier}/{seq}"
 
 
 def in_order(chain: Iterable[DeskAlert]) -> list[DeskAlert]:

@@ -35,6 +35,12 @@ def review(desk: DeskAlert, world: World, history: Sequence[DeskAlert], at: date
     return check(_as_sent(desk, world, at), Profile.AUTHOR, context)
 
 
+def review_misfit(alert: Alert, error: InvalidInputError, at: datetime) -> list[Finding]:
+    """What the rules say about a message that the desk does not take as a draft, and why it does not."""
+    refused = Finding(error.code, error.field or "/alert", Gravity.ERROR, error.zh, error.en)
+    return [refused, *check(alert, Profile.AUTHOR, Context(now=at))]
+
+
 def refuse_faulty(findings: Sequence[Finding], acknowledged: frozenset[str]) -> None:
     """InvalidInputError `alert_faulty` for errors, `alert_unacknowledged` for warnings whose code is not in the set."""
     errors = [finding for finding in findings if finding.severity is Gravity.ERROR]

@@ -1,0 +1,139 @@
+"""The words of the route table: a route has a path and operations; these say who may enter, what goes in and out.
+
+The table itself stands in `server/app.py`; the handlers, the OpenAPI document and the tests all read it. Promise: what
+lacks an entry, a summary or an answer cannot be written down, so it cannot be served.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import tornado.web
+from pydantic import BaseModel
+
+from server.domain.access import Deed
+
+JSON_BYTES = 131_072  # a JSON body: room for an alert with every point it may have
+DOCUMENT_BYTES = 1_048_576  # a CAP message, a provider's callback: what the handler reads itself
+
+
+class Who(StrEnum):
+    """Who may enter."""
+
+    PUBLIC = "public"  # everyone
+    OFFICER = "officer"  # a session of an officer whom the policy table allows this action
+    PARTNER = "partner"  # a key of a partner
+    PROVIDER = "provider"  # the handler's reader verifies the signature
+    OPERATOR = "operator"  # the admin port, reachable from inside only
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who may enter; for officers and partners what they have to be allowed, and if the second factor must be fresh."""
+
+    who: Who
+    action: str = ""
+    is_fresh: bool = False
+
+
+PUBLIC = Entry(Who.PUBLIC)
+PROVIDER = Entry(Who.PROVIDER)
+OPERATOR = Entry(Who.OPERATOR)
+
+
+def officer(deed: Deed, *, is_fresh: bool = False) -> Entry:
+    """An officer who may do this; `is_fresh`: and gave a one-time code in the last five minutes."""
+    return Entry(Who.OFFICER, deed, is_fresh)
+
+
+def partner(action: str) -> Entry:
+    """A partner whose key allows this."""
+    return Entry(Who.PARTNER, action)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A part of a path. What does not match the pattern is another path, which is unknown."""
+
+    pattern: str
+    description: str
+    example: str
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    "identifier": Parameter(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}",
+        "identifier of an alert, and of its broadcast",
+        "44030041600000_20261124093000",
+    ),
+    "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
+    "officer": Parameter(r"[0-9a-f]{32}", "id of an account", "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"),
+    "session": Parameter(r"[0-9a-f]{32}", "id of a session", "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8"),
+    "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),
+    "key": Parameter(r"[A-Za-z0-9_-]{8,128}", "the unguessable part of a callback's address", "sandbox-receipts"),
+}
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path.
+
+    `takes` and `query` are models with `extra="forbid"`; `takes_raw` are media types that the handler reads itself.
+    `gives` is the model of the answer and `gives_raw` maps the media type of any other answer to an example.
+    `answers_as` are statuses besides `status` and the problems, with their meaning.
+    """
+
+    summary: str
+    entry: Entry
+    takes: type[BaseModel] | None = None
+    takes_raw: tuple[str, ...] = ()
+    query: type[BaseModel] | None = None
+    needs_version: bool = False  # the If-Match header names the version that the caller saw
+    gives: type[BaseModel] | None = None
+    gives_raw: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
+    answers_as: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """ValueError for an operation that does not say what it answers."""
+        if not self.summary or (self.gives is None and not self.gives_raw and self.status != 204):
+            raise ValueError(f"an operation has a summary and says what it answers: {self.summary!r}")
+
+    def max_bytes(self, media_type: str) -> int:
+        """How large a body of this kind may be."""
+        return JSON_BYTES if self.takes and media_type == "application/json" else DOCUMENT_BYTES
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it takes a body at all."""
+        return self.takes is not None or bool(self.takes_raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table: a path like `/v1/alerts/{identifier}`, its handler, operations by method, its parts."""
+
+    path: str
+    handler: type[tornado.web.RequestHandler]
+    operations: Mapping[str, Operation] = field(repr=False)
+    parts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names in braces, in order."""
+        return _PARAMETER.findall(self.path)
+
+    @property
+    def pattern(self) -> str:
+        """The path as a regular expression with named groups; KeyError for a parameter that nobody described."""
+        pieces = _PARAMETER.split(self.path)
+        for place in range(1, len(pieces), 2):
+            pieces[place] = f"(?P<{pieces[place]}>{PARAMETERS[pieces[place]].pattern})"
+        for place in range(0, len(pieces), 2):
+            pieces[place] = re.escape(pieces[place])
+        return "".join(pieces) + "$"

@@ -1,0 +1,124 @@
+"""Who may do what over HTTP: one table of deeds, roles and reach. What it does not name is not allowed.
+
+This is the door. Behind it stand the finer rules of the desk (`alerts/states`): state, second person, events, red. The
+door never allows what those refuse; for the deeds of the desk both name the same roles, and a test holds them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from server.domain.divisions import prefix
+from server.domain.errors import ForbiddenError
+from server.domain.officers import Officer, Role
+
+
+class Deed(StrEnum):
+    """What an officer can ask for. The value is what the log calls it."""
+
+    ALERT_READ = "alert.read"
+    ALERT_PREVIEW = "alert.preview"
+    ALERT_DRAFT = "alert.draft"
+    ALERT_EDIT = "alert.edit"
+    ALERT_FOLLOW = "alert.follow"  # draft an update, upgrade, downgrade, extension or cancellation
+    ALERT_SUBMIT = "alert.submit"
+    ALERT_RETURN = "alert.return"
+    ALERT_REJECT = "alert.reject"
+    ALERT_RELEASE = "alert.release"
+    BROADCAST_READ = "broadcast.read"  # progress, report
+    BROADCAST_UNREACHED = "broadcast.unreached"  # who was not reached: names and numbers for telephoning
+    BROADCAST_STOP = "broadcast.stop"
+    BROADCAST_RESUME = "broadcast.resume"
+    INTAKE_READ = "intake.read"
+    INTAKE_DECIDE = "intake.decide"  # adopt a partner's proposal as a draft, or refuse it
+    PARTNER_READ = "partner.read"
+    PARTNER_MANAGE = "partner.manage"  # intake keys and webhooks
+    OFFICER_READ = "officer.read"
+    OFFICER_MANAGE = "officer.manage"  # create, change, lock, unlock, recover, end sessions
+    SESSION_OWN = "session.own"  # see and end one's own sessions, confirm the second factor
+    AUDIT_READ = "audit.read"
+    AUDIT_VERIFY = "audit.verify"
+
+
+class Reach(StrEnum):
+    """What the officer's division has to do with the thing."""
+
+    SUBTREE = "subtree"  # all divisions the thing touches lie at or below the officer's
+    MEETS = "meets"  # at least one does, or the officer's lies below one: enough for reading
+    OWN = "own"  # the thing belongs to the officer: the caller has made sure of it
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One line of the table: one of these roles, within this reach."""
+
+    roles: frozenset[Role]
+    reach: Reach
+
+
+_AUTHOR = frozenset({Role.AUTHOR})
+_RELEASER = frozenset({Role.RELEASER, Role.CHIEF})
+_DESK = _AUTHOR | _RELEASER
+_AUDITOR = frozenset({Role.AUDITOR})
+_ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
+
+GRANTS: Mapping[Deed, Grant] = {
+    Deed.ALERT_READ: Grant(_DESK, Reach.MEETS),
+    Deed.ALERT_PREVIEW: Grant(_DESK, Reach.MEETS),
+    Deed.ALERT_DRAFT: Grant(_AUTHOR, Reach.SUBTREE),
+    Deed.ALERT_EDIT: Grant(_AUTHOR, Reach.SUBTREE),
+    Deed.ALERT_FOLLOW: Grant(_AUTHOR, Reach.SUBTREE),
+    Deed.ALERT_SUBMIT: Grant(_AUTHOR, Reach.SUBTREE),
+    Deed.ALERT_RETURN: Grant(_DESK, Reach.SUBTREE),
+    Deed.ALERT_REJECT: Grant(_DESK, Reach.SUBTREE),
+    Deed.ALERT_RELEASE: Grant(_RELEASER, Reach.SUBTREE),
+    Deed.BROADCAST_READ: Grant(_DESK, Reach.MEETS),
+    Deed.BROADCAST_UNREACHED: Grant(_DESK, Reach.SUBTREE),
+    Deed.BROADCAST_STOP: Grant(_RELEASER, Reach.SUBTREE),
+    Deed.BROADCAST_RESUME: Grant(_RELEASER, Reach.SUBTREE),
+    Deed.INTAKE_READ: Grant(_DESK, Reach.MEETS),
+    Deed.INTAKE_DECIDE: Grant(_AUTHOR, Reach.SUBTREE),
+    Deed.PARTNER_READ: Grant(_ADMINISTRATOR, Reach.SUBTREE),
+    Deed.PARTNER_MANAGE: Grant(_ADMINISTRATOR, Reach.SUBTREE),
+    Deed.OFFICER_READ: Grant(_ADMINISTRATOR, Reach.SUBTREE),
+    Deed.OFFICER_MANAGE: Grant(_ADMINISTRATOR, Reach.SUBTREE),
+    Deed.SESSION_OWN: Grant(frozenset(Role), Reach.OWN),
+    Deed.AUDIT_READ: Grant(_AUDITOR, Reach.SUBTREE),  # of the city: the log is one
+    Deed.AUDIT_VERIFY: Grant(_AUDITOR, Reach.SUBTREE),
+}
+
+
+def may(officer: Officer, deed: Deed, divisions: Sequence[str] = ()) -> bool:
+    """Whether the table lets this officer do this to a thing that touches these divisions; none touched = no reach."""
+    grant = GRANTS.get(deed)
+    if grant is None or not officer.roles & grant.roles:
+        return False
+    match grant.reach:
+        case Reach.OWN:
+            return True
+        case Reach.SUBTREE:
+            return bool(divisions) and all(_is_below(division, officer.division) for division in divisions)
+        case Reach.MEETS:
+            return any(_is_below(d, officer.division) or _is_below(officer.division, d) for d in divisions)
+
+
+def refuse(officer: Officer, deed: Deed, divisions: Sequence[str] = ()) -> None:
+    """ForbiddenError `role_missing` or `outside_division` unless `may`."""
+    if may(officer, deed, divisions):
+        return
+    grant = GRANTS.get(deed)
+    if grant is None or not officer.roles & grant.roles:
+        raise ForbiddenError("role_missing", zh="您没有此权限", en="you have no role for this")
+    raise ForbiddenError("outside_division", zh="超出您的辖区", en="outside your division")
+
+
+def may_ask(officer: Officer, deed: Deed) -> bool:
+    """Whether the role alone would do: for the door, where the thing is not known yet."""
+    grant = GRANTS.get(deed)
+    return grant is not None and bool(officer.roles & grant.roles)
+
+
+def _is_below(division: str, root: str) -> bool:
+    return bool(division) and bool(root) and division.startswith(prefix(root))

@@ -1,0 +1,79 @@
+"""The whole API in this process, on the run's real databases, reached over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from handlers.bounds import Limits, listen
+from handlers.front import Front
+from handlers.routing import Route
+from server import assemble, assemble_public
+from server.app import admin_routes, make_app, public_routes, services_of, with_contract
+from server.settings import Settings
+from server.storage.mongo import Database
+from tests.api.client import Client, Officers, client_of
+
+LIMITS = Limits(header_timeout_s=1.0, body_timeout_s=1.0)
+
+
+@pytest.fixture(scope="session")
+async def _assembly(mongo_url: str, redis_url: str) -> AsyncIterator[assemble.Assembly]:
+    async with assemble.assemble(Settings(mongo_url=mongo_url, redis_url=redis_url, mongo_db="huimin_test")) as built:
+        yield built
+
+
+@pytest.fixture
+async def assembly(_assembly: assemble.Assembly, db: Database, redis: Redis) -> assemble.Assembly:
+    """The parts of an API process; `db` and `redis` empty what it leaves."""
+    assert db.name == _assembly.db.name
+    assert await redis.ping()
+    return _assembly
+
+
+@pytest.fixture
+async def readers(assembly: assemble.Assembly) -> assemble_public.PublicParts:
+    """What the public meets; it reads the board when a test says so."""
+    parts = assemble_public.public(assembly)
+    await parts.feeds.refresh()
+    return parts
+
+
+@pytest.fixture
+def routes(assembly: assemble.Assembly, readers: assemble_public.PublicParts) -> list[Route]:
+    """The public part of the table."""
+    services = services_of(assembly, readers)
+    return with_contract(public_routes(services), admin_routes(assembly, CollectorRegistry()))
+
+
+@pytest.fixture
+def admin(assembly: assemble.Assembly) -> list[Route]:
+    """The part of the table that stays inside."""
+    return admin_routes(assembly, CollectorRegistry())
+
+
+@pytest.fixture
+def officers(assembly: assemble.Assembly) -> Officers:
+    """Sessions by token, without logging in."""
+    return Officers(assembly.now)
+
+
+@pytest.fixture
+async def api(routes: list[Route], officers: Officers, readers: assemble_public.PublicParts) -> AsyncIterator[Client]:
+    """The public port."""
+    server, port = listen(Front(make_app(routes, officers.gate()), readers.shelf), 0, "127.0.0.1", LIMITS)
+    yield client_of(port)
+    server.stop()
+    await server.close_all_connections()
+
+
+@pytest.fixture
+async def ops(admin: list[Route], officers: Officers) -> AsyncIterator[Client]:
+    """The admin port."""
+    server, port = listen(make_app(admin, officers.gate()), 0, "127.0.0.1", LIMITS)
+    yield client_of(port)
+    server.stop()
+    await server.close_all_connections()
