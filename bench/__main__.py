@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import celery_tasks, figures, firebase, first_hit, million, public_cache, receipts, singles, sms
-from bench.city import QUICK, Sizes, Stage
+from bench import celery_tasks, chaos, figures, firebase, first_hit, million, public_cache, receipts, singles, sms
+from bench.city import QUICK, Sizes, Stage, Tell
 from bench.figures import Row
+from server.domain.errors import HuiminError
 from server.embedded import databases
 from server.settings import Settings
+from server.storage.catalogues import load_texts
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -34,26 +37,33 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "receipts": receipts.receipts,
     "public_cache": public_cache.public_cache,
     "million": million.million,
+    "chaos": chaos.chaos,
 }
 
 
-async def measure(names: Sequence[str], home: Path, sizes: Sizes, progress: Progress) -> list[Row]:
-    """Run the rows one after the other on embedded databases below `home`."""
-    rows = []
-    bar = progress.add_task("databases", total=None)
+Keep = Callable[[list[Row], Mapping[str, float]], None]
+
+
+async def measure(names: Sequence[str], home: Path, sizes: Sizes, tell: Tell, keep: Keep) -> None:
+    """Run the rows one after the other on embedded databases below `home`; `keep` gets all rows after each of them."""
+    rows: list[Row] = []
+    took_s: dict[str, float] = {}
+    wording = load_texts()
     async with databases(Settings(home=home / "db")) as found:
         settings = Settings(mongo_url=found.mongo_url, redis_url=found.redis_url, home=home)
         servers = {"mongod": found.mongod, "valkey": found.valkey}
         pids = {name: server.pid for name, server in servers.items() if server is not None and server.pid is not None}
         for name in names:
-            tell = partial(_show, progress, bar, name)
-            tell("starting", 0, 1)
-            rows += await ROWS[name](Stage(settings, home, sizes, tell, pids))
-    return rows
+            began = time.monotonic()
+            tell_row = partial(_tell_of, tell, name)
+            tell_row("starting", 0, 1)
+            rows += await ROWS[name](Stage(settings, home, sizes, tell_row, pids, wording))
+            took_s[name] = round(time.monotonic() - began, 1)
+            keep(rows, took_s)
 
 
-def _show(progress: Progress, bar: TaskID, name: str, what: str, done: int, of: int) -> None:
-    progress.update(bar, description=f"{name}: {what}", completed=done, total=of)
+def _tell_of(tell: Tell, name: str, what: str, done: int, of: int) -> None:
+    tell(f"{name}: {what}", done, of)
 
 
 def bench(
@@ -62,21 +72,40 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes: it shows that the bench works.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     home: Annotated[Path | None, typer.Option(help="Keep the seeded databases here for the next run.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the results are written.")] = RESULTS,
+    out: Annotated[Path | None, typer.Option(help="Where to write; all rows: bench/results.json.")] = None,
 ) -> None:
     """Measure, print a table, write the results. Exit code 1 if a figure is not reached (not with --quick)."""
     names = rows or list(ROWS)
     if unknown := [name for name in names if name not in ROWS]:
         raise typer.BadParameter(f"no row {unknown[0]}; known are {', '.join(ROWS)}")
-    console = Console(stderr=True)
+    out = out or (None if rows or quick else RESULTS)  # some rows, or small ones, must not replace the whole
+    measured: list[Row] = []
+    told: dict[str, Any] = {}
+
+    def keep(so_far: list[Row], took_s: Mapping[str, float]) -> None:
+        measured[:] = so_far
+        told.update(figures.as_json(so_far, {"is_quick": quick, "took_s": took_s}))
+        if out is not None:
+            out.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with TemporaryDirectory(prefix="huimin-bench-") as temporary, Progress(*columns, console=console) as progress:
-        sizes = QUICK if quick else Sizes()
-        measured = uvloop.run(measure(names, home or Path(temporary), sizes, progress))
-    told = figures.as_json(measured, {"is_quick": quick})
-    out.write_text(json.dumps(told, indent=1, ensure_ascii=False, default=str) + "\n")
+    sizes = QUICK if quick else Sizes()
+    try:
+        with (
+            TemporaryDirectory(prefix="huimin-bench-") as temporary,
+            Progress(*columns, console=Console(stderr=True)) as progress,
+        ):
+            bar = progress.add_task("databases", total=None)
+
+            def tell(what: str, done: int, of: int) -> None:
+                progress.update(bar, description=what, completed=done, total=of)
+
+            uvloop.run(measure(names, home or Path(temporary), sizes, tell, keep))
+    except HuiminError as error:
+        typer.echo(f"bench: {error.en} [{error.code}]", err=True)
+        raise typer.Exit(2) from None
     if as_json:
-        sys.stdout.write(json.dumps(told, ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
     else:
         Console().print(figures.table(measured))
     if not quick and any(row.is_reached is False for row in measured):

@@ -1,7 +1,7 @@
 """The bare loop: the product's own HTTP transport posting ready-made WeChat bodies to the sandbox, and nothing else.
 
-It is what singles are compared with: no plan, no ledger, no lease, no address to open, no limit, no retry. It always has
-as many requests on their way as there are connections.
+It is what singles are compared with: no plan, no ledger, no lease, no address to open, no limit, no retry. As many
+requests are always on their way as there are connections.
 """
 
 from __future__ import annotations

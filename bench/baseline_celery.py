@@ -1,7 +1,7 @@
-"""The rival that most cities would write: one Celery task and one MongoDB document per recipient, sent with `requests`.
+"""The rival that most cities would write: one Celery task and one MongoDB document per recipient, sent by `requests`.
 
-It gets what speaks for it: a kept-alive session per process, documents inserted in bulk, one write per task, no results,
-early acknowledgement. It has no plan that survives a crash, no limits and no priorities; it is the small honest version.
+It gets what speaks for it: a kept-alive session per process, documents inserted in bulk, one write per task, no
+results, early acknowledgement. It has no plan that survives a crash, no limits and no priorities.
 Celery finds its application as a name of this module, so there is one here.
 """
 

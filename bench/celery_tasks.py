@@ -17,12 +17,12 @@ from pymongo import AsyncMongoClient
 
 from bench import baseline_celery as rival
 from bench.child import Job, openids
-from bench.city import Run, Stage, Wish, make_broadcast
+from bench.city import Run, Stage, Wish
 from bench.figures import Row, spread
 from bench.singles import to_everyone
 from channels.base import WeChatContent
 from channels.wechat import message_frame
-from server.domain.broadcasts import Audience, Lane
+from server.domain.broadcasts import Lane
 from server.processes import owned
 
 REACH = 50.0
@@ -55,7 +55,7 @@ async def celery(stage: Stage) -> list[Row]:
                 "ours_per_s": mine,
                 "celery_per_s": other,
                 "recipients": {"ours": sizes.people, "celery": sizes.rivals},
-                "conditions": "prefork, broker on the same Valkey, documents in the same mongod (w:majority), h1 keep-alive",
+                "conditions": "prefork; broker in the same Valkey, documents in the same mongod (w:majority)",
             },
         )
     ]
@@ -98,8 +98,7 @@ def _messages(run: Run, count: int, turn: int) -> tuple[str, list[dict[str, Any]
     asked = {"grant_type": "client_credential", "appid": account.appid, "secret": account.secret.get_secret_value()}
     answer = requests.post(f"{account.base_url}/cgi-bin/stable_token", json=asked, timeout=10).json()
     url = f"{account.base_url}/cgi-bin/message/subscribe/send?access_token={answer['access_token']}"
-    audience = Audience(divisions=(run.town.settings.city,))
-    text = make_broadcast(run.assembly.divisions, Lane.BLUE, audience, ("wechat",)).texts["wechat"]["zh"]
+    text = run.whole_city(Lane.BLUE, "wechat").texts["wechat"]["zh"]
     start, end = message_frame(WeChatContent(text["template_id"], text["data"], text["page"], text["lang"]))
     people = openids(Job(count=count, seed=turn))
     return url, [orjson.loads(b"%b%b%b" % (start, orjson.dumps(openid), end)) for openid in people]

@@ -36,7 +36,7 @@ class Job(BaseModel):
 
 
 async def together(module: str, jobs: Sequence[Job], environ: Mapping[str, str] | None = None) -> tuple[float, float]:
-    """Do the jobs at the same time, a process each: (seconds from the word to the last answer, CPU seconds of them all).
+    """Do the jobs at the same time, a process each: (seconds from the word to the last answer, their CPU seconds).
 
     UnavailableError if a child did not get every notice accepted.
     """

@@ -27,11 +27,11 @@ from server.commands.town import Town, environment, town
 from server.domain.broadcasts import Audience, Broadcast, Lane, Policy
 from server.domain.divisions import Divisions
 from server.domain.texts import Facts, render
-from server.domain.wording import Kind, Words
-from server.settings import Settings
+from server.domain.wording import Kind, Wording, Words
+from server.settings import AliyunSmsAccount, Settings, TencentSmsAccount
 from server.storage import mongo, queue
-from server.storage.catalogues import load_texts
 
+EVENT = "11B03"  # rainstorm
 RATE_PER_S = 1_000_000.0  # an account limit that never binds
 CONNECTIONS = 256
 POLL_S = 0.1
@@ -51,7 +51,7 @@ class Sizes:
     small_city: int = 10_000
     repeats: int = 3
     releases: int = 40
-    rivals: int = 5_000  # messages given to the slow ones
+    rivals: int = 3_000  # messages given to the slow ones
     receipts: int = 20_000
 
 
@@ -67,6 +67,7 @@ class Stage:
     sizes: Sizes
     tell: Tell
     pids: Mapping[str, int]
+    wording: Wording
 
     async def city(self, people: int) -> Settings:
         """The settings of a database with so many citizens, seeded when first asked for, its ledger empty."""
@@ -130,6 +131,14 @@ class Run:
     town: Town
     assembly: Assembly
 
+    def broadcast(self, lane: Lane, audience: Audience, channel: str) -> Broadcast:
+        """A rainstorm warning in the product's own words, released now, for everyone of the audience on one channel."""
+        return make_broadcast(self.stage.wording, self.assembly.divisions, lane, audience, channel)
+
+    def whole_city(self, lane: Lane, channel: str) -> Broadcast:
+        """The same for everyone."""
+        return self.broadcast(lane, Audience(divisions=(self.assembly.settings.city,)), channel)
+
     async def send(self, broadcast: Broadcast, expect: int) -> Sent:
         """Release, wait for the last outcome to be durable, and see that the provider took exactly `expect` notices."""
         accepted = await self.accepted()
@@ -165,8 +174,7 @@ class Run:
 
     async def add_workers(self, count: int) -> None:
         """Start more workers with the accounts as they are now."""
-        for _ in range(count):
-            await self.town.new_worker().start()
+        await asyncio.gather(*(self.town.new_worker().start() for _ in range(count)))
 
     def change_accounts(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change accounts (wechat, fcm) for the workers that will be started."""
@@ -198,7 +206,7 @@ async def clear(settings: Settings) -> None:
 def widened(settings: Settings, wish: Wish) -> Settings:
     """The same accounts with limits that do not bind."""
     wide: dict[str, Any] = {"rate_per_s": RATE_PER_S, "connections": wish.connections}
-    named = {account.provider: account for account in settings.sms}
+    named: dict[str, AliyunSmsAccount | TencentSmsAccount] = {a.provider: a for a in settings.sms}
     assert settings.wechat is not None
     assert settings.fcm is not None
     changed = {
@@ -215,13 +223,13 @@ def account_of(settings: Settings, name: str) -> dict[str, Any]:
     return account
 
 
-def make_broadcast(divisions: Divisions, lane: Lane, audience: Audience, channels: Sequence[str]) -> Broadcast:
-    """A rainstorm warning in the product's own words, released now, for everyone of the audience on all `channels`."""
+def make_broadcast(wording: Wording, divisions: Divisions, lane: Lane, audience: Audience, channel: str) -> Broadcast:
+    """See `Run.broadcast`. Red is an alert, the rest an upgrade: the journal tells them apart by their template."""
     now = datetime.now(UTC)
     id_ = f"bench-{lane.value}-{time.time_ns():x}"
     facts = Facts(
-        event="11B03",
-        colour="red" if lane is Lane.RED else "blue",
+        event=EVENT,
+        colour="red" if lane is Lane.RED else "yellow",
         kind=Kind.ALERT if lane is Lane.RED else Kind.UPGRADE,
         areas=[divisions.area(code) for code in audience.divisions[:1]],
         sender=Words("市气象台", "Observatory"),
@@ -236,8 +244,8 @@ def make_broadcast(divisions: Divisions, lane: Lane, audience: Audience, channel
         chain=id_,
         lane=lane,
         policy=Policy.ALL,
-        order=tuple(channels),
-        texts=render(facts, load_texts()),
+        order=(channel,),
+        texts=render(facts, wording),
         audience=audience,
         released_at=now,
         expires_at=facts.expires_at,

@@ -1,4 +1,4 @@
-"""What one row of the bench says, and how it is shown: a ratio or a bound, every raw run, and what it was measured on."""
+"""What one row of the bench says, and how it is shown: a ratio or a bound, every raw run, and the machine."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Push over HTTP/2 and TLS against firebase-admin's own sender: transport only, like for like, and end to end beside it."""
+"""Push over h2 and TLS against firebase-admin's own sender: transport only, and end to end beside it."""
 
 from __future__ import annotations
 
 from bench import tls
 from bench.baseline_firebase import PER_CALL
 from bench.child import together
-from bench.city import Run, Stage, Wish, account_of, make_broadcast
+from bench.city import Run, Stage, Wish, account_of
 from bench.figures import Row, spread, version_of
 from bench.push_ours import PushJob
-from server.domain.broadcasts import Audience, Lane
+from server.domain.broadcasts import Lane
 
 NAME = "firebase"
 FIGURE = "push over h2 and TLS against firebase-admin send_each_async (transport only, one process each)"
@@ -23,7 +23,7 @@ async def firebase(stage: Stage) -> list[Row]:
         return [Row(NAME, FIGURE, f">= {REACH:.0f}x", None, why=why)]
     sizes = stage.sizes
     settings = await stage.city(sizes.people)
-    ours, theirs, whole = [], [], []
+    ours, theirs = [], []
     async with stage.town(settings, Wish(workers=0)) as run:
         port = run.town.sandbox.facts["port"]
         async with tls.front(binary, run.town.home / "tls", port) as front:
@@ -39,8 +39,7 @@ async def firebase(stage: Stage) -> list[Row]:
                 seconds, _ = await together("bench.baseline_firebase", [rival], trusted)
                 theirs.append(sizes.rivals / seconds)
             await run.add_workers(2)
-            for _ in range(sizes.repeats):
-                whole.append(await _end_to_end(run, sizes.people))
+            whole = [await _end_to_end(run, sizes.people) for _ in range(sizes.repeats)]
     mine, other, full = spread(ours), spread(theirs), spread(whole)
     ratio = mine.median / other.median
     return [
@@ -64,6 +63,4 @@ async def firebase(stage: Stage) -> list[Row]:
 
 
 async def _end_to_end(run: Run, people: int) -> float:
-    audience = Audience(divisions=(run.assembly.settings.city,))
-    sent = await run.send(make_broadcast(run.assembly.divisions, Lane.BLUE, audience, ("push",)), people)
-    return sent.per_s
+    return (await run.send(run.whole_city(Lane.BLUE, "push"), people)).per_s

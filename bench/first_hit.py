@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.city import Run, Stage, Wish, make_broadcast
+from bench.city import Run, Stage, Wish
 from bench.figures import Row, percentile
-from server.domain.broadcasts import Audience, Broadcast, Lane, State, page_id
+from server.domain.broadcasts import Audience, Lane, State, page_id
 from server.domain.pages import Page, PageState
 
 REACH_MS = 300.0
@@ -22,6 +22,7 @@ POLL_S = 0.02
 GIVE_UP_S = 30.0
 RED_PEOPLE = 50
 BETWEEN_S = 0.3
+REST_S = 1.0  # after a stopped release, until its workers have settled everything
 DUE_AT_ONCE_S = 0.0
 
 
@@ -64,7 +65,7 @@ async def first_hit(stage: Stage) -> list[Row]:
 
 async def _release(run: Run, audience: Audience, turn: int) -> float:
     """One release, stopped again as soon as the first accept is in the journal; milliseconds."""
-    broadcast = make_broadcast(run.assembly.divisions, Lane.RED, audience, ("wechat",))
+    broadcast = run.broadcast(Lane.RED, audience, "wechat")
     at = run.town.journal_path.stat().st_size
     began = time.time()
     await run.assembly.broadcasts.publish(broadcast)
@@ -72,7 +73,7 @@ async def _release(run: Run, audience: Audience, turn: int) -> float:
     await run.assembly.broadcasts.stop(broadcast.id, State.CANCELLED)
     while await run.assembly.pages.is_any_open(broadcast.id):
         await asyncio.sleep(POLL_S)
-    await asyncio.sleep(BETWEEN_S)
+    await asyncio.sleep(REST_S)
     run.stage.tell("releases", turn + 1, run.stage.sizes.releases)
     return (hit_at - began) * 1000
 
@@ -110,13 +111,9 @@ async def red_under_load(stage: Stage) -> list[Row]:
 async def _reminders(run: Run, people: int) -> AsyncIterator[None]:
     """Reminder broadcasts to everyone, one after the other, until the row is done; the workers are never idle."""
 
-    def reminder() -> Broadcast:
-        audience = Audience(divisions=(run.assembly.settings.city,))
-        return make_broadcast(run.assembly.divisions, Lane.REMINDER, audience, ("wechat",))
-
     async def keep_busy() -> None:
         while True:
-            one = reminder()
+            one = run.whole_city(Lane.REMINDER, "wechat")
             await run.assembly.broadcasts.publish(one)
             await run.settled(one.id, people)
 
@@ -132,7 +129,7 @@ async def _reminders(run: Run, people: int) -> AsyncIterator[None]:
 async def _hit(run: Run, people: Sequence[int], *, is_page_only: bool) -> float:
     """Milliseconds from the release, or only from the publication of its one page, to its first accept."""
     parts = run.assembly
-    broadcast = make_broadcast(parts.divisions, Lane.RED, Audience(citizens=tuple(people)), ("wechat",))
+    broadcast = run.broadcast(Lane.RED, Audience(citizens=tuple(people)), "wechat")
     template = broadcast.texts["wechat"]["zh"]["template_id"]
     at = run.town.journal_path.stat().st_size
     if is_page_only:

@@ -1,4 +1,4 @@
-"""One broadcast to a million people: what the ledger takes on disk for each, and whether the workers' memory stays flat."""
+"""One broadcast to a million: what the ledger takes on disk for each, and whether the workers' memory stays flat."""
 
 from __future__ import annotations
 

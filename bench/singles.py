@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bench.bare import BareJob
 from bench.child import together
-from bench.city import Run, Sent, Stage, Wish, account_of, make_broadcast
+from bench.city import Run, Sent, Stage, Wish, account_of
 from bench.figures import Row, spread
 from channels.sandbox.faults import FaultScript, ProviderFaults
-from server.domain.broadcasts import Audience, Lane
+from server.domain.broadcasts import Lane
 
 REACH = 0.6
 LATENCY_REACH = 0.8
@@ -16,7 +16,7 @@ MANY_CONNECTIONS = 2_048
 
 
 async def singles(stage: Stage) -> list[Row]:
-    """Notices a second, end to end, over requests a second of the bare loop; the better number of processes for each."""
+    """Notices a second, end to end, over those of the bare loop; the better number of processes for each."""
     people, repeats = stage.sizes.people, stage.sizes.repeats
     settings = await stage.city(people)
     ours: dict[int, list[float]] = {}
@@ -46,7 +46,7 @@ async def singles(stage: Stage) -> list[Row]:
                 "ours_per_s_by_workers": {n: spread(runs) for n, runs in ours.items()},
                 "bare_per_s_by_processes": {n: spread(runs) for n, runs in loop.items()},
                 "cpu_s_of_the_last_run": last,
-                "conditions": "receipts off on both sides; 256 connections a process; sandbox journal fsynced on both sides",
+                "conditions": "no receipts; 256 connections a process; the sandbox fsyncs its journal, on both sides",
             },
         )
     ]
@@ -79,13 +79,11 @@ async def latency(stage: Stage) -> list[Row]:
 
 async def to_everyone(run: Run, people: int) -> Sent:
     """One blue WeChat broadcast to the whole city."""
-    audience = Audience(divisions=(run.assembly.settings.city,))
-    return await run.send(make_broadcast(run.assembly.divisions, Lane.BLUE, audience, ("wechat",)), people)
+    return await run.send(run.whole_city(Lane.BLUE, "wechat"), people)
 
 
 def _jobs(run: Run, people: int, processes: int) -> list[BareJob]:
     account = account_of(run.town.settings, "wechat")
-    audience = Audience(divisions=(run.town.settings.city,))
-    texts = make_broadcast(run.assembly.divisions, Lane.BLUE, audience, ("wechat",)).texts
+    texts = run.whole_city(Lane.BLUE, "wechat").texts
     share = people // processes
     return [BareJob(account=account, text=texts["wechat"]["zh"], count=share, seed=n) for n in range(processes)]

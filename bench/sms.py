@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bench.city import Stage, Wish, make_broadcast
+from bench.city import Stage, Wish
 from bench.figures import Row, spread
 from bench.singles import to_everyone
-from server.domain.broadcasts import Audience, Lane
+from server.domain.broadcasts import Lane
 
 REACH = 3.0
 
@@ -16,10 +16,8 @@ async def sms(stage: Stage) -> list[Row]:
     settings = await stage.city(people)
     numbers, singles = [], []
     async with stage.town(settings, Wish(sms=("sms_tencent",))) as run:
-        audience = Audience(divisions=(settings.city,))
         for _ in range(stage.sizes.repeats):
-            broadcast = make_broadcast(run.assembly.divisions, Lane.BLUE, audience, ("sms",))
-            sent = await run.send(broadcast, people)
+            sent = await run.send(run.whole_city(Lane.BLUE, "sms"), people)
             numbers.append(sent.per_s)
             singles.append((await to_everyone(run, people)).per_s)
     many, one = spread(numbers), spread(singles)

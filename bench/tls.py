@@ -44,7 +44,6 @@ def program() -> str | None:
 @asynccontextmanager
 async def front(binary: str, home: Path, backend_port: int) -> AsyncIterator[Front]:
     """A proxy that ends when we do: h2 over TLS in, plain HTTP/1.1 to the backend out."""
-    home.mkdir(parents=True, exist_ok=True)
     ca_file, certificate, key = make_certificates(home)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -86,6 +85,7 @@ async def _listens(port: int) -> None:
 
 def make_certificates(home: Path) -> tuple[Path, Path, Path]:
     """A new authority and a certificate of it for localhost: (authority, certificate, key) as PEM files."""
+    home.mkdir(parents=True, exist_ok=True)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench throw-away authority")])
     authority = (

@@ -13,6 +13,8 @@ from server.domain.alerts.finding import Finding, Gravity
 from server.domain.alerts.states import State
 from server.domain.alerts.vocabulary import Colour
 from server.domain.officers import DIVISION
+from server.domain.preview import EXAMPLE as PREVIEW
+from server.domain.preview import Preview
 from server.domain.wording import Kind
 
 _FINDING = {
@@ -173,6 +175,34 @@ class CancelView(AlertView):
     model_config = _example(_WHOLE | {"kind": "cancel", "findings": []})
 
     findings: tuple[FindingView, ...]
+
+
+class PreviewView(Preview):
+    """What a release would mean: what the rules say, and who would read what, when, at what cost."""
+
+    model_config = _example(
+        {"identifier": _ALERT["identifier"], "version": 2, "digest": _ALERT["digest"], "findings": [_FINDING]} | PREVIEW
+    )
+
+    identifier: str
+    version: int
+    digest: str = Field(description='what the second person confirms; "" until it is submitted')
+    findings: tuple[FindingView, ...]
+
+    @classmethod
+    def of(cls, desk: DeskAlert, found: Sequence[Finding], figures: Preview) -> PreviewView:
+        """Of an alert that waits, its findings and its figures."""
+        shown = {name: getattr(figures, name) for name in Preview.model_fields}
+        findings = tuple(map(FindingView.of, found))
+        return cls(identifier=desk.identifier, version=desk.version, digest=desk.digest, findings=findings, **shown)
+
+
+class PreviewQuery(BaseModel):
+    """How sure the figures have to be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exact: bool = Field(default=False, description="count everybody: takes seconds in a large city", examples=[False])
 
 
 class AlertPage(BaseModel):

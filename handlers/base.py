@@ -146,7 +146,8 @@ class ApiHandler(tornado.web.RequestHandler):
     def mark(self, etag: str) -> None:
         """Say which version this is; a GET whose caller has it is answered 304."""
         self.etag = etag
-        self.set_header("Etag", etag)
+        if self.request.method not in ("GET", "HEAD"):  # for these tornado sets it, and compares
+            self.set_header("Etag", etag)
 
     def compute_etag(self) -> str | None:
         """What `mark` was told: bodies are not hashed."""

@@ -13,7 +13,6 @@ from tornado.iostream import StreamClosedError
 
 from handlers.base import ApiHandler
 from server.services.control import Control
-from server.services.previews import Previews
 from server.services.reports import MAX_LIST, Wanted
 from server.services.watching import Feed
 
@@ -51,14 +50,6 @@ class UnreachedQuery(BaseModel):
     unconfirmed: bool = Field(
         default=False, description="also those of whom no receipt says that it arrived", examples=[False]
     )
-
-
-class FiguresQuery(BaseModel):
-    """How sure the figures have to be."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    exact: bool = Field(default=False, description="count everybody: takes seconds in a large city", examples=[False])
 
 
 class BroadcastHandler(ApiHandler):
@@ -194,16 +185,3 @@ class UnreachedHandler(ApiHandler):
         query = self.asked(UnreachedQuery)
         wanted = Wanted(query.division, query.purpose, query.after, query.limit, query.unconfirmed)
         self.respond(await self.control.unreached(self.officer, identifier, wanted))
-
-
-class FiguresHandler(ApiHandler):
-    """What a release of an alert would mean."""
-
-    def initialize(self, previews: Previews) -> None:
-        """`previews` counts."""
-        self.previews = previews
-
-    async def get(self, identifier: str) -> None:
-        """People, texts, cost, time, overlaps."""
-        query = self.asked(FiguresQuery)
-        self.respond(await self.previews.of_alert(self.officer, identifier, is_exact=query.exact))

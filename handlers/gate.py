@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from handlers.routing import Entry, Who
 from server.domain.access import Deed, may_ask
 from server.domain.errors import ForbiddenError, UnauthenticatedError
+from server.domain.officers import Officer
 from server.domain.sessions import Session, refuse_stale
 
 MAX_CREDENTIAL = 512  # characters
@@ -24,6 +25,10 @@ class Sessions(Protocol):
 
     async def session(self, token: str) -> Session:
         """The live session of a token; UnauthenticatedError."""
+        ...
+
+    async def note_refusal(self, officer: Officer, action: str) -> None:
+        """Put into the log that somebody asked for what no role of theirs allows."""
         ...
 
 
@@ -58,6 +63,7 @@ class Gate:
             raise _missing()
         session = await self.sessions.session(token)
         if not may_ask(session.officer, Deed(entry.action)):
+            await self.sessions.note_refusal(session.officer, entry.action)
             raise ForbiddenError("role_missing", zh="您没有此权限", en="you have no role for this")
         if entry.is_fresh:
             refuse_stale(session, self.now())

@@ -12,6 +12,8 @@ from handlers.alert_views import (
     Decision,
     Findings,
     FindingView,
+    PreviewQuery,
+    PreviewView,
     Release,
     Submission,
 )
@@ -29,6 +31,7 @@ from server.domain.errors import InvalidInputError
 from server.domain.wording import Kind
 from server.services.alert_reading import AlertReading, Wanted
 from server.services.alerts import Alerts
+from server.services.previews import Previews
 
 XML = "application/xml"
 
@@ -105,6 +108,22 @@ class ValidateNewHandler(_DeskHandler):
         """All findings, those of the XML first."""
         message, findings = self.alert()
         self.respond(Findings.of(findings + await self.desk.check_new(self.officer, message)))
+
+
+class PreviewHandler(_DeskHandler):
+    """What a release would mean."""
+
+    def initialize(self, desk: Alerts, reading: AlertReading, previews: Previews | None = None) -> None:
+        """`previews` counts people, prices and rates."""
+        super().initialize(desk, reading)
+        assert previews is not None
+        self.previews = previews
+
+    async def get(self, identifier: str) -> None:
+        """People, texts, cost, time, overlaps, findings; the digest once it is submitted."""
+        alert = await self.reading.one(self.officer, identifier)
+        figures = await self.previews.of_alert(self.officer, identifier, is_exact=self.asked(PreviewQuery).exact)
+        self.respond(PreviewView.of(alert, await self.desk.check(identifier), figures))
 
 
 class SubmitHandler(_DeskHandler):

@@ -38,8 +38,14 @@ who may have got something, by the channel that reached them.
 takes those whom a channel refused, and later those of whom no receipt came. Quiet hours move people to a page of a
 later time.
 
+**One thing, one person.** A personal notice waits in the outbox, put there in the transaction of its cause. `outbox`
+fills a standing broadcast per template and day with what is due; a batch is written down before it claims anything, so
+whoever finishes it makes the same pages. A page knows what each notice is about; the words are made when it is sent.
+
 **Pace.** A token bucket per provider account in Redis, with a floor that bulk may not touch; a breaker for auth,
 arrears and outage; a quota pauses its account until the reset; SMS goes on with the second provider (`pace`).
+
+**Forgetting.** Thirty days after its release a broadcast's sums are sealed and its pages deleted (`retention`).
 
 **Proof.** `judge` compares the ledger with the journal that the sandbox providers fsync before they answer. The tests
 do that while workers, mongod and Valkey are killed in mid-broadcast.

@@ -1,13 +1,15 @@
-"""The frozen texts of a broadcast as what a channel sends."""
+"""Texts as what a channel sends: a broadcast's frozen ones, or those of one personal notice, made when it is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from channels.base import Content, PushContent, SmsContent, SmsTemplate, WeChatContent
+from push.parts import Subjects
 from server.domain.broadcasts import Broadcast
+from server.domain.pages import Page
 
 WECHAT_LANGS = {"zh": "zh_CN", "en": "en_US"}
 FRESH_S = 60.0  # a push notification's time to live is computed anew this often
@@ -23,16 +25,55 @@ class Contents:
 
     def get(self, broadcast: Broadcast, channel: str, lang: str) -> Content:
         """What people with this language get; a language without texts falls back to zh."""
-        texts = broadcast.texts[channel]
-        lang = lang if lang in texts else "zh"
         key, now = (broadcast.id, channel, lang), self._now()
         known = self._built.get(key)
         if known and (now - known[0]).total_seconds() < FRESH_S:
             return known[1]
         if len(self._built) > 1_000:
             self._built.clear()
-        content = _BUILD[channel](broadcast, texts[lang], lang, now, self._state)
+        content = self.build(broadcast, channel, lang)
         self._built[key] = (now, content)
+        return content
+
+    def build(self, broadcast: Broadcast, channel: str, lang: str) -> Content:
+        """The content itself."""
+        texts = broadcast.texts[channel]
+        lang = lang if lang in texts else "zh"
+        return _BUILD[channel](broadcast, texts[lang], lang, self._now(), self._state)
+
+
+class PageContents:
+    """What each person of one page gets in this turn."""
+
+    def __init__(self, contents: Contents, page: Page, broadcast: Broadcast) -> None:
+        self._contents = contents
+        self._page = page
+        self._broadcast = broadcast
+        self._of: dict[str, Broadcast] = {}  # the thing's id -> the broadcast as the people concerned see it
+        self._built: dict[tuple[str, str], Content] = {}
+
+    async def load(self, subjects: Subjects, positions: Sequence[int]) -> set[int]:
+        """Make the words of personal notices; returns the positions that are moot: nothing is left to be told."""
+        page = self._page
+        if not page.about:
+            return set()
+        rendered = await subjects.render(self._broadcast.subject, sorted({page.about[i] for i in positions}))
+        for about, texts in rendered.items():
+            own = {"texts": texts, "subject": about, "chain": f"{self._broadcast.subject}/{about}"}
+            self._of[about] = self._broadcast.model_copy(update={**own, "expires_at": page.expires_at})
+        return {i for i in positions if page.about[i] not in self._of}
+
+    def get(self, position: int, lang: str) -> Content:
+        """What the person at this position gets: the same object for all who get the same."""
+        page = self._page
+        about = page.about[position] if page.about else ""
+        content = self._built.get((about, lang))
+        if content is None:
+            if about:
+                content = self._contents.build(self._of[about], page.channel, lang)
+            else:
+                content = self._contents.get(self._broadcast, page.channel, lang)
+            self._built[about, lang] = content
         return content
 
 
@@ -53,7 +94,7 @@ def _push(broadcast: Broadcast, text: Mapping[str, Any], _lang: str, now: dateti
         tag=broadcast.chain,
         ttl_s=max(0, int((broadcast.expires_at - now).total_seconds())),
         is_loud=broadcast.is_loud,
-        channel_id=f"alert_{broadcast.lane.value}",
+        channel_id=f"{broadcast.kind}_{broadcast.lane.value}",
         data={"broadcast": broadcast.id, "subject": broadcast.subject},
     )
 

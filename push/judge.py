@@ -100,4 +100,4 @@ def _read(page: Page, accounts: dict[Notice, _Account], finding: Finding) -> Non
         account = accounts.setdefault(notice, _Account())
         account.best = max(rank, account.best)
         account.may_have += (rank >= ranks.UNKNOWN) + (i in page.resent)
-        account.broadcasts.append(page.broadcast)
+        account.broadcasts.append(f"{page.broadcast}/{page.about[i]}" if page.about else page.broadcast)

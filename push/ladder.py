@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from server.domain import ranks
-from server.domain.broadcasts import Broadcast, Policy
+from server.domain.broadcasts import Broadcast
 from server.domain.pages import Page, PageState, refused, unreached
 from server.storage import pages as ledger
 from server.storage.citizens import Citizens
@@ -34,17 +34,25 @@ class Ladder:
         self._queue = queue
         self._now = now
 
-    async def defer(self, page: Page, later: Mapping[datetime, Sequence[int]]) -> None:
-        """Move people in quiet hours to pages that are due when their quiet hours end.
+    async def defer(self, page: Page, later: Mapping[datetime, Sequence[int]]) -> set[int]:
+        """Move people in quiet hours to pages that are due when their quiet hours end; returns who has been moved.
 
-        The first position is in the id: a later turn of the same page may move others to the same time.
+        The first position is in the id: a later turn of the same page may move others to the same time. A turn that
+        died after the insert may have moved fewer than this one wants to: the rest is for a turn after this.
         """
+        moved: set[int] = set()
         for due_at, positions in later.items():
-            await self._insert(page, f"{page.id}~{due_at:%d%H%M}.{positions[0]}", page.channel, positions, due_at)
+            id_ = f"{page.id}~{due_at:%d%H%M}.{positions[0]}"
+            if await self._insert(page, id_, page.channel, positions, due_at):
+                moved.update(positions)
+            else:
+                there = await self._pages.find_people(id_)
+                moved.update(i for i in positions if page.to[i] in there)
+        return moved
 
     async def after_sending(self, page: Page, broadcast: Broadcast, current: Sequence[int]) -> Mapping[str, Any]:
         """What happens to a page whose notices all have a final status: the change that gives it back."""
-        if broadcast.policy is Policy.ALL:
+        if not broadcast.falls:
             return ledger.release(state=PageState.DONE)
         if page.is_fallen:
             return await self.after_waiting(page, broadcast)
@@ -52,13 +60,13 @@ class Ladder:
         await self._fall(page, broadcast, refused(settled), AT_ONCE)
         waits_until = self._now() + timedelta(seconds=broadcast.wait_s)
         is_last = not _rungs_left(page, broadcast)
-        if is_last or waits_until >= broadcast.expires_at or not unreached(settled):
+        if not broadcast.waits or is_last or waits_until >= page.expires_at or not unreached(settled):
             return ledger.release(state=PageState.DONE)
         return ledger.combine(ledger.release(not_before=waits_until), ledger.fallen(waits_until))
 
     async def go_on(self, page: Page, broadcast: Broadcast, positions: Sequence[int]) -> bool:
         """Let these people go on at once, whatever held them up here; False if there is no rung left for them."""
-        if broadcast.policy is Policy.ALL or not _rungs_left(page, broadcast):
+        if not broadcast.falls or not _rungs_left(page, broadcast):
             return False
         await self._fall(page, broadcast, [*refused(page), *positions], AT_ONCE)
         return True
@@ -81,7 +89,7 @@ class Ladder:
         for channel, whom in by_channel.items():
             await self._insert(page, f"{page.id}+{channel}.{step}", channel, whom, self._now())
 
-    async def _insert(self, parent: Page, id_: str, channel: str, positions: Sequence[int], due_at: datetime) -> None:
+    async def _insert(self, parent: Page, id_: str, channel: str, positions: Sequence[int], due_at: datetime) -> bool:
         page = Page(
             id=id_,
             broadcast=parent.broadcast,
@@ -96,8 +104,10 @@ class Ladder:
             outcomes=[ranks.PLANNED] * len(positions),
             about=[parent.about[i] for i in positions] if parent.about else (),
         )
-        if await self._pages.insert([page]) and due_at <= self._now():
+        is_new = await self._pages.insert([page])
+        if is_new and due_at <= self._now():
             await self._queue.push(channel, parent.lane, [id_])
+        return is_new
 
 
 def _rungs_left(page: Page, broadcast: Broadcast) -> list[str]:

@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from channels.base import Channel, Fault, Kind, Outcome, Scope, Verdict
-from server.storage.queue import Queue
+from server.storage.queue import Queue, burst
 
 CHINA = timezone(timedelta(hours=8))
 RESERVED_SHARE = 0.2  # of the bucket, for red and orange
-TRIAL_WINDOW = 10  # after a pause
 SHORT_WAIT_S = 0.01
 AUTH_PAUSE_S = 10.0
 OUTAGE_PAUSE_S = 2.0
 OUTAGE_AFTER = 50  # failures in a row
+TRIAL = 10  # addresses in a window of an account on trial
 
 
 @dataclass(slots=True)
@@ -47,10 +47,8 @@ class Account:
     @property
     def window(self) -> int:
         """The largest window: half a second of the rate, at most 250 single requests, or one page of numbers."""
-        if self.is_on_trial:
-            return TRIAL_WINDOW
         most = 250 if self.channel.per_request == 1 else 500
-        return max(1, min(most, int(self.rate_per_s / 2)))
+        return max(1, min(TRIAL if self.is_on_trial else most, int(self.rate_per_s / 2)))
 
     def leaves(self, count: int) -> None:
         """So many addresses were handed to the channel."""
@@ -85,20 +83,22 @@ class Pace:
 
     async def take(self, account: Account, want: int, *, is_urgent: bool, until: float) -> int:
         """Wait for at least one token, at most until `until` (loop time); 0 means there was none."""
-        floor = 0.0 if is_urgent else account.rate_per_s / 2 * RESERVED_SHARE
+        floor = 0.0 if is_urgent else RESERVED_SHARE
+        rate = account.rate_per_s
         while True:
-            granted = await self._queue.take(account.name, want, rate_per_s=account.rate_per_s, floor=floor)
+            granted = await self._queue.take(account.name, want, rate_per_s=rate, floor=floor * burst(rate))
             if granted is None:
-                granted = self._take_locally(account, want, floor / self._workers)
+                granted = self._take_locally(account, want, floor)
             if granted or self._clock() >= until:
                 return granted
-            await asyncio.sleep(max(SHORT_WAIT_S, min(0.25, want / account.rate_per_s / 2)))
+            await asyncio.sleep(max(SHORT_WAIT_S, min(0.25, want / rate / 2)))
 
     def _take_locally(self, account: Account, want: int, floor: float) -> int:
         now, rate = self._clock(), account.rate_per_s / self._workers
-        account.tokens = min(rate / 2 + 1, account.tokens + (now - account.filled_at) * rate)
+        most = burst(rate)
+        account.tokens = min(most, account.tokens + (now - account.filled_at) * rate)
         account.filled_at = now
-        granted = max(0, min(want, int(account.tokens - floor)))
+        granted = max(0, min(want, int(account.tokens - floor * most)))
         account.tokens -= granted
         return granted
 
@@ -110,8 +110,7 @@ class Pace:
         """Learn from an outcome: close the account, pause it, or count a failure."""
         fault = outcome.fault
         if outcome.verdict is Verdict.ACCEPTED or fault is None:
-            account.failures = 0
-            account.is_on_trial = False
+            account.failures, account.is_on_trial = 0, False
             return
         if fault.kind is Kind.AUTH:
             # The first failure only makes the channel fetch a new token; a second one in a row closes the account.
@@ -125,14 +124,13 @@ class Pace:
             if account.failures >= OUTAGE_AFTER:
                 self.close(account, OUTAGE_PAUSE_S, outcome.code)
         else:
-            account.failures = 0
+            account.failures, account.is_on_trial = 0, False
 
     def close(self, account: Account, seconds: float, why: str) -> None:
         """Do not use the account for a while."""
         account.closed_until = max(account.closed_until, self._clock() + seconds)
         account.closed_why = why
-        account.is_on_trial = True
-        account.failures = 0
+        account.failures, account.is_on_trial = 0, True
 
     def _reset_s(self, fault: Fault, outcome: Outcome) -> float:
         if fault.until_midnight:

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from channels.base import Outcome
 from push.ladder import Ladder
 from push.pace import Account, Pace
 from push.watch import Watch
+from server.domain.errors import HuiminError
+from server.domain.outbox import Standing, Texts
 from server.domain.pages import Page
 from server.storage.broadcasts import Broadcasts
 from server.storage.citizens import Citizens
@@ -22,6 +24,7 @@ from server.storage.queue import Queue
 
 WRITE_FOR_S = 60.0  # how long an answer is kept in hand while the database is away
 PAUSE_S = 0.1
+UNREADABLE = (ValueError, LookupError, HuiminError)  # what a document of another version of this program raises
 
 
 @dataclass(slots=True)
@@ -40,6 +43,22 @@ class Counters:
         self.events[name] += count
 
 
+class Subjects(Protocol):
+    """What personal notices are about."""
+
+    @property
+    def standing(self) -> Mapping[str, Standing]:
+        """Every template of personal notices that this process knows, by name."""
+        ...
+
+    async def render(self, template: str, abouts: Sequence[str]) -> Mapping[str, Texts]:
+        """The words for these things as they are now: id -> texts on every channel of the template.
+
+        One query. What does not exist or does not concern the person any more is left out: it is not sent.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The engine's parts. `clock` is the loop's, in seconds; `now` is the wall clock, aware."""
@@ -52,6 +71,7 @@ class Parts:
     pace: Pace
     watch: Watch
     ladder: Ladder
+    subjects: Subjects
     accounts: Mapping[str, Sequence[Account]]
     counters: Counters
     one_time_templates: frozenset[str]  # WeChat templates of which every accept buys one message

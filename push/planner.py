@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from push.parts import Parts
 from server.domain import ranks
-from server.domain.broadcasts import CHANNELS, PAGE_SIZE, UNREACHABLE, Broadcast, Policy, State, page_id
+from server.domain.broadcasts import CHANNELS, PAGE_SIZE, UNREACHABLE, Broadcast, State, page_id
 from server.domain.delivery import all_clear_order, first_channels
 from server.domain.pages import Page, PageState, effective, may_have_it
 from server.storage.broadcasts import Range
@@ -72,7 +72,7 @@ class Planner:
                     return False
         if not await self._flush_all(range_, broadcast, shelves, [c for c, shelf in shelves.items() if shelf.ids]):
             return False
-        await parts.broadcasts.finish_range(range_.id, parts.owner, is_planned=True)
+        await parts.broadcasts.finish_range(range_.id, range_.owner, is_planned=True)
         await parts.queue.mark_stale([range_.id])
         return True
 
@@ -89,7 +89,7 @@ class Planner:
         return _Shelf(*last) if last else _Shelf()
 
     async def _may_go_on(self, range_: Range) -> bool:
-        is_ours = await self._parts.broadcasts.renew_range(range_.id, self._parts.owner)
+        is_ours = await self._parts.broadcasts.renew_range(range_.id, range_.owner)
         return is_ours and self._parts.watch.state(range_.broadcast) is State.LIVE
 
     async def _gate(self, range_: Range, broadcast: Broadcast) -> bool:
@@ -142,10 +142,10 @@ class Planner:
         for start in range(0, len(ids), PAGE_SIZE):
             usable = await self._parts.citizens.usable_channels(ids[start : start + PAGE_SIZE])
             for i in ids[start : start + PAGE_SIZE]:
-                channels = usable.get(i, [])
-                if is_best_only:
-                    wanted = (*all_clear_order(reached[i]), *broadcast.order)
-                    channels = [c for c in wanted if c in channels][:1]
+                channels: Sequence[str] = usable.get(i, ())
+                if is_best_only:  # by the channel that reached them, else by the next that they have
+                    order = dict.fromkeys((*all_clear_order(reached[i]), *broadcast.order))
+                    channels = [c for c in order if c in channels][:1]
                 members[i] = Member(i, division[i], channels)
         return members
 
@@ -177,5 +177,4 @@ def _channels(usable: tuple[str, ...], broadcast: Broadcast) -> Iterable[str]:
     """Where somebody with these usable channels is planned. An all-clear's members name their one channel already."""
     if broadcast.is_all_clear:
         return usable or (UNREACHABLE,)
-    policy = Policy.ALL if broadcast.lane.is_urgent else broadcast.policy
-    return first_channels(usable, broadcast.order, policy) or (UNREACHABLE,)
+    return first_channels(usable, broadcast.order, broadcast.policy) or (UNREACHABLE,)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from push.parts import Parts
+import structlog
+
+from push.parts import UNREADABLE, Parts
 from push.totals import Totals
-from server.domain.broadcasts import CHANNELS, Lane, State
+from server.domain.broadcasts import CHANNELS, Broadcast, Lane, State
 from server.storage.mongo import MongoError
 from server.storage.pages import Hint
 from server.storage.queue import PLAN
@@ -24,6 +26,8 @@ REST_EVERY_S = 5.0
 TOTALS_EVERY_S = 0.5
 TOTALS_REST = 9.0  # sums may take a tenth of a worker's time, never more
 SHORT = 32  # a queue shorter than this may have lost hints
+
+log = structlog.get_logger()
 
 
 class Reconciler:
@@ -59,11 +63,7 @@ class Reconciler:
         return count
 
     async def _announce(self, hints: Sequence[Hint], *, is_first: bool) -> int:
-        by_list: dict[tuple[str, Lane], list[str]] = {}
-        for id_, channel, lane in hints:
-            by_list.setdefault((channel, lane), []).append(id_)
-        for (channel, lane), ids in by_list.items():
-            await self._parts.queue.push(channel, lane, ids, is_first=is_first)
+        await self._parts.queue.push_pages(hints, is_first=is_first)
         return len(hints)
 
     async def keep_totals(self, stop: asyncio.Event) -> None:
@@ -83,13 +83,19 @@ class Reconciler:
         for broadcast in await parts.broadcasts.find_uncut():
             await parts.broadcasts.cut(broadcast)
         for id_, state in (await parts.broadcasts.states()).items():
-            broadcast = await parts.watch.get(id_)
-            if state is State.LIVE:
-                await self._totals.finish(broadcast)
-            elif parts.now() >= broadcast.expires_at:
-                # A paused run whose time is over goes on, so that what is left of it expires and is counted.
-                await parts.broadcasts.set_state(id_, State.LIVE, only_from=[State.PAUSED], now=parts.now())
+            try:
+                await self._finish_one(await parts.watch.get(id_), state)
+            except UNREADABLE as error:  # the others are to be finished all the same
+                parts.counters.event("finish_failed")
+                log.warning("finish_failed", broadcast=id_, error=type(error).__name__)
         await self._totals.sum_up_stopped()
+
+    async def _finish_one(self, broadcast: Broadcast, state: State) -> None:
+        if state is State.LIVE:
+            await self._totals.finish(broadcast)
+        elif self._parts.now() >= broadcast.expires_at:  # a pause ends with the warning: its pages expire, unsent
+            now = self._parts.now()
+            await self._parts.broadcasts.set_state(broadcast.id, State.LIVE, only_from=[State.PAUSED], now=now)
 
 
 async def _rest(stop: asyncio.Event, seconds: float) -> None:

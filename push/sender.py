@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from channels.base import NOT_STARTED, Kind, Outcome, Verdict, Window
-from push.contents import Contents
+from channels.base import NOT_STARTED, Content, Kind, Outcome, Verdict, Window
+from push.contents import Contents, PageContents
 from push.pace import Account
 from push.parts import Parts
 from server.domain import ranks
-from server.domain.broadcasts import Broadcast, Policy, State
+from server.domain.broadcasts import Broadcast, State
 from server.domain.delivery import may_not_go, quiet_until
 from server.domain.pages import MOVED, Page, PageState, Sent, effective, in_doubt, unfinished
 from server.storage import pages as ledger
@@ -49,7 +50,7 @@ class PageRun:
 
     def __init__(self, parts: Parts, contents: Contents, page: Page, broadcast: Broadcast) -> None:
         self._parts = parts
-        self._contents = contents
+        self._contents = PageContents(contents, page, broadcast)
         self._page = page
         self._broadcast = broadcast
         self._lease_s = ledger.lease_s(page.lane)
@@ -72,7 +73,7 @@ class PageRun:
                 return self._lost()
         left: list[int] = []
         if todo := sorted({*unfinished(self._page), *self._doubts()}):
-            reach = await self._parts.citizens.reach(self._page.channel, [self._page.to[i] for i in todo])
+            reach = await self._reach(todo)
             todo = await self._drop(todo, reach)
             self._attempt = 1 + max((ranks.attempts(self._ranks[i]) for i in todo), default=0)
             left = await self._hand_over(todo, reach)
@@ -88,35 +89,51 @@ class PageRun:
             await self._give_back(left)
         return self.result
 
+    async def save(self) -> None:
+        """After an exception: write what the providers said, whoever holds the page now."""
+        with suppress(TimeoutError):
+            await self._settle_all()
+        await self._write(self._take_outcomes(), is_fenced=False)
+
+    async def _reach(self, todo: Sequence[int]) -> Mapping[int, Reach]:
+        """How these people can be reached now: nobody can where the city has no account."""
+        if not self._parts.accounts[self._page.channel]:
+            return {}
+        return await self._parts.citizens.reach(self._page.channel, [self._page.to[i] for i in todo])
+
+    def _why_not(self) -> str:
+        return "no_address" if self._parts.accounts[self._page.channel] else "no_account"
+
     async def _drop(self, todo: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
         """Take out who may not get it, with the reason; people in quiet hours move to a page of a later time."""
         now, lane, topic = self._parts.now(), self._page.lane, self._broadcast.topic
+        nobody = self._why_not()
         why: dict[int, str] = {}
         final: dict[int, int] = {}
-        missing = "no_address" if self._parts.accounts[self._page.channel] else "no_account"
         later: dict[datetime, list[int]] = {}
+        moot = await self._contents.load(self._parts.subjects, todo)
         for i in todo:
             person = reach.get(self._page.to[i])
-            if person is None or not person.addresses or missing == "no_account":
-                final[i], why[i] = ranks.REFUSED, missing
-            elif not (person.off or person.quiet):
-                continue
-            elif may_not_go(person.off, topic, lane):
-                final[i], why[i] = ranks.SUPPRESSED, "opted_out"
-            elif until := quiet_until(person.quiet, lane, now):
-                is_too_late = until >= self._page.expires_at
-                final[i], why[i] = ranks.SUPPRESSED, "quiet_hours" if is_too_late else MOVED
-                if not is_too_late:
+            if person is None or not person.addresses:
+                final[i], why[i] = ranks.REFUSED, nobody
+            elif i in moot or may_not_go(person.off, topic, lane):
+                final[i], why[i] = ranks.SUPPRESSED, "moot" if i in moot else "opted_out"
+            elif person.quiet and (until := quiet_until(person.quiet, lane, now)):
+                if until < self._page.expires_at:
                     later.setdefault(until, []).append(i)
-        if later:
-            await self._parts.ladder.defer(self._page, later)
+                else:
+                    final[i], why[i] = ranks.SUPPRESSED, "quiet_hours"
+        moved = await self._parts.ladder.defer(self._page, later)
+        final |= dict.fromkeys(moved, ranks.SUPPRESSED)
+        why |= dict.fromkeys(moved, MOVED)
         if final:
             self._note(final)
             self._not_again.update(final)
             if not await self._write(ledger.outcomes(final, why, {}, "")):
                 self._lost()
                 return []
-        return [i for i in todo if i not in final]
+        quiet = {i for positions in later.values() for i in positions}  # who was not moved waits for the next turn
+        return [i for i in todo if i not in final and i not in quiet]
 
     async def _hand_over(self, positions: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
         """Window after window; returns positions that could not be started now."""
@@ -157,8 +174,8 @@ class PageRun:
 
     async def _send_window(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach]) -> bool:
         """Intent, hand-off, answers. False if the lease is lost: then nothing more may be sent."""
-        for lang in {reach[self._page.to[i]].lang for i in window}:
-            self._contents.get(self._broadcast, self._page.channel, lang)  # what breaks must break before the intent
+        for i in window:
+            self._contents.get(i, reach[self._page.to[i]].lang)  # what breaks must break before the intent
         known = self._take_outcomes()
         again = [i for i in window if self._ranks[i] == ranks.UNKNOWN]
         sent = Sent(window, self._attempt, self._parts.now(), account.name)
@@ -183,17 +200,18 @@ class PageRun:
 
     def _start(self, account: Account, window: Sequence[int], reach: Mapping[int, Reach], start_by: float) -> None:
         """Hand all addresses of the window to the channel, grouped by content. Several devices of one count once."""
-        by_lang: dict[str, list[tuple[int, Address]]] = {}
+        by_content: dict[Content, list[tuple[int, Address]]] = {}
         for i in window:
             person = reach[self._page.to[i]]
             self._open[i] = len(person.addresses)
-            by_lang.setdefault(person.lang, []).extend((i, a) for a in person.addresses)
+            content = self._contents.get(i, person.lang)
+            by_content.setdefault(content, []).extend((i, a) for a in person.addresses)
         self._quiet.clear()
-        for lang, targets in by_lang.items():
+        for content, targets in by_content.items():
             account.leaves(len(targets))
             account.channel.send(
                 Window(
-                    content=self._contents.get(self._broadcast, self._page.channel, lang),
+                    content=content,
                     addresses=[address.value for _, address in targets],
                     reference=self._page.id,
                     start_by=start_by,
@@ -240,7 +258,11 @@ class PageRun:
             if outcome.verdict is not Verdict.ACCEPTED:
                 why[i] = outcome.code[:60]
             if outcome.fault is not None and outcome.fault.kind is Kind.CONFIG:
-                self.result.dead_reason = f"{outcome.code} at position {i}"
+                if self._page.about:
+                    new[i] = ranks.REFUSED  # these words are this person's own: the others must not wait for a human
+                    self._parts.counters.event("notice_ill_formed")
+                else:
+                    self.result.dead_reason = f"{outcome.code} at position {i}"
         self._note(new)
         references = {i: o.reference for i, o in done.items() if o.reference}
         first = min(done) if done else 0
@@ -275,12 +297,12 @@ class PageRun:
             last = ledger.combine(last, await self._go_on_without(retry))
             change = ledger.release(state=PageState.DEAD, reason=self.result.dead_reason)
         elif retry:
-            due_in_s = 0.0 if state is not State.LIVE else self._due_in_s(left)
+            ends_in_s = (self._page.expires_at - self._parts.now()).total_seconds()  # then it is due to be closed
+            due_in_s = 0.0 if state is not State.LIVE else max(0.0, min(self._due_in_s(left), ends_in_s))
             self.result.due_in_s = due_in_s
-            due_at = self._parts.now() + timedelta(seconds=due_in_s)
-            change = ledger.release(not_before=min(due_at, self._page.expires_at))
+            change = ledger.release(not_before=self._parts.now() + timedelta(seconds=due_in_s))
         else:
-            if self._broadcast.policy is Policy.LADDER:
+            if self._broadcast.falls:
                 # Follow-up pages are derived from what is written: a successor must come to the same ones.
                 if not await self._write_or_lose(last, {}):
                     return

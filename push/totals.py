@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from push.parts import Parts
+import structlog
+
+from push.parts import UNREADABLE, Parts
 from server.domain.broadcasts import Broadcast, State
 from server.domain.pages import sums
 
 AT_ONCE = 16  # ranges recomputed per round
+
+log = structlog.get_logger()
 
 
 class Totals:
@@ -23,7 +27,11 @@ class Totals:
         """Recompute some ranges that are marked; returns how many."""
         stale = await self._parts.queue.pop_stale(AT_ONCE)
         for id_ in stale:
-            await self.recompute(id_)
+            try:
+                await self.recompute(id_)
+            except UNREADABLE as error:  # the other ranges are to be summed all the same
+                self._parts.counters.event("sums_failed")
+                log.warning("sums_failed", range=id_, error=type(error).__name__)
         return len(stale)
 
     async def recompute(self, range_id: str) -> None:
@@ -40,9 +48,12 @@ class Totals:
     async def finish(self, broadcast: Broadcast) -> bool:
         """If nothing is left to do: one full pass over the sums, then the broadcast is finished.
 
-        A dead page is something left to do, until the broadcast expires and its people with it.
+        A dead page is something left to do, until the broadcast expires and its people with it. A standing broadcast
+        may get more pages until then.
         """
         parts = self._parts
+        if broadcast.kind == "standing" and parts.now() < broadcast.expires_at:
+            return False
         if await parts.broadcasts.is_any_range_open(broadcast.id) or await parts.pages.is_any_open(broadcast.id):
             return False
         if await parts.pages.is_any_dead(broadcast.id):

@@ -7,19 +7,24 @@ first. A stop (SIGTERM) drains: nothing new is leased, pages in hand are finishe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 
 from push.contents import Contents
+from push.outbox import Filler
 from push.parts import Parts
 from push.planner import Planner
 from push.reconciler import REST, REST_EVERY_S, URGENT, URGENT_EVERY_S, Reconciler
+from push.retention import Retention
 from push.sender import PageRun, Result
 from push.totals import Totals
 from server.domain import ranks
 from server.domain.broadcasts import CHANNELS, Lane, State
+from server.domain.outbox import LANES as OUTBOX_LANES
 from server.domain.pages import Page, PageState, in_doubt, unfinished
 from server.storage import pages as ledger
 from server.storage.clock import DatabaseClock
@@ -32,6 +37,7 @@ POP_AT_ONCE = 4
 PLANNERS = 3
 POISON_AFTER = 5
 REDIS_AWAY_S = 0.2
+BROKEN_S = 1.0  # before a part that broke is started again
 PAUSED_S = 1.0
 
 log = structlog.get_logger()
@@ -40,32 +46,56 @@ log = structlog.get_logger()
 class Worker:
     """One process's share of the engine."""
 
-    def __init__(self, parts: Parts, contents: Contents, totals: Totals, clock: DatabaseClock) -> None:
+    def __init__(self, parts: Parts, contents: Contents, totals: Totals, filler: Filler, clock: DatabaseClock) -> None:
         self._parts = parts
         self._contents = contents
         self._planner = Planner(parts)
         self._reconciler = Reconciler(parts, totals)
+        self._retention = Retention(parts, totals)
+        self._filler = filler
         self._clock = clock
         self._claims = 0
-        self._hints: set[asyncio.Task[bool]] = set()
+        self._hints: set[asyncio.Task[None]] = set()
+
+    @property
+    def parts(self) -> Parts:
+        """What it works with: for the duties beside it."""
+        return self._parts
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain. Raises only if a reader itself is broken."""
+        """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._clock.run(stop))
-            group.create_task(self._parts.watch.run(stop))
+            group.create_task(self._keep(self._clock.run, stop))
+            group.create_task(self._keep(self._parts.watch.run, stop))
             for lanes, every_s in ((URGENT, URGENT_EVERY_S), (REST, REST_EVERY_S)):
-                group.create_task(self._reconciler.run(lanes, every_s, stop))
-            group.create_task(self._reconciler.keep_totals(stop))
+                group.create_task(self._keep(partial(self._reconciler.run, lanes, every_s), stop))
+            group.create_task(self._keep(self._reconciler.keep_totals, stop))
+            group.create_task(self._keep(self._retention.run, stop))
+            group.create_task(self._keep(self._filler.sweep, stop))
+            for lane in OUTBOX_LANES:
+                group.create_task(self._keep(partial(self._filler.run, lane), stop))
             group.create_task(self._plan(URGENT, stop))
             for _ in range(PLANNERS):
                 group.create_task(self._plan(tuple(Lane), stop))
-            for channel in CHANNELS:
+            for channel in CHANNELS:  # those without an account too: their pages have to end
                 group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
                 group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+        for hint in self._hints:
+            hint.cancel()
+        await asyncio.gather(*self._hints, return_exceptions=True)
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
+
+    async def _keep(self, part: Callable[[asyncio.Event], Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
+        """Run a part until `stop`, again and again if it breaks: one document that nobody can read must not end all."""
+        while not stop.is_set():
+            try:
+                await part(stop)
+            except Exception:
+                self._parts.counters.event("part_broken")
+                log.exception("part_broken")
+                await asyncio.sleep(BROKEN_S)
 
     async def _plan(self, lanes: Sequence[Lane], stop: asyncio.Event) -> None:
         """Take ranges and plan them, one at a time."""
@@ -75,7 +105,7 @@ class Worker:
             try:
                 if ids is None:
                     await asyncio.sleep(REDIS_AWAY_S)
-                    ids = [id_ for id_, _ in await parts.broadcasts.find_open_ranges(lanes, limit=4)][:1]
+                    ids = await self._next_range(lanes)
                 for id_ in ids:
                     await self._plan_one(id_)
             except MongoError as error:
@@ -89,7 +119,8 @@ class Worker:
 
     async def _plan_one(self, id_: str) -> None:
         parts = self._parts
-        claimed = await parts.broadcasts.claim_range(id_, parts.owner)
+        self._claims += 1
+        claimed = await parts.broadcasts.claim_range(id_, f"{parts.owner}.{self._claims}")
         if claimed is None:
             return
         states = await parts.watch.fresh([claimed.broadcast])
@@ -97,8 +128,16 @@ class Worker:
         if is_live and await self._planner.plan(claimed, await parts.watch.get(claimed.broadcast)):
             return
         state = (await parts.watch.fresh([claimed.broadcast])).get(claimed.broadcast)
-        is_over = state not in (State.LIVE, State.PAUSED)
-        await parts.broadcasts.finish_range(claimed.id, parts.owner, is_planned=is_over)
+        if state is State.PAUSED:
+            return  # the lease lapses by itself: until then the range is in nobody's way
+        await parts.broadcasts.finish_range(claimed.id, claimed.owner, is_planned=state is not State.LIVE)
+
+    async def _next_range(self, lanes: Sequence[Lane]) -> list[str]:
+        """Without Redis: a range that is to be planned, of the highest lane that has one."""
+        for lane in lanes:
+            if found := await self._parts.broadcasts.find_open_ranges([lane], limit=1):
+                return [found[0][0]]
+        return []
 
     async def _read(self, channel: str, lanes: Sequence[Lane], slots: int, stop: asyncio.Event) -> None:
         """Take pages of one channel, highest lane first, as many at once as there are slots."""
@@ -119,6 +158,12 @@ class Worker:
                 except MongoError as error:
                     log.warning("claim_failed", channel=channel, error=type(error).__name__)
                     await asyncio.sleep(REDIS_AWAY_S)
+                    continue
+                except Exception:
+                    # A page that cannot be read: those that were leased with it come back when their leases lapse.
+                    self._parts.counters.event("claim_broken")
+                    log.exception("claim_broken", channel=channel)
+                    await asyncio.sleep(BROKEN_S)
                     continue
                 for page, state in taken:
                     await free.acquire()
@@ -144,12 +189,14 @@ class Worker:
     async def _work(self, page: Page, state: State | None) -> None:
         """One page, and the edge at which whatever breaks is caught: a poison page must not stop the others."""
         parts = self._parts
+        run: PageRun | None = None
         try:
             if page.attempt > 1:
                 parts.counters.event("page_taken_again")
             if state is State.LIVE and page.expires_at > parts.now():
                 broadcast = await parts.watch.get(page.broadcast)
-                await self._follow_up(page, await PageRun(parts, self._contents, page, broadcast).run())
+                run = PageRun(parts, self._contents, page, broadcast)
+                await self._follow_up(page, await run.run())
             elif state is State.PAUSED:
                 await self._postpone(page)
             else:
@@ -159,9 +206,9 @@ class Worker:
             log.warning("page_left", page=page.id, error=type(error).__name__)
         except Exception as error:
             log.exception("page_failed", page=page.id, tries=page.tries + 1)
-            await self._count_failure(page, error)
+            await self._count_failure(page, error, run)
 
-    async def _count_failure(self, page: Page, error: Exception) -> None:
+    async def _count_failure(self, page: Page, error: Exception, run: PageRun | None) -> None:
         self._parts.counters.event("page_failed")
         is_poison = page.tries + 1 >= POISON_AFTER
         change = ledger.combine(
@@ -170,8 +217,12 @@ class Worker:
         )
         try:
             await self._parts.write(page, change, is_fenced=True, is_urgent=False)
+            if run:
+                await run.save()
         except MongoError as away:
             log.warning("page_left", page=page.id, error=type(away).__name__)
+        except Exception:
+            log.exception("answers_lost", page=page.id)
 
     async def _follow_up(self, page: Page, result: Result) -> None:
         """What the outcomes say about the world: dead addresses, spent grants, stale sums, pages due again."""
@@ -191,7 +242,9 @@ class Worker:
             await self._settle_grants(page, result)
         await parts.queue.mark_stale([f"{page.broadcast}/{page.number:05d}"])
         if result.due_in_s is not None:
-            asyncio.get_running_loop().call_later(result.due_in_s, self._hint, page)
+            hint = asyncio.create_task(self._hint(page, result.due_in_s))
+            self._hints.add(hint)
+            hint.add_done_callback(self._hints.discard)
 
     async def _settle_grants(self, page: Page, result: Result) -> None:
         """WeChat grants are a forecast: one accept is used up per notice; a provider's refusal is final."""
@@ -203,11 +256,10 @@ class Worker:
         if result.reached and template in self._parts.one_time_templates:
             await self._parts.citizens.spend_grants(template, result.reached)
 
-    def _hint(self, page: Page) -> None:
-        """Announce a page that is due again. A hint only: if this process dies, the reconciler finds the page."""
-        task = asyncio.get_running_loop().create_task(self._parts.queue.push(page.channel, page.lane, [page.id]))
-        self._hints.add(task)
-        task.add_done_callback(self._hints.discard)
+    async def _hint(self, page: Page, due_in_s: float) -> None:
+        """Announce a page when it is due again. A hint only: if this process dies, the reconciler finds the page."""
+        await asyncio.sleep(due_in_s)
+        await self._parts.queue.push(page.channel, page.lane, [page.id])
 
     async def _postpone(self, page: Page) -> None:
         change = ledger.release(not_before=self._parts.now() + timedelta(seconds=PAUSED_S))

@@ -27,6 +27,7 @@ from server.commands import (
     doctor,
     health,
     ledger,
+    notice,
     officer,
     partner,
     sandbox,
@@ -64,6 +65,7 @@ def command_line() -> typer.Typer:
     app.add_typer(ledger.app, name="ledger", rich_help_panel=WARN)
     app.add_typer(alert.app, name="alert", rich_help_panel=WARN)
     app.command("run", rich_help_panel=RUN)(run_city.run)
+    app.command("notice", rich_help_panel=WARN)(notice.notice)
     app.command("sandbox", rich_help_panel=RUN)(sandbox.sandbox)
     app.command("api", rich_help_panel=RUN)(serve.api)
     app.command("worker", rich_help_panel=RUN)(serve.worker)

@@ -25,6 +25,8 @@ from handlers.alert_views import (
     CancelView,
     Decision,
     Findings,
+    PreviewQuery,
+    PreviewView,
     Release,
     Submission,
 )
@@ -34,8 +36,6 @@ from handlers.broadcasts import (
     EVENT_STREAM,
     BroadcastHandler,
     EventsHandler,
-    FiguresHandler,
-    FiguresQuery,
     Pace,
     PauseHandler,
     ReportHandler,
@@ -46,6 +46,7 @@ from handlers.broadcasts import (
 )
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
+from handlers.office_table import office_routes, session_routes
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
 from handlers.routing import OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
@@ -56,6 +57,7 @@ from handlers.staff_alerts import (
     CancelHandler,
     DecideHandler,
     FollowHandler,
+    PreviewHandler,
     ReleaseHandler,
     SubmitHandler,
     ValidateHandler,
@@ -68,19 +70,19 @@ from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
-from server.domain.preview import Preview
 from server.domain.progress import Standing
 from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
 from server.services.alert_reading import AlertReading
+from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
 from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
 CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
-RECEIPT_KEY = re.compile(r"^(/v1/receipts/[^/]*)/.*")  # the last part of such a path is a secret
+RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)  # the last part of such a path is a secret
 
 log = structlog.get_logger()
 
@@ -93,6 +95,18 @@ class Services:
     receipts: Receipts
     reading: AlertReading
     public: PublicParts
+    audit: AuditReading
+
+
+def services_of(assembly: Assembly, readers: PublicParts) -> Services:
+    """The services of one API process."""
+    return Services(
+        assembly=assembly,
+        receipts=assemble.receipts(assembly),
+        reading=AlertReading(assembly.alert_store),
+        public=readers,
+        audit=assemble.audit_reading(assembly),
+    )
 
 
 class UnknownHandler(ApiHandler):
@@ -111,6 +125,8 @@ def public_routes(services: Services) -> list[Route]:
         *_broadcast_routes(services),
         *reading_routes(services.public, services.assembly.settings),
         *intake_routes(services.public),
+        *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
+        *office_routes(services.assembly.officers, services.audit),
     ]
 
 
@@ -140,12 +156,6 @@ def _broadcast_routes(services: Services) -> list[Route]:
         query=UnreachedQuery,
         gives=UnreachedPage,
     )
-    figures = Operation(
-        summary="What a release would mean: people, texts, cost, time, overlaps",
-        entry=officer(Deed.ALERT_PREVIEW),
-        query=FiguresQuery,
-        gives=Preview,
-    )
     return [
         Route(one, BroadcastHandler, {"GET": standing}, control),
         Route(f"{one}/events", EventsHandler, {"GET": events}, {**control, "pace": Pace()}),
@@ -154,12 +164,6 @@ def _broadcast_routes(services: Services) -> list[Route]:
         Route(f"{one}/report", ReportHandler, {"GET": report}, control),
         Route(f"{one}/report.csv", ReportTableHandler, {"GET": table}, control),
         Route(f"{one}/unreached", UnreachedHandler, {"GET": listed}, control),
-        Route(
-            "/v1/staff/alerts/{identifier}/figures",
-            FiguresHandler,
-            {"GET": figures},
-            {"previews": assemble.previews(services.assembly)},
-        ),
     ]
 
 
@@ -200,6 +204,11 @@ def _desk_routes(services: Services) -> list[Route]:
     }
     check_new = Operation(summary="All findings on a message that is not kept", entry=draft, gives=Findings, **message)
     check = Operation(summary="All findings on an alert, if it were sent now", entry=read, gives=Findings)
+    previews = assemble.previews(services.assembly)
+    preview = Operation(
+        summary="What a release would mean: people, texts, cost, time, overlaps, findings",
+        entry=officer(Deed.ALERT_PREVIEW), query=PreviewQuery, gives=PreviewView,
+    )  # fmt: skip
     submit = Operation(
         summary="Hand it in; the answer's digest is what the second person confirms",
         entry=officer(Deed.ALERT_SUBMIT), takes=Submission, needs_version=True, gives=AlertView,
@@ -218,6 +227,7 @@ def _desk_routes(services: Services) -> list[Route]:
         Route("/v1/staff/alerts/validate", ValidateNewHandler, {"POST": check_new}, parts),
         Route(one, AlertHandler, alert, parts),
         Route(f"{one}/validate", ValidateHandler, {"POST": check}, parts),
+        Route(f"{one}/preview", PreviewHandler, {"GET": preview}, parts | {"previews": previews}),
         Route(f"{one}/submit", SubmitHandler, {"POST": submit}, parts),
         Route(f"{one}/release", ReleaseHandler, {"POST": release}, parts),
         *(
@@ -305,7 +315,7 @@ def make_app(routes: Sequence[Route], gate: Gate) -> tornado.web.Application:
 
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
-    """One line per request, without its query: queries of callbacks carry signatures and openids."""
+    """One line per request, without its query and without the key in a receipt's path: both are secrets."""
     report = log.debug if handler.get_status() < 400 else log.warning
     report(
         "request",

@@ -29,6 +29,7 @@ from channels.wechat_events import WeChatReceiptReader
 from push.contents import Contents
 from push.duties import Duty, Meter, recount
 from push.ladder import Ladder
+from push.outbox import Filler
 from push.pace import Account, Pace
 from push.parts import Counters as EngineCounters
 from push.parts import Parts
@@ -40,13 +41,16 @@ from server.domain.divisions import Divisions
 from server.domain.officers import AccountState, Officer, Role
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
+from server.services.audit_reading import AuditReading
 from server.services.broadcasts import Broadcasts
 from server.services.control import Control
+from server.services.notices import Notices
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves
+from server.services.subjects import Subjects
 from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
@@ -66,6 +70,8 @@ from server.storage.alerts import AlertStore
 from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.counters import Counters
+from server.storage.notices import NoticeStore
+from server.storage.outbox import Outbox
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
@@ -94,6 +100,9 @@ class Assembly:
     alert_store: AlertStore
     alerts: Alerts
     officers: Officers
+    outbox: Outbox
+    notices: Notices
+    subjects: Subjects
     one_time_templates: frozenset[str]
 
     @property
@@ -121,10 +130,12 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             os.urandom,
         )
         numbers = {division.code: division.index for division in divisions.by_index.values()}
-        people = citizens.Citizens(db, vault, numbers.__getitem__)
+        people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
+        outbox = Outbox(db)
+        notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers())
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -146,15 +157,18 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             alert_store=desk,
             alerts=Alerts(desk, world, counter, audit, now=clock.now),
             officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
+            outbox=outbox,
+            notices=notices,
+            subjects=Subjects([notices]),
             one_time_templates=wording.templates.one_time,
         )
 
 
-def worker(assembly: Assembly, stack: AsyncExitStack) -> tuple[Worker, list[Duty]]:
-    """The engine of a worker process, and its duties beside it. Its transports are closed with the stack."""
+def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
+    """The parts of the engine in a worker process. Its transports are closed with the stack."""
     loop = asyncio.get_running_loop()
     watch = Watch(assembly.broadcast_store, loop.time)
-    parts = Parts(
+    return Parts(
         owner=f"{os.uname().nodename}.{os.getpid()}.{secrets.token_hex(4)}",
         pages=assembly.pages,
         broadcasts=assembly.broadcast_store,
@@ -163,25 +177,33 @@ def worker(assembly: Assembly, stack: AsyncExitStack) -> tuple[Worker, list[Duty
         pace=Pace(assembly.queue, loop.time, assembly.now, assembly.settings.workers),
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
+        subjects=assembly.subjects,
         accounts=_accounts(assembly, stack),
         counters=EngineCounters(),
         one_time_templates=assembly.one_time_templates,
         clock=loop.time,
         now=assembly.now,
     )
+
+
+def worker(assembly: Assembly, stack: AsyncExitStack) -> Worker:
+    """The engine of a worker process, ready to run."""
+    parts = engine(assembly, stack)
     wechat = assembly.settings.wechat
     contents = Contents(assembly.now, wechat.miniprogram_state if wechat else "formal")
-    engine = Worker(parts, contents, Totals(parts, _district(assembly.divisions)), assembly.clock)
-    return engine, _duties(assembly, parts)
+    totals = Totals(parts, district_of(assembly.divisions))
+    return Worker(parts, contents, totals, filler(assembly, parts), assembly.clock)
 
 
-def _duties(assembly: Assembly, parts: Parts) -> list[Duty]:
+def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
+    """What a worker process does beside sending."""
     desk = assembly.alerts
     meter = Meter(parts.counters, parts.accounts, Rates(assembly.db), assembly.now)
     return [
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
         Duty("call_chiefs", 5.0, lambda: _call_chiefs(assembly)),
+        Duty("sign_audit", 60.0, assembly.audit.sign),
         Duty("measure", 1.0, meter.tell),
         Duty("recount", 60.0, lambda: recount(assembly.counters, assembly.broadcast_store, assembly.now)),
     ]
@@ -230,6 +252,11 @@ def previews(assembly: Assembly) -> Previews:
     return Previews(sources, assembly.now)
 
 
+def filler(assembly: Assembly, parts: Parts) -> Filler:
+    """What turns the outbox into pages."""
+    return Filler(parts, assembly.outbox, partial(secrets.token_hex, 6))
+
+
 def receipts(assembly: Assembly) -> Receipts:
     """What takes the callbacks of all configured providers."""
     readers: dict[str, tuple[str, ReceiptReader]] = {}
@@ -247,8 +274,13 @@ def receipts(assembly: Assembly) -> Receipts:
 
 def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) -> AuditLog:
     seed = b64decode(settings.audit_key.get_secret_value())
-    file = CheckpointFile(settings.home / "audit-checkpoints.jsonl")
+    file = CheckpointFile(settings.home / f"audit-{settings.mongo_db}.jsonl")
     return AuditLog(AuditStore(db), file, seed, now=now, random=os.urandom)
+
+
+def audit_reading(assembly: Assembly) -> AuditReading:
+    """What auditors of this city may see."""
+    return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
 def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
@@ -292,7 +324,13 @@ def _tokens(redis: Redis, vault: Vault) -> RedisTokens:
     )
 
 
-def _district(divisions: Divisions) -> Callable[[int], int]:
+def _number(numbers: Mapping[str, int], code: str) -> int:
+    """The index of a division, or of the nearest known one above: an old code must not keep anybody from a warning."""
+    above = (code, code[:9], code[:6], f"{code[:4]}00")
+    return next((numbers[c] for c in above if c in numbers), 0)
+
+
+def district_of(divisions: Divisions) -> Callable[[int], int]:
     """Division index -> the index of its district (or of itself, for a city)."""
     known: dict[int, int] = {}
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, Valid
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from server.domain.errors import ConfigurationError
+from server.domain.origins import Network
 
 SANDBOX_PREFIX = "sandbox-"  # every secret of the sandbox starts so, and production refuses it
 SANDBOX_KEY = base64.b64encode(b"sandbox-key-of-thirty-two-bytes!").decode()
@@ -121,6 +122,9 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
     )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(), description="addresses or networks of proxies whose X-Forwarded-For is believed"
+    )
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()
@@ -151,11 +155,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         raise _wrong(f"unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     try:
         settings = Settings()
-    except SettingsError as error:
-        raise _wrong(f"{error}: {error.__cause__}") from None
     except ValidationError as error:
         lines = [f"HUIMIN_{'__'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
         raise _wrong("; ".join(lines)) from None
+    except SettingsError as error:
+        raise _wrong(f"{error}; lists and tables are written as JSON") from None
     if settings.mode == "production":
         _refuse_sandbox_values(settings)
     return settings

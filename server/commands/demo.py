@@ -27,24 +27,20 @@ from rich.table import Table
 from channels.sandbox.faults import FaultScript, ProviderFaults, ReceiptFaults
 from push.judge import Finding, judge
 from server.assemble import Assembly, assemble
-from server.commands.residents import DISTRICT, settle
+from server.commands.residents import DISTRICT, UNIT, settle
 from server.commands.town import Town, accepts, town
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
 from server.domain.alerts.verbs import BEIJING
 from server.domain.alerts.vocabulary import DIVISION_CODE, EVENT_CODE, Colour
 from server.domain.broadcasts import CHANNELS, UNREACHABLE, State
 from server.domain.errors import ForbiddenError, UnavailableError
-from server.domain.officers import Officer, Role, Unit
+from server.domain.officers import Officer, Role
 from server.embedded import databases
 from server.services.broadcasts import Progress as Standing
 from server.settings import load
 
 STATUSES = ("accepted", "delivered", "read", "undelivered", "refused", "expired", "suppressed", "unknown")
 PATIENCE_S = 300.0
-UNIT = Unit(
-    code="44030041600000", name="深圳市气象台", name_en="Shenzhen Observatory", sender="observatory@sz.example",
-    division="440300", contact="12121",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import structlog
@@ -22,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from server.assemble import Assembly, assemble
-from server.commands.residents import settle
+from server.commands.residents import settle, swear_in
 from server.commands.serve import stop_signal
 from server.commands.town import Ports, Process, Town, town
 from server.domain.errors import ConfigurationError, UnavailableError
@@ -54,10 +56,11 @@ def run(
     workers: Annotated[int, typer.Option(help="Worker processes.", min=1, max=16)] = 2,
 ) -> None:
     """Keep a whole city up to try things on: API, workers, sandbox providers, databases, demo officers."""
-    uvloop.run(_run(load(os.environ), Options(port, json_, citizens, workers)))
+    uvloop.run(serve_city(load(os.environ), Options(port, json_, citizens, workers)))
 
 
-async def _run(settings: Settings, options: Options) -> None:
+async def serve_city(settings: Settings, options: Options) -> None:
+    """Until SIGTERM or SIGINT; ConfigurationError in production."""
     if settings.mode == "production":
         raise ConfigurationError(
             "run_in_production",
@@ -86,7 +89,11 @@ async def _keep_up(settings: Settings, options: Options) -> None:
         await _settle(assembly, options, console)
         ports = Ports(settings.port, settings.admin_port) if options.port is None else Ports(options.port)
         place = await stack.enter_async_context(town(named, home / "town", workers=options.workers, ports=ports))
-        _say(_facts(running, place, await _officers(assembly)), console, is_json=options.is_json)
+        _say(
+            _facts(running, place, await swear_in(assembly, partial(secrets.token_urlsafe, 15))),
+            console,
+            is_json=options.is_json,
+        )
         async with asyncio.TaskGroup() as group:
             processes = {"sandbox": place.sandbox, "api": place.api}
             processes |= {f"worker{n}": worker for n, worker in enumerate(place.workers)}
@@ -105,11 +112,6 @@ async def _settle(assembly: Assembly, options: Options, console: Console) -> Non
     with Progress(*columns, console=console, disable=options.is_json) as bars:
         task = bars.add_task("", total=options.citizens)
         await settle(assembly, options.citizens, 1, lambda more: bars.advance(task, more))
-
-
-async def _officers(_assembly: Assembly) -> list[dict[str, str]]:
-    """The demo officers with what they log in with."""
-    return []
 
 
 async def _watch_process(name: str, process: Process) -> None:

@@ -22,9 +22,8 @@ from handlers.front import Front
 from handlers.gate import Gate
 from push.duties import Duty, keep
 from server import assemble, assemble_public
-from server.app import Services, admin_routes, make_app, public_routes, with_contract
+from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.embedded import databases
-from server.services.alert_reading import AlertReading
 from server.settings import Settings, load
 from server.telemetry import metrics_registry
 
@@ -64,7 +63,7 @@ async def run_api(settings: Settings) -> None:
         address = LOOPBACK if settings.mode == "sandbox" else ""
         readers = assemble_public.public(assembly)
         await readers.feeds.refresh()
-        services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store), readers)
+        services = services_of(assembly, readers)
         gate = Gate(sessions=assembly.officers, partners=readers.partners, now=assembly.now)
         inside = admin_routes(assembly, metrics_registry())
         outside = with_contract(public_routes(services), inside)
@@ -88,7 +87,8 @@ async def run_worker(settings: Settings) -> None:
     stop = stop_signal()
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
-        engine, duties = assemble.worker(assembly, stack)
+        engine = assemble.worker(assembly, stack)
+        duties = assemble.duties(assembly, engine.parts)
         duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
         settle_memory()
         _say_ready(pid=os.getpid())

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 ID_SPACE = 1 << 63
 PAGE_SIZE = 500
@@ -54,14 +54,6 @@ class Policy(StrEnum):
 
     ALL = "all"  # every usable channel at once (red, orange)
     LADDER = "ladder"  # one channel after the other, until the person is reached
-
-
-def to_milliseconds(moment: datetime) -> datetime:
-    """What the database keeps of a moment: a value must be the same before and after it was stored."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-Moment = Annotated[datetime, AfterValidator(to_milliseconds)]
 
 
 class Audience(BaseModel):
@@ -109,8 +101,36 @@ class Broadcast(BaseModel):
     )
     ranges: int = 1
     state: State = State.LIVE
-    released_at: Moment
-    expires_at: Moment
+    released_at: datetime
+    expires_at: datetime
+
+    @model_validator(mode="after")
+    def _urgent_uses_all(self) -> Broadcast:
+        if self.lane.is_urgent and self.policy is not Policy.ALL:
+            raise ValueError("red and orange use all channels at once")
+        return self
+
+    @field_validator("released_at", "expires_at")
+    @classmethod
+    def _as_stored(cls, moment: datetime) -> datetime:
+        """Whole milliseconds: what is read back must be what was signed."""
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    @model_validator(mode="after")
+    def _is_coherent(self) -> Self:
+        if self.lane.is_urgent and self.policy is Policy.LADDER:
+            raise ValueError("red and orange use all channels at once")
+        return self
+
+    @property
+    def falls(self) -> bool:
+        """Whom one channel refuses goes on to the next: on a ladder, and with every all-clear."""
+        return self.policy is Policy.LADDER or self.is_all_clear
+
+    @property
+    def waits(self) -> bool:
+        """Who is not reached after a while goes on too. An all-clear does not: each channel would tell it again."""
+        return self.policy is Policy.LADDER and not self.is_all_clear
 
 
 def digest(broadcast: Broadcast) -> str:

@@ -12,7 +12,7 @@ CHINA = timezone(timedelta(hours=8))
 
 def may_not_go(off: Collection[str], topic: str, lane: Lane) -> bool:
     """The person opted out of this topic, or of this lane of it. Red and orange ignore that."""
-    return not lane.is_urgent and (topic in off or f"{topic}:{lane.value}" in off)
+    return bool(off) and not lane.is_urgent and (topic in off or f"{topic}:{lane.value}" in off)
 
 
 def quiet_until(quiet: tuple[int, int] | None, lane: Lane, now: datetime) -> datetime | None:

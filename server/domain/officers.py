@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from server.domain.errors import InvalidInputError
 
@@ -81,12 +82,30 @@ class Account(BaseModel):
     state: AccountState
     created_at: datetime
     changed_at: datetime
+    sessions_since: datetime = Field(description="sessions begun before the last lock or recovery are void")
+
+
+NEW_OFFICER: JsonDict = {
+    "name": "王敏",
+    "person": "S-1024",
+    "roles": ["releaser"],
+    "unit": {
+        "code": "44030041600000",
+        "name": "深圳市气象台",
+        "name_en": "Shenzhen Meteorological Observatory",
+        "sender": "weather@sz.example",
+        "division": "440300",
+        "contact": "12121",
+    },
+    "division": "440300",
+    "events": ["11B"],
+}
 
 
 class NewOfficer(BaseModel):
     """What an administrator says about an officer-to-be."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": NEW_OFFICER})
 
     name: str = Field(
         min_length=2,

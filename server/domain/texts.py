@@ -7,7 +7,7 @@ filed templates is one segment. Times are China Standard Time: that is what the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
@@ -17,7 +17,7 @@ from jinja2.exceptions import TemplateError
 
 from server.domain.divisions import Area
 from server.domain.errors import InvalidInputError
-from server.domain.templates import SMS_VALUE_LIMIT, Key, clean, fit, units, wechat_limit
+from server.domain.templates import SMS_VALUE_LIMIT, Choice, Key, Registry, clean, fit, units, wechat_limit
 from server.domain.wording import COLOURS, LANGUAGES, NO_WORDS, Colour, Kind, Sources, Wording, Words, parse, wrong
 
 CHINA = timezone(timedelta(hours=8), "CST")
@@ -148,12 +148,11 @@ def _wechat(facts: Facts, wording: Wording, language: str) -> dict[str, Any]:
     template_id = wording.templates.choose(_key(facts, language)).wechat
     template = next(each for each in wording.templates.wechat if each.id == template_id)
     advice = frames.wechat.exercise_advice if facts.is_exercise else values["brief"]
-    sent = facts.sent_at.astimezone(CHINA)
     said = {
         "mark": frames.wechat.mark,
         "event": wording.write(language, "event", facts.kind, values),
         "level": wording.write(language, "level", facts.kind, values),
-        "sent": f"{sent:%Y}年{sent.month}月{sent.day}日 {sent:%H:%M}",
+        "sent": wechat_time(facts.sent_at),
         "advice": advice,
         "reason": values["reason"],
     }
@@ -175,8 +174,11 @@ def _sms(facts: Facts, wording: Wording, language: str) -> dict[str, Any]:
         "verb": frames.sms.verb.get(facts.kind, ""),
     }
     said = {name: fit(value, SMS_VALUE_LIMIT) for name, value in said.items()}
-    registry = wording.templates
-    chosen = registry.choose(_key(facts, language))
+    return sms_text(wording.templates, wording.templates.choose(_key(facts, language)), said)
+
+
+def sms_text(registry: Registry, chosen: Choice, said: Mapping[str, str]) -> dict[str, Any]:
+    """An SMS as JSON-able data: what a person reads, and the filed template with its values at each provider."""
     found = {
         "sms_aliyun": next((t for t in registry.sms_aliyun if t.id == chosen.sms_aliyun), None),
         "sms_tencent": next((t for t in registry.sms_tencent if t.id == chosen.sms_tencent), None),
@@ -194,6 +196,12 @@ def _sms(facts: Facts, wording: Wording, language: str) -> dict[str, Any]:
             for provider, template in filed.items()
         },
     }
+
+
+def wechat_time(moment: datetime) -> str:
+    """A moment as WeChat's typed key `time` wants it, on the clock of China."""
+    local = moment.astimezone(CHINA)
+    return f"{local:%Y}年{local.month}月{local.day}日 {local:%H:%M}"
 
 
 def _key(facts: Facts, language: str) -> Key:

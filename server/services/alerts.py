@@ -19,6 +19,7 @@ from server.domain.alerts.cap import to_cap
 from server.domain.alerts.desk import DeskAlert, Hand, signed_digest
 from server.domain.alerts.finding import Finding
 from server.domain.alerts.model import Alert
+from server.domain.alerts.refusals import forbidden
 from server.domain.alerts.release import World, broadcast_of, message_of, refuse_unfit, touched
 from server.domain.alerts.review import refuse_faulty, review, review_misfit
 from server.domain.alerts.states import Action, State, Why, draft_refusal, next_state, refusal
@@ -33,7 +34,7 @@ from server.domain.alerts.verbs import (
     next_message,
 )
 from server.domain.broadcasts import Broadcast
-from server.domain.errors import ConflictError, ForbiddenError, HuiminError, InvalidInputError, TooManyError
+from server.domain.errors import ConflictError, HuiminError, InvalidInputError, TooManyError
 from server.domain.officers import Officer
 from server.domain.wording import Kind
 from server.services.audit import Audit
@@ -131,22 +132,22 @@ class Alerts:
             return self._placed(desk)
 
         if why := draft_refusal(officer, head.facts):
-            raise _forbidden(why)
+            await self._log.refuse(officer, kind.value, head.identifier, why)
         begun(head.identifier)  # says what does not fit: already cancelled, no reason given
-        self._refuse(officer, Action.FOLLOW, head)
+        await self._refuse(officer, Action.FOLLOW, head)
         return await self._insert(officer, begun, head.unit.code, kind.value)
 
     async def edit(self, officer: Officer, name: str, alert: Alert, version: int) -> DeskAlert:
         """Write over a draft. `version` is the one the officer saw; ConflictError if it is no longer the newest."""
         desk = await self._store.get(name)
         _refuse_stale(desk, version)
-        self._refuse(officer, Action.EDIT, desk)
+        await self._refuse(officer, Action.EDIT, desk)
         head = (await self._store.get(desk.follows)).alert if desk.follows else None
         message = edited(desk.alert, alert, desk.kind, head)
         loud = desk.is_loud if desk.is_loud_by_choice else is_loud(head, message)
         update = {"alert": message, "editor": Hand.of(officer), "digest": "", "is_loud": loud}
         changed = self._placed(desk.model_copy(update=update))
-        self._refuse(officer, Action.EDIT, changed)  # nor may the new area or event lie out of reach
+        await self._refuse(officer, Action.EDIT, changed)  # nor may the new area or event lie out of reach
         return await self._move(changed, desk, Action.EDIT, officer)
 
     async def get(self, name: str) -> DeskAlert:
@@ -157,7 +158,7 @@ class Alerts:
         """What would leave if it were released now; nothing is stored. InvalidInputError, ConflictError if nothing."""
         desk = await self._store.get(name)
         if desk.released_at is not None:
-            raise _forbidden(Why.STATE)
+            raise forbidden(Why.STATE)
         chain = await self._chain_before(desk)
         at = _not_before(chain, self._now())
         broadcast = broadcast_of(desk, self._world, _names(chain), at)
@@ -188,7 +189,7 @@ class Alerts:
         """
         desk = await self._store.get(name)
         _refuse_stale(desk, version)
-        self._refuse(officer, Action.SUBMIT, desk)
+        await self._refuse(officer, Action.SUBMIT, desk)
         chain = await self._chain_before(desk)
         at = _not_before(chain, self._now())
         refuse_faulty(await self._review(desk, at), acknowledged)
@@ -261,7 +262,7 @@ class Alerts:
         return [desk.identifier for desk in ended if await self._try_move(desk, Action.MARK_EXPIRED)]
 
     async def _release_once(self, officer: Officer, desk: DeskAlert, digest: str) -> DeskAlert:
-        self._refuse(officer, Action.RELEASE, desk)
+        await self._refuse(officer, Action.RELEASE, desk)
         chain = await self._chain_before(desk)
         at = _not_before(chain, self._now())
         if is_over(desk.alert, at) or (chain and is_over(chain[-1].alert, at)):
@@ -305,7 +306,7 @@ class Alerts:
         for nth in range(SAME_SECOND):
             desk = begun(identifier(unit_code, at, nth))
             if why := draft_refusal(officer, desk.facts):
-                raise _forbidden(why)
+                await self._log.refuse(officer, what, desk.identifier, why)
             desk = desk.stepped(State.DRAFT, what, officer, at)
             if await self._store.insert(desk):
                 await self._log.record(desk)
@@ -316,7 +317,7 @@ class Alerts:
         if not reason.strip():
             raise InvalidInputError("reason_missing", zh="请说明理由", en="give a reason", field="reason")
         desk = await self._store.get(name)
-        self._refuse(officer, action, desk)
+        await self._refuse(officer, action, desk)
         return await self._move(desk, desk, action, officer, reason)
 
     async def _review(self, desk: DeskAlert, at: datetime) -> list[Finding]:
@@ -363,9 +364,9 @@ class Alerts:
         """The alert with the districts that its shapes meet, which the policy table asks for."""
         return desk.model_copy(update={"touches": touched(desk.alert, self._world.divisions)})
 
-    def _refuse(self, officer: Officer, action: Action, desk: DeskAlert) -> None:
+    async def _refuse(self, officer: Officer, action: Action, desk: DeskAlert) -> None:
         if why := refusal(officer, action, desk.facts):
-            raise _forbidden(why)
+            await self._log.refuse(officer, action, desk.identifier, why)
 
     def _now(self) -> datetime:
         """To the millisecond, as the database keeps it."""
@@ -394,19 +395,3 @@ def _refuse_stale(desk: DeskAlert, version: int) -> None:
         raise ConflictError(
             "alert_changed", zh="预警刚被他人改动，请刷新", en="someone changed the alert; load it again"
         )
-
-
-_REASONS = {
-    Why.STATE: ("预警当前状态不允许此操作", "the alert's state does not allow this"),
-    Why.ROLE: ("您没有此权限", "you have no role for this"),
-    Why.DRILL: ("您没有演练权限", "you may not run exercises"),
-    Why.CHIEF: ("红色预警须由值班首长发布", "red is released by a chief"),
-    Why.SAME_PERSON: ("起草人、最后修改人和提交人不得发布", "author, last editor and submitter may not decide"),
-    Why.DIVISION: ("超出您的辖区", "outside your division"),
-    Why.EVENT: ("超出您的灾种范围", "outside your events"),
-}
-
-
-def _forbidden(why: Why) -> HuiminError:
-    zh, en = _REASONS[why]
-    return (ConflictError if why is Why.STATE else ForbiddenError)(why.value, zh=zh, en=en)

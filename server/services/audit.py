@@ -1,8 +1,8 @@
 """The log of what everybody did: record it, sign it, read it, verify it.
 
 Promises. What `record` returned from is durable. Events that wait while others are written go together in the next
-write, so five hundred at once cost a few round trips. Every minute the end of each chain is signed (Ed25519) into a
-collection and a file of their own. `verify` finds what was edited, deleted, inserted, reordered or cut off, and steps
+write, so five hundred at once cost a few round trips. `sign`, every minute, signs the end of each chain (Ed25519) into
+a collection and a file of their own. `verify` finds what was edited, deleted, inserted, reordered or cut off, and steps
 of alerts that the log and the alerts tell differently.
 """
 
@@ -15,20 +15,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-import structlog
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server.domain.audit import AuditFinding, Checkpoint, Entry, Event, Examination, signed_bytes
 from server.storage.audit import AuditStore, CheckpointFile, Draft
-from server.storage.mongo import MongoError
 
-SIGN_EVERY_S = 60.0
 MAX_BATCH = 200
 SETTLED = timedelta(seconds=10)  # steps younger than this may still be on their way into the log
 STEPS = "alert"  # the stream that the steps of the desk are in
-
-log = structlog.get_logger()
 
 
 class Audit(Protocol):
@@ -148,21 +143,6 @@ class AuditLog:
             else:
                 good.append(checkpoint)
         return good, findings
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Sign every minute until told to stop, and once more then."""
-        while not stop.is_set():
-            try:
-                await asyncio.wait_for(stop.wait(), SIGN_EVERY_S)
-            except TimeoutError:
-                await self._sign_if_possible()
-        await self._sign_if_possible()
-
-    async def _sign_if_possible(self) -> None:
-        try:
-            await self.sign()
-        except (MongoError, OSError) as error:  # the next minute signs what this one could not
-            log.warning("audit_unsigned", error=type(error).__name__)
 
     async def _append(self, stream: str, drafts: list[Draft]) -> None:
         line = self._lines[stream]

@@ -74,9 +74,7 @@ class Broadcasts:
         await self._store.set_state(id_, state, only_from=[State.LIVE, State.PAUSED, State.FINISHED], now=self._now())
         await self._store.close_ranges(id_)
         await self._pages.close_untouched(id_, state.value)
-        hints = await self._pages.hasten(id_)
-        for page, channel, lane in hints:
-            await self._queue.push(channel, lane, [page])
+        await self._queue.push_pages(await self._pages.hasten(id_))
 
     async def pause(self, id_: str) -> bool:
         """Stop the run for now; False if it is not live."""
@@ -89,8 +87,7 @@ class Broadcasts:
     async def revive(self, pages: Sequence[str]) -> int:
         """Put dead pages back to work; returns how many were dead."""
         hints = await self._pages.revive(pages)
-        for page, channel, lane in hints:
-            await self._queue.push(channel, lane, [page])
+        await self._queue.push_pages(hints)
         return len(hints)
 
     async def progress(self, id_: str) -> Progress:

@@ -37,6 +37,7 @@ from server.domain.officers import (
     plain_name,
     refuse_mixed_powers,
 )
+from server.domain.origins import counted
 from server.domain.passwords import MAX_CHARACTERS
 from server.domain.sessions import ACCOUNT_DELAYS_S, LINK_LIFE, ORIGIN_DELAYS_S, TOUCH_EVERY, Session, is_over
 from server.services.audit import Audit
@@ -106,7 +107,7 @@ class Officers:
     async def log_in(self, given: LogIn) -> tuple[Session, str]:
         """A new session and its token. UnauthenticatedError `login_failed`, TooManyError `login_delayed`."""
         at = self._now()
-        name, origin = plain_name(given.name), given.origin
+        name, origin = plain_name(given.name), counted(given.origin)
         known, by_origin = self._attempts.key("known", name, origin), self._attempts.key("origin", origin)
         is_known = await self._attempts.is_known(known, at)
         counter = self._attempts.key("pair", name, origin) if is_known else self._attempts.key("account", name)
@@ -127,7 +128,7 @@ class Officers:
         assert found is not None
         await self._attempts.forgive(counter)
         await self._attempts.know(known, at)
-        return await self._begin(found.account.officer, origin, at)
+        return await self._begin(found.account.officer, given.origin, at)
 
     async def session(self, token: str) -> Session:
         """The live session of a token, its officer as of now; UnauthenticatedError `session_unknown`."""
@@ -137,11 +138,15 @@ class Officers:
         if kept is None or account is None or account.state is not AccountState.ACTIVE:
             raise _logged_out()
         session = _session(kept, account.officer)
-        if is_over(session, at):
+        if is_over(session, at) or session.created_at < account.sessions_since:
             raise _logged_out()
         if at - session.seen_at >= TOUCH_EVERY:
             await self._sessions.touch(session.id, at)
         return replace(session, seen_at=max(session.seen_at, at))
+
+    async def note_refusal(self, officer: Officer, action: str) -> None:
+        """Put into the log that somebody asked for what no role of theirs allows."""
+        await self._audit.record(Event(officer.id, action, "door", "role_missing"))
 
     async def confirm_totp(self, session: Session, code: str) -> Session:
         """The session, its second factor shown now. UnauthenticatedError `totp_wrong`, TooManyError `login_delayed`."""
@@ -198,7 +203,7 @@ class Officers:
 
     async def _begin(self, officer: Officer, origin: str, at: datetime) -> tuple[Session, str]:
         token, kept = self._token(), Kept(self._random(16).hex(), officer.id, at, at, at, origin)
-        await self._note(officer, "log_in", f"session/{kept.id}", origin=self._attempts.key("origin", origin))
+        await self._note(officer, "log_in", f"session/{kept.id}", origin=self._attempts.key("origin", counted(origin)))
         await self._sessions.insert(token, kept)
         return _session(kept, officer), token
 
@@ -219,7 +224,7 @@ class Officers:
         self._refuse_management(by, new.roles, (new.division, new.unit.division))
         at, link = self._now(), self._token()
         officer = Officer(id=self._random(16).hex(), **{name: getattr(new, name) for name in NewOfficer.model_fields})
-        account = Account(officer=officer, state=AccountState.INVITED, created_at=at, changed_at=at)
+        account = Account(officer=officer, state=AccountState.INVITED, created_at=at, changed_at=at, sessions_since=at)
         roles = " ".join(sorted(new.roles))
         await self._note(by, "create", f"officer/{officer.id}", result="begun", roles=roles, division=new.division)
         if not await self._accounts.insert(account, link, at + LINK_LIFE):

@@ -60,9 +60,10 @@ class Sources:
 class Previews:
     """Figures before a release."""
 
-    def __init__(self, sources: Sources, now: Callable[[], datetime]) -> None:
+    def __init__(self, sources: Sources, now: Callable[[], datetime], sampled: int = SAMPLED) -> None:
         self._from = sources
         self._now = now
+        self._sampled = sampled
         self._counting = asyncio.Semaphore(COUNTS_AT_ONCE)
 
     async def of_alert(self, officer: Officer, identifier: str, *, is_exact: bool = False) -> Preview:
@@ -95,7 +96,7 @@ class Previews:
             if built_at is not None:
                 return await self._by_division(broadcast, built_at)
         population = await self._from.counters.population()
-        share = 1 if is_exact or audience.citizens is not None else max(1, population // SAMPLED)
+        share = 1 if is_exact or audience.citizens is not None else max(1, population // self._sampled)
         counted = await (self._count(broadcast) if share == 1 else self._sample(broadcast, share))
         heads = Counter(counted.exact) + Counter(counted.loose)
         source = Source.COUNT if share == 1 else Source.SAMPLE

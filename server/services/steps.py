@@ -8,8 +8,13 @@ alert is still marked, and `finish` records the step at the next start; a second
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from server.domain.alerts.desk import DeskAlert, Step, step_key
+from server.domain.alerts.refusals import forbidden
+from server.domain.alerts.states import Why
 from server.domain.audit import SYSTEM, Detail, Event
+from server.domain.officers import Officer
 from server.services.audit import Audit
 from server.storage.alerts import AlertStore
 
@@ -27,6 +32,11 @@ class StepLog:
         if missing:
             await self._audit.record(*(_event(desk.identifier, step) for step in missing))
             await self._store.mark_logged(desk.identifier, desk.version)
+
+    async def refuse(self, officer: Officer, action: str, identifier: str, why: Why) -> NoReturn:
+        """Record that somebody tried what is not allowed, and raise the error that says so."""
+        await self._audit.record(Event(officer.id, f"alert.{action}", f"alert/{identifier}", why.value))
+        raise forbidden(why)
 
     async def finish(self) -> list[str]:
         """Record the steps of processes that died before they could; the alerts they belong to."""

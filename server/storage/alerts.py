@@ -80,7 +80,6 @@ class AlertStore:
         document = _to_document(after)
         step = document.pop("steps")[-1]
         identifier = document.pop("_id")
-        del document["logged"]  # `mark_logged` may have run since `before` was read
         if before.released_at is not None:  # `mark_published` may have run since `before` was read
             del document["published_at"], document["is_unpublished"]
         try:

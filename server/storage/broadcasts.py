@@ -35,6 +35,8 @@ class Range:
     is_planned: bool
     sums: Sums
     summed_at: datetime | None = None
+    owner: str = ""  # of the lease, while somebody plans it
+    is_sealed: bool = False
 
 
 class Broadcasts:
@@ -46,7 +48,11 @@ class Broadcasts:
 
     async def insert(self, broadcast: Broadcast) -> Broadcast:
         """Store a new broadcast; if one with this id exists, that one is returned and nothing changes."""
-        document = broadcast.model_dump(mode="python") | {"changed_at": broadcast.released_at, "is_cut": False}
+        document = broadcast.model_dump(mode="python") | {
+            "changed_at": broadcast.released_at,
+            "is_cut": False,
+            "is_bare": False,
+        }
         document["_id"] = document.pop("id")
         document["state"], document["lane"], document["policy"] = (
             broadcast.state.value,
@@ -60,7 +66,10 @@ class Broadcasts:
         return broadcast
 
     async def cut(self, broadcast: Broadcast) -> list[str]:
-        """Make the range documents of a broadcast; returns their ids. A second call adds what is missing."""
+        """Make the range documents of a broadcast; returns their ids. A second call adds what is missing.
+
+        Nobody plans the ranges of a standing broadcast: its pages come from the outbox.
+        """
         ids = [range_id(broadcast.id, n) for n in range(broadcast.ranges)]
         documents = [
             {
@@ -70,7 +79,7 @@ class Broadcasts:
                 "lane": broadcast.lane.value,
                 "lo": bounds(n, broadcast.ranges)[0],
                 "hi": bounds(n, broadcast.ranges)[1] - 1,  # BSON integers end at 2^63 - 1
-                "state": "open",
+                "state": "planned" if broadcast.kind == "standing" else "open",
             }
             for n in range(broadcast.ranges)
         ]
@@ -130,7 +139,7 @@ class Broadcasts:
         ]
 
     async def claim_range(self, id_: str, owner: str) -> Range | None:
-        """Lease a range for planning, if it is open and free."""
+        """Lease a range for planning, if it is open and free. `owner` names this claim: no other ever has the name."""
         length_ms = {"$cond": [{"$eq": ["$lane", Lane.RED.value]}, int(RED_LEASE_S * 1000), int(LEASE_S * 1000)]}
         free = {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]}
         found = await self._ranges.find_one_and_update(
@@ -174,10 +183,38 @@ class Broadcasts:
         return cut is None or not cut["is_cut"] or planned < cut["ranges"]
 
     async def set_sums(self, id_: str, sums: Sums, read_at: datetime) -> None:
-        """Store the recomputed sums of a range, unless somebody has stored some of pages that were read later."""
+        """Store the recomputed sums of a range, unless it is sealed or has those of pages that were read later."""
         await self._ranges.update_one(
-            {"_id": id_, "sums_at": {"$not": {"$gt": read_at}}}, {"$set": {"sums": sums, "sums_at": read_at}}
+            {"_id": id_, "is_sealed": None, "sums_at": {"$not": {"$gt": read_at}}},
+            {"$set": {"sums": sums, "sums_at": read_at}},
         )
+
+    async def find_old(self, released_before: datetime, now: datetime, *, limit: int) -> list[str]:
+        """Broadcasts that were released before then, ended and were summed up, but still have pages; oldest first.
+
+        One whose alert is still in force is not old: its all-clear is for the people on its pages.
+        """
+        ended = [State.FINISHED.value, State.CANCELLED.value, State.REPLACED.value]
+        query = {
+            "released_at": {"$lt": released_before},
+            "state": {"$in": ended},
+            "is_summed": True,
+            "is_bare": False,
+            "expires_at": {"$lt": now},
+        }
+        cursor = self._broadcasts.find(query, {"_id": 1}).sort("released_at", 1).limit(limit)
+        return [d["_id"] async for d in cursor]
+
+    async def seal(self, id_: str) -> None:
+        """The sums of this range are final: its pages are about to go."""
+        await self._ranges.update_one({"_id": id_}, {"$set": {"is_sealed": True}})
+
+    async def set_bare(self, broadcast: str) -> None:
+        """No page is left; whom the audience named (a test list) goes too."""
+        await self._broadcasts.update_one(
+            {"_id": broadcast, "audience.citizens": {"$ne": None}}, {"$set": {"audience.citizens": []}}
+        )
+        await self._broadcasts.update_one({"_id": broadcast}, {"$set": {"is_bare": True}})
 
     async def ranges(self, broadcast: str) -> AsyncIterator[Range]:
         """All ranges of a broadcast in order."""
@@ -201,4 +238,6 @@ def _to_range(d: Document) -> Range:
         is_planned=d["state"] == "planned",
         sums=d.get("sums", {}),
         summed_at=d.get("sums_at"),
+        owner=d.get("lease", {}).get("owner", ""),
+        is_sealed=d.get("is_sealed", False),
     )

@@ -118,9 +118,12 @@ class Citizens:
                     break
 
     async def by_id(self, ids: Sequence[int]) -> list[Member]:
-        """These people as members, whatever their places, in id order."""
+        """These people as members, whatever their places, in id order: the first place counts, "" if there is none."""
         cursor = self._citizens.find({"_id": {"$in": list(ids)}}, {"places.division": 1, "channels": 1}).sort("_id", 1)
-        return [Member(d["_id"], self._division_index(d["places"][0]["division"]), d["channels"]) async for d in cursor]
+        return [
+            Member(d["_id"], self._division_index(next((p["division"] for p in d["places"]), "")), d["channels"])
+            async for d in cursor
+        ]
 
     async def reach(self, channel: str, ids: Sequence[int]) -> dict[int, Reach]:
         """How these people (ascending ids) can be reached on one channel now; those without an address are absent.

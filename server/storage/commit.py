@@ -12,10 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError, WriteError
 
 from server.storage.mongo import Collection
 
 MAX_BULK = 500
+# Of an operation, yet no fault of it: no primary, stepping down, shutting down, a conflict, out of time. Asked again.
+PASSING = frozenset({6, 7, 46, 50, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+
+
+class RefusedError(Exception):
+    """The database will never take this write: too large, or not allowed. To ask again is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +59,16 @@ class GroupCommit:
         self._turn = asyncio.Lock()
 
     async def write(self, write: Write, *, is_urgent: bool = False) -> bool:
-        """True when it is durable; False when the fence did not match. A broken database raises PyMongoError."""
+        """True when it is durable; False when the fence did not match. A broken database raises PyMongoError.
+
+        RefusedError: this write is wrong, and only its caller is told.
+        """
         if is_urgent:
-            result = await self._collection.update_one(
-                {"_id": write.id, **(write.fence.query() if write.fence else {})}, write.update
-            )
-            return bool(result.matched_count)
+            query = {"_id": write.id, **(write.fence.query() if write.fence else {})}
+            try:
+                return bool((await self._collection.update_one(query, write.update)).matched_count)
+            except WriteError as error:
+                raise _refused(write, error.code, str(error)) if error.code not in PASSING else error from None
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, future))
         async with self._turn:  # first come, first served: nobody drives for others after its own write is done
@@ -79,13 +90,25 @@ class GroupCommit:
                 raise
         else:
             for (_, future), matched in zip(batch, applied, strict=True):
-                if not future.done():
+                if future.done():
+                    continue
+                if isinstance(matched, RefusedError):
+                    future.set_exception(matched)
+                    future.exception()
+                else:
                     future.set_result(matched)
 
-    async def _send(self, writes: list[Write]) -> list[bool]:
-        result = await self._collection.bulk_write([w.operation() for w in writes], ordered=False)
-        if result.matched_count == len(writes):
-            return [True] * len(writes)
+    async def _send(self, writes: list[Write]) -> list[bool | RefusedError]:
+        refused: dict[int, RefusedError] = {}
+        try:
+            result = await self._collection.bulk_write([w.operation() for w in writes], ordered=False)
+            if result.matched_count == len(writes):
+                return [True] * len(writes)
+        except BulkWriteError as error:
+            wrong = error.details["writeErrors"]
+            if not wrong or error.details["writeConcernErrors"] or any(e["code"] in PASSING for e in wrong):
+                raise
+            refused = {e["index"]: _refused(writes[e["index"]], e["code"], e["errmsg"]) for e in wrong}
         # Some fence did not match. Ask which pages are still ours: a lease never comes back to the same attempt,
         # so "ours now" proves "ours then"; "not ours now" is answered False, which only ever stops a sender.
         fenced = {w.id for w in writes if w.fence}
@@ -93,4 +116,11 @@ class GroupCommit:
             d["_id"]: (d["lease"].get("owner"), d["lease"].get("attempt"))
             async for d in self._collection.find({"_id": {"$in": list(fenced)}, "lease": {"$ne": None}}, {"lease": 1})
         }
-        return [w.fence is None or held.get(w.id) == (w.fence.owner, w.fence.attempt) for w in writes]
+        return [
+            refused.get(i) or w.fence is None or held.get(w.id) == (w.fence.owner, w.fence.attempt)
+            for i, w in enumerate(writes)
+        ]
+
+
+def _refused(write: Write, code: int | None, why: str) -> RefusedError:
+    return RefusedError(f"{write.id}: {code} {why[:200]}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from bson import CodecOptions
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
@@ -18,9 +19,12 @@ MongoError = PyMongoError  # a broken database; the floors above need not know t
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
 Collection = AsyncCollection[Document]
+Session = AsyncClientSession  # of a transaction that several stores take part in
 
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
+
+DAY_S = 24 * 3600
 
 INDEXES: dict[str, list[IndexModel]] = {
     "citizens": [
@@ -34,13 +38,14 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("state", ASCENDING), ("changed_at", ASCENDING)]),
         IndexModel([("chain", ASCENDING)]),
         IndexModel([("released_at", ASCENDING)]),
+        IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_bare": False}, name="with_pages"),
     ],
     "ranges": [
         IndexModel([("broadcast", ASCENDING), ("number", ASCENDING)]),
         IndexModel([("lane", ASCENDING)], partialFilterExpression={"state": "open"}, name="open_ranges"),
     ],
     "pages": [
-        IndexModel([("broadcast", ASCENDING), ("number", ASCENDING), ("channel", ASCENDING), ("lo", ASCENDING)]),
+        IndexModel([(name, ASCENDING) for name in ("broadcast", "number", "channel", "lo", "hi")]),
         IndexModel(
             [("lane", ASCENDING), ("channel", ASCENDING), ("lease.at", ASCENDING), ("not_before", ASCENDING)],
             partialFilterExpression={"state": "open"},
@@ -104,7 +109,18 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("object", ASCENDING), ("at", ASCENDING)]),
     ],
     "audit_checkpoints": [IndexModel([("stream", ASCENDING), ("seq", ASCENDING)], unique=True)],
-    "callbacks": [IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 24 * 3600)],
+    "callbacks": [IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * DAY_S)],
+    "outbox": [
+        IndexModel(
+            [("lane", ASCENDING), ("due_at", ASCENDING), ("citizen", ASCENDING)],
+            partialFilterExpression={"state": "waiting"},
+            name="waiting",
+        ),
+        # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known.
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=7 * DAY_S),
+    ],
+    "notices": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "batches": [IndexModel([("began_at", ASCENDING)])],
 }
 
 

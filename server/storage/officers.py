@@ -52,6 +52,7 @@ class OfficerStore:
             "is_locked": False,
             "created_at": account.created_at,
             "changed_at": account.changed_at,
+            "sessions_since": account.sessions_since,
             "link": hashed(link),
             "link_until": link_until,
         }
@@ -116,7 +117,7 @@ class OfficerStore:
         await self._officers.update_one(
             {"_id": officer_id},
             {
-                "$set": {"link": hashed(link), "link_until": link_until, "changed_at": at},
+                "$set": {"link": hashed(link), "link_until": link_until, "changed_at": at, "sessions_since": at},
                 "$unset": {"password": "", "totp": "", "totp_step": ""},
             },
         )
@@ -129,8 +130,8 @@ class OfficerStore:
         return bool(result.matched_count)
 
     async def lock(self, officer_id: str, at: datetime, *, is_locked: bool) -> Account:
-        """Lock or unlock; NotFoundError."""
-        return await self._change(officer_id, {"is_locked": is_locked, "changed_at": at})
+        """Lock or unlock, both of which void what was begun before; NotFoundError."""
+        return await self._change(officer_id, {"is_locked": is_locked, "changed_at": at, "sessions_since": at})
 
     async def change_roles(self, officer_id: str, roles: Iterable[Role], at: datetime) -> Account:
         """Give other roles; NotFoundError."""
@@ -169,6 +170,7 @@ class OfficerStore:
             state=AccountState.LOCKED if document["is_locked"] else state,
             created_at=document["created_at"],
             changed_at=document["changed_at"],
+            sessions_since=document["sessions_since"],
         )
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
@@ -42,6 +43,8 @@ RED_LEASE_S = 3.0
 DUPLICATE_KEY = 11000
 SKELETON = {"refs": 0, "why": 0}
 HINT = {"channel": 1, "lane": 1}
+
+log = structlog.get_logger()
 
 SPANS_PER_QUERY = 100
 
@@ -92,6 +95,11 @@ class Pages:
             raise
         return True
 
+    async def find_people(self, id_: str) -> frozenset[int]:
+        """Who stands on this page; nobody if there is no such page."""
+        found = await self._pages.find_one({"_id": id_}, {"to": 1})
+        return frozenset(ids_from_bytes(found["to"])) if found else frozenset()
+
     async def claim(self, ids: Sequence[str], owner: str, token: str) -> list[Page]:
         """Lease those of these pages that are open, due and free. `owner` is unique per process, `token` per call."""
         due = {"$and": [{"$lte": ["$not_before", "$$NOW"]}, _is_free()]}
@@ -107,12 +115,12 @@ class Pages:
                 return_document=ReturnDocument.AFTER,
                 projection=SKELETON,
             )
-            return [_to_page(found)] if found else []
+            return _readable([found]) if found else []
         await self._pages.bulk_write(
             [UpdateOne({"_id": i, "state": "open", "$expr": due}, update) for i in ids], ordered=False
         )
         taken = self._pages.find({"_id": {"$in": list(ids)}, "lease.token": token, "lease.owner": owner}, SKELETON)
-        return [_to_page(document) async for document in taken]
+        return _readable([document async for document in taken])
 
     async def write(self, page: Page, changes: Mapping[str, Any], *, is_fenced: bool, is_urgent: bool = False) -> bool:
         """Apply the changes (see `outcomes`, `intent`, `release`); False if fenced and the lease is lost."""
@@ -188,6 +196,12 @@ class Pages:
         """All pages of one range on all channels, follow-ups too."""
         return [_to_page(d) async for d in self._pages.find({"broadcast": broadcast, "number": number}, {"refs": 0})]
 
+    async def delete_some(self, broadcast: str, number: int, limit: int) -> int:
+        """Delete at most `limit` pages of a range, for good; returns how many."""
+        found = self._pages.find({"broadcast": broadcast, "number": number}, {"_id": 1}).limit(limit)
+        ids = [d["_id"] async for d in found]
+        return (await self._pages.delete_many({"_id": {"$in": ids}})).deleted_count if ids else 0
+
     async def overlapping(self, homes: Sequence[Home], lo: int, hi: int) -> AsyncIterator[Page]:
         """Pages of these broadcasts that hold ids with lo <= id <= hi."""
         for broadcast, ranges in homes:
@@ -211,10 +225,18 @@ class Pages:
     async def find_spots(self, channel: str, recent: Sequence[Home], ids: Sequence[int]) -> dict[int, list[Spot]]:
         """Where these people stand on the pages of these broadcasts, in the order of `recent`.
 
-        Only notices that left or may have left: a receipt cannot speak of what nobody has sent. The
-        reference hashes are read only if there are several broadcasts: only then are they needed.
+        Only notices that left or may have left: a receipt cannot speak of what nobody has sent. The reference hashes
+        are read only if a person can have several notices: only then are they needed.
         """
-        fields = {"refs": 0} if len(recent) == 1 else {}
+        if len(recent) > 1:
+            return await self._spots(channel, recent, ids, {})
+        found = await self._spots(channel, recent, ids, {"refs": 0})
+        several = [citizen for citizen, spots in found.items() if len(spots) > 1]  # of a standing broadcast
+        return found | await self._spots(channel, recent, several, {}) if several else found
+
+    async def _spots(
+        self, channel: str, recent: Sequence[Home], ids: Sequence[int], fields: Mapping[str, int]
+    ) -> dict[int, list[Spot]]:
         wanted = set(ids)
         found: dict[int, list[Spot]] = {}
         for broadcast, ranges in recent:
@@ -284,14 +306,14 @@ def outcomes(
     ranks_: Mapping[int, int], why: Mapping[int, str], references: Mapping[int, str], key: str
 ) -> dict[str, Any]:
     """Outcomes of one window: they only raise ranks. `key`: unique per window of the page (attempt.first position)."""
-    change: dict[str, Any] = {"$max": {f"s.{i}": rank for i, rank in ranks_.items()}}
+    change: dict[str, Any] = {"$max": {f"s.{i}": rank for i, rank in ranks_.items()}} if ranks_ else {}
     sets: dict[str, Any] = {f"why.{i}": reason for i, reason in why.items()}
     packed = b"".join(struct.pack(">H", i) + hash_reference(r) for i, r in references.items() if r)
     if packed:
         sets[f"refs.{key}"] = packed
     if sets:
         change["$set"] = sets
-    return change if ranks_ else {k: v for k, v in change.items() if k != "$max"}
+    return change
 
 
 def intent(sent: Sent) -> dict[str, Any]:
@@ -310,6 +332,8 @@ def release(
 ) -> dict[str, Any]:
     """Give the lease back: done, dead with a reason, or open again from `not_before` on."""
     sets: dict[str, Any] = {"state": state.value}
+    if state is not PageState.DEAD:
+        sets["tries"] = 0  # only exceptions in a row make a dead letter
     if not_before:
         sets["not_before"] = not_before
     if reason:
@@ -399,6 +423,17 @@ def _to_page(d: Document) -> Page:
         waits_until=d.get("waits_until"),
         is_fallen=d.get("is_fallen", False),
     )
+
+
+def _readable(documents: Iterable[Document]) -> list[Page]:
+    """Those that are pages as this version knows them. The others stay leased until a lease has passed."""
+    pages: list[Page] = []
+    for document in documents:
+        try:
+            pages.append(_to_page(document))
+        except (LookupError, TypeError, ValueError, struct.error) as error:
+            log.warning("page_unreadable", page=document["_id"], error=type(error).__name__)
+    return pages
 
 
 def _unpack_runs(packed: bytes) -> Sequence[int]:

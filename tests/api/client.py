@@ -95,6 +95,9 @@ class Officers:
             raise UnauthenticatedError("session_unknown", zh="会话无效", en="no such session")
         return self.by_token[token]
 
+    async def note_refusal(self, officer: Officer, action: str) -> None:
+        """Nobody keeps it here."""
+
     def gate(self) -> Gate:
         """The door in front of them."""
         return Gate(self, None, self.now)

@@ -12,8 +12,7 @@ from handlers.bounds import Limits, listen
 from handlers.front import Front
 from handlers.routing import Route
 from server import assemble, assemble_public
-from server.app import Services, admin_routes, make_app, public_routes, with_contract
-from server.services.alert_reading import AlertReading
+from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.settings import Settings
 from server.storage.mongo import Database
 from tests.api.client import Client, Officers, client_of
@@ -46,7 +45,7 @@ async def readers(assembly: assemble.Assembly) -> assemble_public.PublicParts:
 @pytest.fixture
 def routes(assembly: assemble.Assembly, readers: assemble_public.PublicParts) -> list[Route]:
     """The public part of the table."""
-    services = Services(assembly, assemble.receipts(assembly), AlertReading(assembly.alert_store), readers)
+    services = services_of(assembly, readers)
     return with_contract(public_routes(services), admin_routes(assembly, CollectorRegistry()))
 
 

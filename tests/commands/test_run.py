@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyotp import TOTP
 from redis.asyncio import Redis
 from tornado.httpclient import AsyncHTTPClient
-from typer.testing import CliRunner
 
-from server.__main__ import command_line
+from server.commands.run import Options, serve_city
 from server.domain.errors import ConfigurationError
+from server.settings import Settings
 from server.storage import mongo
 
 PROC = Path("/proc")
@@ -73,7 +74,11 @@ async def test_a_city_says_where_it_is_heals_itself_and_ends_without_a_trace(
         assert await client["huimin"]["citizens"].estimated_document_count() == 300
         assert await client["huimin"]["counters"].find_one({"_id": "440305"})
         assert await redis.ping()
+    roles = {"author", "releaser", "chief", "auditor", "administrator"}
+    assert {officer["role"] for officer in facts["officers"]} == roles
     http = AsyncHTTPClient()
+    assert all(len(TOTP(officer["totp_secret"]).now()) == 6 for officer in facts["officers"])
+    assert len({officer["password"] for officer in facts["officers"]}) == len(roles)
     assert (await http.fetch(f"{facts['api']}/openapi.json")).code == 200
 
     before = children(process.pid)
@@ -94,13 +99,8 @@ async def test_a_city_says_where_it_is_heals_itself_and_ends_without_a_trace(
     assert await process.stdout.read() == b"", "one line, and nothing after it"
 
 
-def test_it_refuses_to_start_in_production(monkeypatch: pytest.MonkeyPatch):
-    secret = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-    for name in ("DATA_KEY", "INDEX_KEY", "AUDIT_KEY"):
-        monkeypatch.setenv(f"HUIMIN_{name}", secret)
-    monkeypatch.setenv("HUIMIN_MODE", "production")
-    monkeypatch.setenv("HUIMIN_MONGO_URL", "mongodb://127.0.0.1:1/")
-    monkeypatch.setenv("HUIMIN_REDIS_URL", "redis://127.0.0.1:1/0")
-    result = CliRunner().invoke(command_line(), ["run", "--json"])
-    assert isinstance(result.exception, ConfigurationError)
-    assert result.exception.code == "run_in_production"
+async def test_it_refuses_to_start_in_production(tmp_path: Path):
+    options = Options(port=0, is_json=True, citizens=1, workers=1)
+    with pytest.raises(ConfigurationError) as refused:
+        await serve_city(Settings(mode="production", home=tmp_path), options)
+    assert refused.value.code == "run_in_production"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from server.domain.broadcasts import (
     ID_SPACE,
@@ -70,3 +71,12 @@ def test_the_digest_covers_what_two_persons_signed_and_not_how_it_is_cut():
         {"policy": Policy.LADDER},
     ):
         assert digest(one.model_copy(update=change)) != digest(one)
+
+
+def test_red_and_orange_are_never_on_a_ladder():
+    now = datetime(2026, 7, 1, tzinfo=UTC)
+    with pytest.raises(ValidationError, match="all channels at once"):
+        Broadcast(
+            id="b", subject="s", chain="c", lane=Lane.ORANGE, policy=Policy.LADDER, texts={}, audience=Audience(),
+            released_at=now, expires_at=now,
+        )  # fmt: skip

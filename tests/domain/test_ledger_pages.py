@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,7 +83,7 @@ def test_sums_count_everybody_once_except_those_who_moved(one: Page):
 def test_runs_name_exactly_the_positions_and_as_few_intervals_as_possible(positions: list[int]):
     runs = pages.runs(positions)
     assert [i for a, b in runs for i in range(a, b + 1)] == positions
-    assert all(b + 1 < c for (_, b), (c, _) in zip(runs, runs[1:], strict=False))
+    assert all(b + 1 < c for (_, b), (c, _) in pairwise(runs))
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), max_size=50))

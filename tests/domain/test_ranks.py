@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ def test_the_order_is_the_one_that_the_product_promises():
 
 
 @given(st.lists(A_RANK, min_size=1, max_size=12), st.randoms(use_true_random=False))
-def test_intents_outcomes_and_receipts_by_max_end_the_same_in_any_order_and_repeated(known: list[int], random):
+def test_intents_outcomes_and_receipts_by_max_end_the_same_in_any_order_and_repeated(known: list[int], random: Random):
     shuffled = known + [random.choice(known) for _ in range(5)]
     random.shuffle(shuffled)
     rank = ranks.PLANNED

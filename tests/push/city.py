@@ -1,4 +1,4 @@
-"""What the proofs of the engine share: some people of a district, warnings for them, and the journal read by broadcast."""
+"""What the proofs of the engine share: some people of a district, warnings for them, the journal by broadcast."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def warning(id_: str, lane: Lane, now: datetime, **changes: Any) -> Broadcast:
 
 
 async def pages_of(city: Assembly, broadcast: str) -> list[Page]:
-    """The whole ledger of a broadcast."""
+    """The whole ledger of a broadcast, by page id: a page stands before its follow-ups."""
     found: list[Page] = []
     async for range_ in city.broadcast_store.ranges(broadcast):
         found += await city.pages.of_range(broadcast, range_.number)
-    return found
+    return sorted(found, key=lambda page: page.id)
 
 
 def is_of(entry: Entry, broadcast: Broadcast) -> bool:

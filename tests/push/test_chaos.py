@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.domain.broadcasts import State
-from tests.push.storm import Aftermath, Plan, storm
+from tests.push.storm import LEAST_KILLS, Aftermath, Plan, storm
 
 FRESH = secrets.randbelow(1_000_000)
 
@@ -33,14 +33,14 @@ def assert_true(after: Aftermath) -> None:
         assert after.stored_sums[name] == after.page_sums(name), name
         assert not after.missing(name), f"{len(after.missing(name))} people are on no page of {name}"
     assert not after.missing_notices("red")
-    assert after.kills["worker"] >= 4
+    assert after.kills["worker"] >= LEAST_KILLS
     assert after.kills["mongod"] == after.kills["valkey"] == 1
 
 
 @pytest.mark.parametrize("seed", [20260718, FRESH], ids=["fixed", f"fresh-{FRESH}"])
 async def test_the_report_equals_the_journal_when_workers_and_databases_are_killed(seed: int, tmp_path: Path):
     after = await storm(small(seed), tmp_path)
-    print(f"seed {seed}: {dict(after.kills)} in {after.took_s:.1f} s")
+    print(f"seed {seed}: {dict(after.kills)} in {after.took_s:.1f} s")  # noqa: T201 - a fresh seed must be told
     assert_true(after)
 
 
@@ -48,5 +48,5 @@ async def test_the_report_equals_the_journal_when_workers_and_databases_are_kill
 @pytest.mark.parametrize("seed", [1, FRESH], ids=["fixed", f"fresh-{FRESH}"])
 async def test_a_district_of_twenty_thousand_in_the_storm(seed: int, tmp_path: Path):
     after = await storm(large(seed), tmp_path)
-    print(f"seed {seed}: {dict(after.kills)} in {after.took_s:.1f} s")
+    print(f"seed {seed}: {dict(after.kills)} in {after.took_s:.1f} s")  # noqa: T201 - a fresh seed must be told
     assert_true(after)

@@ -192,8 +192,7 @@ async def test_a_wrong_template_makes_a_dead_letter_that_a_human_can_send_after_
     await until(is_dead)  # nothing was repaired yet
     repaired = red.model_copy(update={"texts": whole})
     await city.assembly.db["broadcasts"].update_one({"_id": red.id}, {"$set": {"texts.wechat": whole["wechat"]}})
-    for task in city.workers:
-        task.cancel()
+    await city.drain()
     city.start()  # texts are read once per process
     [letter] = await city.assembly.pages.dead()
     assert await city.assembly.broadcasts.revive([letter.id]) == 1

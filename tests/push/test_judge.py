@@ -15,10 +15,12 @@ from server.domain.pages import MOVED, Page, PageState, Sent
 
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 SPOTS = {
-    "refused": 0, "suppressed": 1, "expired": 2, "unknown": 3, "accepted": 4, "undelivered": 5, "delivered": 6, "read": 7,
+    "refused": 0, "suppressed": 1, "expired": 2, "unknown": 3,
+    "accepted": 4, "undelivered": 5, "delivered": 6, "read": 7,
 }  # fmt: skip
 RANKS = [
-    ranks.REFUSED, ranks.SUPPRESSED, ranks.EXPIRED, ranks.UNKNOWN, ranks.ACCEPTED, ranks.UNDELIVERED, ranks.DELIVERED, ranks.READ,
+    ranks.REFUSED, ranks.SUPPRESSED, ranks.EXPIRED, ranks.UNKNOWN,
+    ranks.ACCEPTED, ranks.UNDELIVERED, ranks.DELIVERED, ranks.READ,
 ]  # fmt: skip
 TRUE = Page(
     id="b/sms/00000/00000", broadcast="b", channel="sms", number=0, lane=Lane.RED, state=PageState.DONE,

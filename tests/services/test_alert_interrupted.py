@@ -21,6 +21,7 @@ from server.domain.wording import Kind
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.storage.alerts import AlertStore
+from server.storage.audit import AuditStore
 from server.storage.broadcasts import Broadcasts
 from server.storage.mongo import Database
 from tests.services.desk import (
@@ -55,6 +56,8 @@ async def test_a_kill_around_the_publication_ends_in_exactly_one_broadcast(
     )  # fmt: skip
     assert await asyncio.wait_for(victim.wait(), 30) == -signal.SIGKILL
     assert await db["broadcasts"].count_documents({}) == (moment == "after")
+    steps = [entry.action async for entry in AuditStore(db).stream("alert")]
+    assert steps == ["alert.draft", "alert.submit", "alert.release"]  # before anything was published
     assert await real_desk.finish_interrupted() == [name]
     assert await real_desk.finish_interrupted() == []
     assert await db["broadcasts"].count_documents({}) == 1
@@ -62,6 +65,7 @@ async def test_a_kill_around_the_publication_ends_in_exactly_one_broadcast(
     stored = await Broadcasts(db).get(name)
     assert alert.state is State.RELEASED
     assert alert.broadcast is not None
+    assert [entry.action async for entry in AuditStore(db).stream("alert")] == steps
     assert digest(stored) == alert.broadcast.digest == stored.digest
 
 

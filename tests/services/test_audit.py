@@ -10,6 +10,7 @@ from bson import Int64
 
 from server.domain.alerts.release import World
 from server.domain.audit import Event, chained
+from server.domain.errors import ForbiddenError
 from server.domain.officers import Role
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
@@ -169,6 +170,21 @@ async def test_every_step_of_the_desk_is_in_the_log_once_with_its_actor(
     assert await audit.verify(AlertStore(db)) == []
 
 
+async def test_a_try_at_what_is_not_allowed_is_in_the_log_with_its_reason(desk: Alerts, audit: AuditLog):
+    begun = await desk.draft(AUTHOR, typhoon())
+    waiting = await desk.submit(AUTHOR, begun.identifier, begun.version)
+    both = officer("author", Role.RELEASER, account="o-second-account")
+    with pytest.raises(ForbiddenError, match="same_person"):
+        await desk.release(both, waiting.identifier, waiting.digest)
+    with pytest.raises(ForbiddenError, match="role_missing"):
+        await desk.draft(RELEASER, typhoon())
+    newest = await audit.latest("alert", limit=2)
+    assert [(entry.actor, entry.action, entry.result) for entry in newest] == [
+        (RELEASER.id, "alert.draft", "role_missing"),
+        ("o-second-account", "alert.release", "same_person"),
+    ]
+
+
 async def test_what_an_officer_writes_as_a_reason_is_not_in_the_log(db: Database, desk: Alerts):
     begun = await desk.draft(AUTHOR, typhoon())
     await desk.reject(AUTHOR, begun.identifier, "住在南山的张三电话13800138000")
@@ -194,6 +210,32 @@ async def test_a_release_is_not_published_before_the_log_has_it(
     assert list(post.broadcasts) == [waiting.identifier]
     (newest, *_) = await audit_of(db, clock, Path()).latest("alert")
     assert (newest.action, newest.actor) == ("alert.release", RELEASER.id)
+
+
+async def test_a_release_that_the_log_missed_is_in_it_before_a_second_try_publishes(
+    db: Database, desk: Alerts, audit: AuditLog, post: Post, world: World, clock: Clock
+):
+    begun = await desk.draft(AUTHOR, typhoon())
+    waiting = await desk.submit(AUTHOR, begun.identifier, begun.version)
+    deaf = Alerts(AlertStore(db), world, post, Deaf(), now=clock)
+    for _ in range(2):
+        with pytest.raises(DeafError):
+            await deaf.release(RELEASER, waiting.identifier, waiting.digest)
+    assert post.broadcasts == {}
+    await desk.release(RELEASER, waiting.identifier, waiting.digest)
+    assert list(post.broadcasts) == [waiting.identifier]
+    assert [entry.action for entry in await audit.latest("alert", limit=1)] == ["alert.release"]
+
+
+async def test_a_draft_of_a_dead_process_is_recorded_at_the_next_start(
+    db: Database, desk: Alerts, audit: AuditLog, post: Post, world: World, clock: Clock
+):
+    with pytest.raises(DeafError):
+        await Alerts(AlertStore(db), world, post, Deaf(), now=clock).draft(AUTHOR, typhoon())
+    assert await desk.finish_interrupted() == []
+    assert [entry.action for entry in await audit.latest("alert")] == ["alert.draft"]
+    clock.pass_by(minutes=1)
+    assert await audit.verify(AlertStore(db)) == []
 
 
 async def test_a_step_that_a_dead_process_did_not_record_is_recorded_by_the_next_step_and_in_order(

@@ -139,6 +139,13 @@ async def test_after_ten_failures_even_the_right_password_waits_a_quarter_of_an_
     assert (await office.log_in(wang.log_in()))[0]
 
 
+async def test_failures_are_forgotten_after_a_quiet_day(office: Officers, wang: Person, clock: Clock):
+    for _ in range(2):
+        codes = [await refused(office, wang.log_in(password="wrong")) for _ in range(5)]
+        assert codes == ["login_failed"] * 4 + ["login_delayed"]
+        clock.pass_by(hours=24)
+
+
 async def test_a_hundred_guesses_at_once_are_not_a_hundred_chances(office: Officers, wang: Person):
     codes = await asyncio.gather(*(refused(office, wang.log_in(password=f"wrong {n}")) for n in range(100)))
     assert codes.count("login_failed") == 4  # the fourth starts the wait
@@ -156,6 +163,11 @@ async def test_one_origin_that_tries_many_names_is_slowed_down(office: Officers,
     codes = [await refused(office, wang.log_in(name=f"name {n}", origin=ELSEWHERE)) for n in range(31)]
     assert codes == ["login_failed"] * 30 + ["login_delayed"]
     assert (await office.log_in(wang.log_in()))[0]  # from elsewhere, nobody waits
+
+
+async def test_one_ipv6_network_is_one_origin_however_many_addresses_it_uses(office: Officers, wang: Person):
+    tries = [wang.log_in(name=f"name {n}", origin=f"2001:db8:1:2::{n:x}") for n in range(31)]
+    assert [await refused(office, given) for given in tries] == ["login_failed"] * 30 + ["login_delayed"]
 
 
 async def test_a_right_log_in_forgets_the_failures_before(office: Officers, wang: Person, clock: Clock):
@@ -256,6 +268,28 @@ async def test_a_lock_a_recovery_and_a_change_of_roles_act_at_once(office: Offic
     fresh = await office.activate(link, PASSWORD)
     assert fresh.totp_secret != wang.secret
     assert (await office.log_in(Person(wang.id, "王敏", fresh.totp_secret, clock).log_in()))[0]
+
+
+async def test_a_log_in_that_a_lock_overtook_opens_nothing_after_the_unlock(
+    db: Database, audit: AuditLog, office: Officers, wang: Person, clock: Clock
+):
+    class Slow:
+        """A hasher during whose work the officer is locked and unlocked."""
+
+        async def hash(self, password: str) -> str:
+            """Not asked here."""
+            raise AssertionError(password)
+
+        async def verify(self, hashed: str | None, password: str) -> bool:
+            """Right, but late."""
+            clock.pass_by(seconds=1)
+            await office.lock(None, wang.id)
+            await office.unlock(None, wang.id)
+            return bool(hashed and password)
+
+    _, token = await office_of(db, audit, clock, Slow()).log_in(wang.log_in())
+    with pytest.raises(UnauthenticatedError, match="session_unknown"):
+        await office.session(token)
 
 
 async def test_powers_stay_separate_over_all_accounts_of_a_person(office: Officers):
