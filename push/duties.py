@@ -58,8 +58,7 @@ async def _keep(duty: Duty, stop: asyncio.Event) -> None:
         except Exception:
             # Of the worker's edges this is one: a duty that breaks must stop neither the engine nor the others.
             log.exception("duty_failed", duty=duty.name)
-        if not stop.is_set():
-            await asyncio.sleep(duty.every_s)
+        await asyncio.sleep(duty.every_s)
 
 
 class Meter:
