@@ -82,7 +82,8 @@ class PublicHandler(ApiHandler):
 
     def tell(self, body: bytes, kind: str, until: datetime | None, target: str | None) -> None:
         """Answer with bytes that are right until then; kept on the shelf if they were asked for as `target`."""
-        self.etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'  # the base answers 304 to who has it
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        self.mark(etag)
         headers = {
             **SECURITY_HEADERS,
             "Content-Type": f"{kind}; charset=utf-8",
@@ -94,7 +95,7 @@ class PublicHandler(ApiHandler):
         for name, value in headers.items():
             self.set_header(name, value)
         if target is not None and target == self.request.uri:
-            ready = Ready(body, self.etag, (*headers.items(), ("Etag", self.etag)), until)
+            ready = Ready(body, etag, (*headers.items(), ("Etag", etag)), until)
             self.shelf.put(target, self.language, ready, self.generation)
         self.finish(body)
 
