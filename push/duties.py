@@ -43,14 +43,14 @@ class Duty:
 async def keep(duties: Sequence[Duty], stop: asyncio.Event) -> None:
     """Do all duties until told to stop; what is being done then is left, for all of it may be repeated."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_keep(duty)) for duty in duties]
+        tasks = [group.create_task(_keep(duty, stop)) for duty in duties]
         await stop.wait()
         for task in tasks:
             task.cancel()
 
 
-async def _keep(duty: Duty) -> None:
-    while True:
+async def _keep(duty: Duty, stop: asyncio.Event) -> None:
+    while not stop.is_set():  # a duty may swallow the cancel that comes with the stop (wait_for of Python 3.11 does)
         try:
             await duty.do()
         except MongoError as error:
