@@ -16,7 +16,19 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import celery_tasks, chaos, figures, firebase, first_hit, million, preview, receipts, singles, sms
+from bench import (
+    celery_tasks,
+    chaos,
+    figures,
+    firebase,
+    first_hit,
+    million,
+    preview,
+    public_cache,
+    receipts,
+    singles,
+    sms,
+)
 from bench.city import QUICK, Sizes, Stage, Tell
 from bench.figures import Row
 from server.domain.errors import HuiminError
@@ -35,6 +47,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "first_hit": first_hit.first_hit,
     "red_under_load": first_hit.red_under_load,
     "receipts": receipts.receipts,
+    "public_cache": public_cache.public_cache,
     "million": million.million,
     "preview_division": preview.by_division,
     "preview_shape": preview.by_shape,

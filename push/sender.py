@@ -55,7 +55,7 @@ class PageRun:
         self._broadcast = broadcast
         self._lease_s = ledger.lease_s(page.lane)
         self._is_urgent = page.lane.is_urgent
-        self._deadline_s = min(self._lease_s * 0.6, 2.0 if self._is_urgent else 5.0)
+        self._deadline_s = min(self._lease_s * 0.8, 2.5 if self._is_urgent else 5.0)
         self._settled: dict[int, Outcome] = {}  # answered, not yet written
         self._named: dict[int, list[str]] = {}  # position -> references of its devices, not yet written
         self._open: dict[int, int] = {}  # position -> devices without an answer

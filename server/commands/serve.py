@@ -21,6 +21,7 @@ from handlers.bounds import listen
 from handlers.front import Front
 from handlers.gate import Gate
 from push.duties import Duty, keep
+from push.worker import Share
 from server import assemble, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.embedded import databases
@@ -82,7 +83,7 @@ async def run_api(settings: Settings) -> None:
         await kept
 
 
-async def run_worker(settings: Settings) -> None:
+async def run_worker(settings: Settings, share: Share) -> None:
     """Work until told to stop, then finish or give back what is in hand."""
     stop = stop_signal()
     async with AsyncExitStack() as stack:
@@ -96,7 +97,7 @@ async def run_worker(settings: Settings) -> None:
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:
             group.create_task(keep(duties, stop))
-            group.create_task(engine.run(stop))
+            group.create_task(engine.run(stop, share))
         server.stop()
         await server.close_all_connections()
 
@@ -114,6 +115,11 @@ def api(
     uvloop.run(run_api(settings if port is None else settings.model_copy(update={"port": port})))
 
 
-def worker() -> None:
+def worker(
+    share: Annotated[
+        Share,
+        typer.Option(help="One `urgent` process keeps red quick beside any number of `rest`; `all` stands alone."),
+    ] = Share.ALL,
+) -> None:
     """Send what is released: plan, lease, send, record. SIGTERM drains."""
-    uvloop.run(run_worker(load(os.environ)))
+    uvloop.run(run_worker(load(os.environ), share))

@@ -8,7 +8,6 @@ and tests do not exist here. Any number of readers costs the database the same.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,8 +97,7 @@ class Feeds:
                     log.warning("board_not_read", error=type(error).__name__)
                     if self._is_stale():
                         on_change()
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), REFRESH_EVERY_S)
+                await asyncio.sleep(REFRESH_EVERY_S)
         finally:
             on_change()  # nobody watches any more: what was answered before may not stand
 

@@ -9,7 +9,6 @@ nobody else. Any number of processes may run this.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
@@ -31,7 +30,8 @@ from server.storage.vault import SealedError
 
 EVERY_S = 0.25
 LEASE_S = 30.0  # a delivery takes at most a few seconds; who dies gives it back after this
-LOOK_BACK = timedelta(days=1)  # releases older than this have their number, or nobody was there for a day
+LOOK_BACK = timedelta(days=1)  # at start: releases older than this have their number, or nobody was there for a day
+LOOK_AGAIN = timedelta(minutes=10)  # from then on: a release is there the moment it is released
 GIVE_UP_AFTER = timedelta(days=1)
 AT_ONCE = 500
 PARTNERS_AT_ONCE = 64
@@ -71,6 +71,7 @@ class Webhooks:
         self._now = now
         self._jitter = jitter
         self._busy: set[str] = set()
+        self._look_back = LOOK_BACK
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop; what is in hand is finished."""
@@ -83,13 +84,13 @@ class Webhooks:
                             group.create_task(self._drain(partner, stop))
                 except MongoError as error:
                     log.warning("webhooks_not_queued", error=type(error).__name__)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), EVERY_S)
+                await asyncio.sleep(EVERY_S)
 
     async def queue(self) -> list[Partner]:
         """Number what is new and queue it for every partner that it concerns; the partners that are told at all."""
-        for name, at in await self._events.find_unnumbered(self._now() - LOOK_BACK):
+        for name, at in await self._events.find_unnumbered(self._now() - self._look_back):
             await self._events.number(name, at)
+        self._look_back = LOOK_AGAIN
         partners = await self._partners.find_told()
         for partner, cursor in partners:
             while events := await self._events.events_since(cursor, AT_ONCE):

@@ -97,8 +97,8 @@ class PublicStore:
     async def find_unnumbered(self, since: datetime) -> list[tuple[str, datetime]]:
         """Public messages released since then that have no number yet, oldest first."""
         query = {"is_public": True, "released_at": {"$gte": since}}
-        cursor = self._alerts.find(query, {"released_at": 1}).sort("released_at", ASCENDING).limit(MAX_READ)
-        released = [(d["_id"], d["released_at"]) async for d in cursor]
+        cursor = self._alerts.find(query, {"released_at": 1}).sort("released_at", DESCENDING).limit(MAX_READ)
+        released = [(d["_id"], d["released_at"]) async for d in cursor][::-1]
         names = [name for name, _ in released]
         numbered = {d["alert"] async for d in self._events.find({"alert": {"$in": names}}, {"alert": 1})}
         return [(name, at) for name, at in released if name not in numbered]

@@ -1,4 +1,4 @@
-"""Personal notices in a storm: workers and mongod killed, Valkey flushed, and still each one on its pages exactly once."""
+"""Personal notices in a storm: workers and mongod killed, Valkey flushed, and still each on its pages exactly once."""
 
 from __future__ import annotations
 
