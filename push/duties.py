@@ -50,7 +50,7 @@ async def keep(duties: Sequence[Duty], stop: asyncio.Event) -> None:
 
 
 async def _keep(duty: Duty, stop: asyncio.Event) -> None:
-    while not stop.is_set():  # a library's wait_for may swallow the cancellation of `keep` (bpo-37658)
+    while not stop.is_set():  # a duty that looks at `stop` itself may swallow its cancellation (asyncio.wait_for)
         try:
             await duty.do()
         except MongoError as error:

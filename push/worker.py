@@ -112,7 +112,7 @@ class Worker:
             group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
 
     async def _plan_late(self, stop: asyncio.Event) -> None:
-        """Plan the urgent ranges that nobody has taken for a second: their own process may be away, or have too many."""
+        """Plan the urgent ranges that nobody has taken for a second: their own process may be away or busy."""
         seen: set[str] = set()
         while not stop.is_set():
             lying = [id_ for id_, _ in await self._parts.broadcasts.find_open_ranges(URGENT)]
