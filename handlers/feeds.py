@@ -21,7 +21,7 @@ from server.domain.divisions import normal
 from server.domain.errors import InvalidInputError
 from server.domain.feeds import Place, Published, Standing
 from server.domain.feeds_json import ActiveAlerts, AlertHistory, FeedEvent, FeedEvents, FeedVersion, public_alert
-from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE, atom, geojson, heartbeat
+from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE, atom, heartbeat
 from server.services.feeds import Board, Feeds
 
 GUOTU_TYPE = "application/xml"
@@ -183,8 +183,8 @@ class GeoJsonHandler(PublicHandler):
     def get(self) -> None:
         """RFC 7946, WGS-84, longitude first."""
         board, path, messages = _feed(self, "/v1/feeds/alerts.geojson")
-        body = orjson.dumps(geojson(messages, self.feeds.divisions, self.language))
-        self.tell(body, GEOJSON_TYPE, board.until, path)
+        told = {"type": "FeatureCollection", "features": self.feeds.features(messages, self.language)}
+        self.tell(orjson.dumps(told), GEOJSON_TYPE, board.until, path)
 
 
 class VersionHandler(PublicHandler):

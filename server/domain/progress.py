@@ -52,7 +52,7 @@ class ChannelStanding(BaseModel):
     audience: int
     left: int = Field(description="people who still have to be sent it")
     statuses: dict[str, int]
-    rate_per_s: float | None = Field(default=None, description="of the last seconds; null: nothing moved yet")
+    rate_per_s: float | None = Field(default=None, description="of the last seconds; null: nothing moves")
 
 
 class Standing(BaseModel):
@@ -131,17 +131,17 @@ class Seen:
 
 def standing(seen: Seen, marks: Sequence[Mark], at: datetime, code_of: Callable[[str], str]) -> Standing:
     """The standing for people. `code_of` turns the ledger's division into its code."""
+    is_over = seen.state in OVER
     channels = {
         channel: ChannelStanding(
             audience=_total(statuses),
             left=_left(statuses),
             statuses={status: sum(by.values()) for status, by in statuses.items()},
-            rate_per_s=rate_per_s(marks, channel),
+            rate_per_s=None if is_over else rate_per_s(marks, channel),
         )
         for channel in CHANNELS
         if (statuses := seen.counts.get(channel))
     }
-    is_over = seen.state in OVER
     left_s = None
     if seen.state is State.LIVE:
         left_s = expected_left_s(channels, seen.ranges_planned / max(1, seen.ranges))

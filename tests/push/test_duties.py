@@ -49,6 +49,21 @@ async def test_a_duty_that_breaks_is_tried_again_and_stops_no_other_and_all_end_
     assert min(calls["broken"], calls["away"]) >= 3
 
 
+async def test_a_duty_that_swallows_its_cancel_ends_all_the_same():
+    stop = asyncio.Event()
+
+    async def deaf() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            return
+
+    kept = asyncio.create_task(keep([Duty("deaf", 0.01, deaf)], stop))
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(kept, 2)
+
+
 async def test_the_meter_tells_every_accepted_notice_once(db: Database):
     outcomes = EngineCounters()
     meter = Meter(outcomes, {}, Rates(db), lambda: NOW)

@@ -68,7 +68,7 @@ def receipts(db: Database, redis: Redis, *references: str) -> Receipts:
 async def sent(pages: Pages, name: str, rank: int, reference: str = "") -> None:
     one = page(broadcast=name, to=[1])
     await pages.insert([one])
-    await pages.apply({one.id: ledger.outcomes({0: rank}, {}, {0: reference}, "1_1_0")})
+    await pages.apply({one.id: ledger.outcomes({0: rank}, {}, [(0, reference)] if reference else [], "1_1_0")})
 
 
 async def rank_of(pages: Pages, name: str) -> int:
