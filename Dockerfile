@@ -1,5 +1,6 @@
 # One image for every process: `api` (the default) and `worker`. Databases are named by HUIMIN_MONGO_URL and
-# HUIMIN_REDIS_URL; none is embedded here. Nothing is written at run time: a read-only root file system is fine.
+# HUIMIN_REDIS_URL; none is embedded here. At run time only the audit log's checkpoints are written, to HUIMIN_HOME: the
+# rest of the file system may be read-only.
 
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /build
@@ -10,8 +11,10 @@ RUN python -m venv /venv \
 
 FROM python:3.12-slim-bookworm
 LABEL org.opencontainers.image.title="huimin" org.opencontainers.image.licenses="Apache-2.0"
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONFAULTHANDLER=1 HUIMIN_MODE=production
-RUN groupadd --gid 10001 huimin && useradd --uid 10001 --gid huimin --no-create-home --shell /usr/sbin/nologin huimin
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONFAULTHANDLER=1 \
+    HUIMIN_MODE=production HUIMIN_HOME=/var/lib/huimin
+RUN groupadd --gid 10001 huimin && useradd --uid 10001 --gid huimin --no-create-home --shell /usr/sbin/nologin huimin \
+ && install -d -o huimin -g huimin -m 0700 /var/lib/huimin
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY LICENSE pyproject.toml ./

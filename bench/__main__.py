@@ -16,7 +16,19 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import celery_tasks, chaos, figures, firebase, first_hit, million, public_cache, receipts, singles, sms
+from bench import (
+    celery_tasks,
+    chaos,
+    figures,
+    firebase,
+    first_hit,
+    million,
+    preview,
+    public_cache,
+    receipts,
+    singles,
+    sms,
+)
 from bench.city import QUICK, Sizes, Stage, Tell
 from bench.figures import Row
 from server.domain.errors import HuiminError
@@ -37,6 +49,8 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "receipts": receipts.receipts,
     "public_cache": public_cache.public_cache,
     "million": million.million,
+    "preview_division": preview.by_division,
+    "preview_shape": preview.by_shape,
     "chaos": chaos.chaos,
 }
 

@@ -174,7 +174,8 @@ class Run:
 
     async def add_workers(self, count: int) -> None:
         """Start more workers with the accounts as they are now."""
-        await asyncio.gather(*(self.town.new_worker().start() for _ in range(count)))
+        more = count if self.town.workers else 1 + count  # a town's first worker is for what is urgent
+        await asyncio.gather(*(self.town.new_worker().start() for _ in range(more)))
 
     def change_accounts(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         """Change accounts (wechat, fcm) for the workers that will be started."""

@@ -86,7 +86,7 @@ def homes(divisions: Divisions) -> list[str]:
 
 
 def _recipe(divisions: Divisions, first: int) -> Recipe:
-    return Recipe(homes(divisions), seed=first + 1, has_all_channels=True, first=first)
+    return Recipe(homes(divisions), seed=first + 1, has_all_channels=True, first=first, point_share=0.5)
 
 
 def vault(settings: Settings) -> Vault:

@@ -18,6 +18,9 @@ from channels.base import Verdict
 from push.pace import Account
 from push.parts import Counters as EngineCounters
 from server.domain.broadcasts import State
+from server.domain.officers import AccountState, Role
+from server.services.alerts import Alerts
+from server.services.officers import Officers
 from server.storage.broadcasts import Broadcasts
 from server.storage.counters import Counters
 from server.storage.mongo import MongoError
@@ -90,3 +93,12 @@ async def recount(counters: Counters, broadcasts: Broadcasts, now: Callable[[], 
         return False
     await counters.rebuild(now(), lambda _done, _of: None)
     return True
+
+
+async def call_chiefs(alerts: Alerts, officers: Officers) -> None:
+    """A red alert waits: the next chief on the list is called, for now by a line in the log that pages the desk."""
+    accounts = await officers.accounts(None)
+    active = [account.officer for account in accounts if account.state is AccountState.ACTIVE]
+    for call in await alerts.overdue([officer for officer in active if Role.CHIEF in officer.roles]):
+        chief = call.chief.id if call.chief else None
+        log.warning("red_alert_waits", alert=call.identifier, chief=chief, nth=call.nth, waited_s=round(call.waited_s))

@@ -85,6 +85,8 @@ class Planner:
         return True
 
     async def _shelf(self, range_: Range, channel: str) -> _Shelf:
+        if range_.claims == 1:
+            return _Shelf()
         last = await self._parts.pages.last_of_range(range_.broadcast, channel, range_.number)
         return _Shelf(*last) if last else _Shelf()
 

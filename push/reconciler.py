@@ -16,7 +16,7 @@ from push.parts import UNREADABLE, Parts
 from push.totals import Totals
 from server.domain.broadcasts import CHANNELS, Broadcast, Lane, State
 from server.storage.mongo import MongoError
-from server.storage.pages import Hint
+from server.storage.page_documents import Hint
 from server.storage.queue import PLAN
 
 URGENT = tuple(lane for lane in Lane if lane.is_urgent)

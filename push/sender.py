@@ -55,8 +55,9 @@ class PageRun:
         self._broadcast = broadcast
         self._lease_s = ledger.lease_s(page.lane)
         self._is_urgent = page.lane.is_urgent
-        self._deadline_s = min(self._lease_s * 0.6, 2.0 if self._is_urgent else 5.0)
+        self._deadline_s = min(self._lease_s * 0.8, 2.5 if self._is_urgent else 5.0)
         self._settled: dict[int, Outcome] = {}  # answered, not yet written
+        self._named: dict[int, list[str]] = {}  # position -> references of its devices, not yet written
         self._open: dict[int, int] = {}  # position -> devices without an answer
         self._quiet = asyncio.Event()
         self._attempt = 1
@@ -227,6 +228,8 @@ class PageRun:
         account.answered()
         self._parts.pace.note(account, outcome)
         self._parts.counters.outcome(account.name, outcome)
+        if outcome.reference:
+            self._named.setdefault(position, []).append(outcome.reference)
         left = self._open.get(position, 1) - 1
         self._open[position] = left
         best = self._settled.get(position)
@@ -264,7 +267,7 @@ class PageRun:
                 else:
                     self.result.dead_reason = f"{outcome.code} at position {i}"
         self._note(new)
-        references = {i: o.reference for i, o in done.items() if o.reference}
+        references = [(i, reference) for i in done for reference in self._named.pop(i, ())]
         first = min(done) if done else 0
         return ledger.outcomes(new, why, references, f"{self._page.attempt}_{self._attempt}_{first}")
 

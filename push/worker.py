@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from datetime import timedelta
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -39,8 +41,21 @@ POISON_AFTER = 5
 REDIS_AWAY_S = 0.2
 BROKEN_S = 1.0  # before a part that broke is started again
 PAUSED_S = 1.0
+LATE_S = 1.0  # how long an urgent range may lie before any worker plans it
 
 log = structlog.get_logger()
+
+
+class Share(StrEnum):
+    """What a worker process takes. A loop full of reminders answers a red alert late; an empty one at once.
+
+    So a city runs one `urgent` process beside its `rest`; `all` is for a single process. `rest` serves every lane, red
+    first, but leaves it to `urgent` to be quick: it plans a red range only when that has been lying for a while.
+    """
+
+    ALL = "all"
+    URGENT = "urgent"
+    REST = "rest"
 
 
 class Worker:
@@ -62,30 +77,51 @@ class Worker:
         """What it works with: for the duties beside it."""
         return self._parts
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, share: Share = Share.ALL) -> None:
         """Work until `stop` is set, then drain. What breaks in one part stops neither the others nor the process."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep(self._clock.run, stop))
             group.create_task(self._keep(self._parts.watch.run, stop))
-            for lanes, every_s in ((URGENT, URGENT_EVERY_S), (REST, REST_EVERY_S)):
-                group.create_task(self._keep(partial(self._reconciler.run, lanes, every_s), stop))
-            group.create_task(self._keep(self._reconciler.keep_totals, stop))
-            group.create_task(self._keep(self._retention.run, stop))
-            group.create_task(self._keep(self._filler.sweep, stop))
-            for lane in OUTBOX_LANES:
-                group.create_task(self._keep(partial(self._filler.run, lane), stop))
-            group.create_task(self._plan(URGENT, stop))
-            for _ in range(PLANNERS):
-                group.create_task(self._plan(tuple(Lane), stop))
-            for channel in CHANNELS:  # those without an account too: their pages have to end
-                group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
-                group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+            group.create_task(self._keep(partial(self._reconciler.run, URGENT, URGENT_EVERY_S), stop))
+            if share is not Share.REST:
+                group.create_task(self._plan(URGENT, stop))
+                for channel in CHANNELS:  # those without an account too: their pages have to end
+                    group.create_task(self._read(channel, URGENT, URGENT_SLOTS, stop))
+            if share is Share.REST:
+                group.create_task(self._keep(self._plan_late, stop))
+            if share is not Share.URGENT:
+                self._take_the_rest(group, share, stop)
         for hint in self._hints:
             hint.cancel()
         await asyncio.gather(*self._hints, return_exceptions=True)
         counters = self._parts.counters
         outcomes = {" ".join(key): count for key, count in sorted(counters.outcomes.items())}
         log.info("worker_stopped", outcomes=outcomes, events=dict(counters.events))
+
+    def _take_the_rest(self, group: asyncio.TaskGroup, share: Share, stop: asyncio.Event) -> None:
+        """All that may keep a loop busy."""
+        group.create_task(self._keep(partial(self._reconciler.run, REST, REST_EVERY_S), stop))
+        group.create_task(self._keep(self._reconciler.keep_totals, stop))
+        group.create_task(self._keep(self._retention.run, stop))
+        group.create_task(self._keep(self._filler.sweep, stop))
+        for lane in OUTBOX_LANES:
+            group.create_task(self._keep(partial(self._filler.run, lane), stop))
+        for _ in range(PLANNERS):
+            group.create_task(self._plan(REST if share is Share.REST else tuple(Lane), stop))
+        for channel in CHANNELS:
+            group.create_task(self._read(channel, tuple(Lane), REST_SLOTS, stop))
+
+    async def _plan_late(self, stop: asyncio.Event) -> None:
+        """Plan the urgent ranges that nobody has taken for a second: their own process may be away or busy."""
+        seen: set[str] = set()
+        while not stop.is_set():
+            lying = [id_ for id_, _ in await self._parts.broadcasts.find_open_ranges(URGENT)]
+            for id_ in lying:
+                if id_ in seen:
+                    await self._plan_one(id_)
+            seen = set(lying)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LATE_S)
 
     async def _keep(self, part: Callable[[asyncio.Event], Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
         """Run a part until `stop`, again and again if it breaks: one document that nobody can read must not end all."""

@@ -119,11 +119,11 @@ class Settings(BaseSettings):
     webhook_networks: tuple[str, ...] = Field(
         default=(), max_length=50, description="private networks (CIDR) that partners' webhooks may live in"
     )
-    workers: int = Field(
-        default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
-    )
     trusted_proxies: tuple[Network, ...] = Field(
         default=(), description="addresses or networks of proxies whose X-Forwarded-For is believed"
+    )
+    workers: int = Field(
+        default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
     )
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None

@@ -18,6 +18,7 @@ GOOD = {
     "HUIMIN_MODE": "production",
     "HUIMIN_DATA_KEY": KEY,
     "HUIMIN_INDEX_KEY": base64.b64encode(b"i" * 32).decode(),
+    "HUIMIN_AUDIT_KEY": base64.b64encode(b"a" * 32).decode(),
     "HUIMIN_MONGO_URL": "mongodb://127.0.0.1:1",
     "HUIMIN_REDIS_URL": "redis://127.0.0.1:1",
     "HUIMIN_WECHAT": json.dumps(WECHAT),

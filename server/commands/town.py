@@ -26,6 +26,7 @@ from tornado.httpclient import AsyncHTTPClient
 from channels.sandbox import journal
 from channels.sandbox.accounts import Accounts, accounts
 from channels.sandbox.faults import FaultScript
+from push.worker import Share
 from server.domain.errors import UnavailableError
 from server.processes import FIRST_PORT, PORTS, owned
 from server.settings import Settings
@@ -118,9 +119,11 @@ class Town:
         return self.home / "sandbox" / "journal.tsv"
 
     def new_worker(self) -> Process:
-        """Another worker, not started yet."""
+        """Another worker, not started yet. The first one of a town is for what is urgent."""
+        share = Share.REST if self.workers else Share.URGENT
         log = self.home / "log" / f"worker{len(self.workers)}.log"
-        worker = Process(["worker"], environment(self.settings), log)
+        own_port = {"admin_port": 0}  # health and metrics are each process's own
+        worker = Process(["worker", "--share", share], environment(self.settings.model_copy(update=own_port)), log)
         self.workers.append(worker)
         return worker
 
@@ -153,7 +156,7 @@ async def town(
     settings: Settings,
     home: Path,
     *,
-    workers: int = 2,
+    workers: int = 2,  # beside the one for what is urgent
     faults: FaultScript | None = None,
     rate_per_s: float = 50_000.0,
     ports: Ports = Ports(),
@@ -181,7 +184,9 @@ async def town(
         stack.push_async_callback(api.stop)
         found = Town(full, home, sandbox, api)
         stack.push_async_callback(found.stop_workers)
-        await asyncio.gather(*(process.start() for process in (api, *(found.new_worker() for _ in range(workers)))))
+        await asyncio.gather(
+            *(process.start() for process in (api, *(found.new_worker() for _ in range(workers and 1 + workers))))
+        )
         yield found
 
 

@@ -104,12 +104,6 @@ class Broadcast(BaseModel):
     released_at: datetime
     expires_at: datetime
 
-    @model_validator(mode="after")
-    def _urgent_uses_all(self) -> Broadcast:
-        if self.lane.is_urgent and self.policy is not Policy.ALL:
-            raise ValueError("red and orange use all channels at once")
-        return self
-
     @field_validator("released_at", "expires_at")
     @classmethod
     def _as_stored(cls, moment: datetime) -> datetime:

@@ -59,7 +59,7 @@ class Page:
     why: Mapping[int, str] = field(default_factory=dict)
     sent: Sequence[Sent] = ()
     resent: frozenset[int] = frozenset()
-    references: Mapping[int, bytes] = field(default_factory=dict)
+    references: Mapping[int, frozenset[bytes]] = field(default_factory=dict)
     about: Sequence[str] = ()  # personal notices: the id of the thing each one is about
     attempt: int = 0  # of the lease
     owner: str | None = None

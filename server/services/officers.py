@@ -56,8 +56,8 @@ class Hasher(Protocol):
         """The encoded hash."""
         ...
 
-    async def verify(self, hashed: str | None, password: str) -> bool:
-        """Whether it matches; None takes as long and is False."""
+    async def verify(self, hashed: str | None, password: str, *, is_known: bool = False) -> bool:
+        """Whether it matches; None takes as long and is False. Who `is_known` does not wait behind strangers."""
         ...
 
 
@@ -111,13 +111,13 @@ class Officers:
         known, by_origin = self._attempts.key("known", name, origin), self._attempts.key("origin", origin)
         is_known = await self._attempts.is_known(known, at)
         counter = self._attempts.key("pair", name, origin) if is_known else self._attempts.key("account", name)
-        if await self._attempts.is_held(by_origin, at):
+        if await self._attempts.is_held(by_origin, at) and not is_known:
             raise _delayed()
         failures = await self._attempts.charge(counter, at, ACCOUNT_DELAYS_S)
         if failures is None:
             raise _delayed()
         found = await self._accounts.find_credentials(name)
-        if not await self._is_right(found, given, at):
+        if not await self._is_right(found, given, at, is_known=is_known):
             await self._attempts.charge(by_origin, at, ORIGIN_DELAYS_S)
             what = f"officer/{found.account.officer.id}" if found else f"name/{counter}"
             details: dict[str, Detail] = {"failures": failures, "origin": by_origin}
@@ -189,9 +189,10 @@ class Officers:
         await self._note(by, "log_out", f"officer/{officer_id}", sessions=ended)
         return ended
 
-    async def _is_right(self, found: Credentials | None, given: LogIn, at: datetime) -> bool:
+    async def _is_right(self, found: Credentials | None, given: LogIn, at: datetime, *, is_known: bool) -> bool:
         """The same work whether or not the name exists and whatever is wrong."""
-        is_password = await self._hasher.verify(found.password if found else None, given.password[: MAX_CHARACTERS + 1])
+        hashed, password = (found.password if found else None), given.password[: MAX_CHARACTERS + 1]
+        is_password = await self._hasher.verify(hashed, password, is_known=is_known)
         step = totp.step_of((found and found.totp_secret) or NO_SECRET, given.code, at)
         if found is None or not is_password or step is None or found.account.state is not AccountState.ACTIVE:
             return False

@@ -184,15 +184,15 @@ class Receipts:
 
 
 def _choose(spots: Sequence[Spot], one: Receipt) -> Spot | None:
-    """The notice a receipt speaks of: by its reference, else the only one whose reference is not known (yet).
+    """The notice a receipt speaks of: by its reference, else the only one of which not all are known (yet).
 
     If several could be meant, none is: a notice must not be called delivered for another one's receipt.
     """
     if not one.reference:
         return spots[0] if spots else None
     wanted = hash_reference(one.reference)
-    exact = next((s for s in spots if s.reference == wanted), None)
-    nameless = [s for s in spots if s.reference is None]
+    exact = next((s for s in spots if wanted in s.references), None)
+    nameless = [s for s in spots if s.is_incomplete]
     return exact or (nameless[0] if len(nameless) == 1 else None)
 
 

@@ -37,6 +37,7 @@ class Range:
     summed_at: datetime | None = None
     owner: str = ""  # of the lease, while somebody plans it
     is_sealed: bool = False
+    claims: int = 0  # how often it was taken for planning; at the first there is nothing to go on from
 
 
 class Broadcasts:
@@ -144,7 +145,7 @@ class Broadcasts:
         free = {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]}
         found = await self._ranges.find_one_and_update(
             {"_id": id_, "state": "open", "$expr": free},
-            {"$set": {"lease.owner": owner}, "$currentDate": {"lease.at": True}},
+            {"$set": {"lease.owner": owner}, "$inc": {"claims": 1}, "$currentDate": {"lease.at": True}},
             return_document=ReturnDocument.AFTER,
         )
         return _to_range(found) if found else None
@@ -240,4 +241,5 @@ def _to_range(d: Document) -> Range:
         summed_at=d.get("sums_at"),
         owner=d.get("lease", {}).get("owner", ""),
         is_sealed=d.get("is_sealed", False),
+        claims=d.get("claims", 0),
     )

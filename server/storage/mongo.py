@@ -5,6 +5,7 @@ MongoDB is the truth. Reads that decide go to the primary; leases and deadlines 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from bson import CodecOptions
@@ -12,9 +13,11 @@ from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, ReadPre
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import CollectionInvalid, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+# Pages are written a few times and read once: a denser compressor saves a third of the disk, 21 for 34 bytes a person.
+DENSE = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 MongoError = PyMongoError  # a broken database; the floors above need not know the driver
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -151,6 +154,8 @@ def database(mongo: AsyncMongoClient[Document], name: str) -> Database:
 
 
 async def prepare(db: Database) -> None:
-    """Create what is missing: indexes of every collection. A second call changes nothing."""
+    """Create what is missing: the ledger, and indexes of every collection. A second call changes nothing."""
+    with suppress(CollectionInvalid):  # it is there
+        await db.create_collection("pages", storageEngine=DENSE)
     for name, indexes in INDEXES.items():
         await db[name].create_indexes(indexes)

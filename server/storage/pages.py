@@ -1,4 +1,4 @@
-"""The ledger of pages in MongoDB: the only file that knows a page's document.
+"""The ledger of pages in MongoDB. With `page_documents`, the only file that knows a page's document.
 
 {_id, broadcast, channel, number, lane, state, lo, hi, to: packed ids, dv: packed division indexes, s: [rank],
  why: {position: reason}, sent: [[packed runs, attempt, at, account]], resent: [position],
@@ -18,25 +18,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from server.domain import ranks
-from server.domain.broadcasts import UNREACHABLE, Lane, range_id, range_of
+from server.domain.broadcasts import Lane, range_id, range_of
 from server.domain.pages import (
     Page,
     PageState,
     Sent,
     ids_from_bytes,
-    ids_to_bytes,
     may_have_it,
     runs,
-    shorts_from_bytes,
     shorts_to_bytes,
 )
 from server.storage.commit import Fence, GroupCommit, Write
 from server.storage.mongo import Database, Document
+from server.storage.page_documents import Hint, readable, to_document, to_hint, to_page
 
 LEASE_S = 10.0
 RED_LEASE_S = 3.0
@@ -44,22 +42,23 @@ DUPLICATE_KEY = 11000
 SKELETON = {"refs": 0, "why": 0}
 HINT = {"channel": 1, "lane": 1}
 
-log = structlog.get_logger()
-
 SPANS_PER_QUERY = 100
 
-Hint = tuple[str, str, Lane]  # page id, channel, lane
 Home = tuple[str, int]  # broadcast id and its number of ranges: enough to find the range of any citizen
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where one person stands: page, position, range, and the hash of the provider's reference if one is known."""
+    """Where one person stands: page, position, range, and the hashes of the provider's references that are known.
+
+    `is_incomplete`: something may have left of which no reference is known.
+    """
 
     page: str
     position: int
     range_id: str
-    reference: bytes | None
+    references: frozenset[bytes]
+    is_incomplete: bool
 
 
 def lease_s(lane: Lane) -> float:
@@ -88,7 +87,7 @@ class Pages:
     async def insert(self, pages: Sequence[Page]) -> bool:
         """Insert new pages; False if another planner has already written one of them (then: stop planning)."""
         try:
-            await self._pages.insert_many([_to_document(page) for page in pages], ordered=False)
+            await self._pages.insert_many([to_document(page) for page in pages], ordered=False)
         except BulkWriteError as error:
             if all(e["code"] == DUPLICATE_KEY for e in error.details["writeErrors"]):
                 return False
@@ -115,12 +114,12 @@ class Pages:
                 return_document=ReturnDocument.AFTER,
                 projection=SKELETON,
             )
-            return _readable([found]) if found else []
+            return readable([found]) if found else []
         await self._pages.bulk_write(
             [UpdateOne({"_id": i, "state": "open", "$expr": due}, update) for i in ids], ordered=False
         )
         taken = self._pages.find({"_id": {"$in": list(ids)}, "lease.token": token, "lease.owner": owner}, SKELETON)
-        return _readable([document async for document in taken])
+        return readable([document async for document in taken])
 
     async def write(self, page: Page, changes: Mapping[str, Any], *, is_fenced: bool, is_urgent: bool = False) -> bool:
         """Apply the changes (see `outcomes`, `intent`, `release`); False if fenced and the lease is lost."""
@@ -132,7 +131,7 @@ class Pages:
         now = await self._now()
         cuts = [{"lane": lane.value, "lease.at": {"$lt": now - timedelta(seconds=lease_s(lane))}} for lane in lanes]
         cursor = self._pages.find({"state": "open", "$or": cuts}, HINT).limit(limit)
-        return [_to_hint(d) async for d in cursor]
+        return [to_hint(d) async for d in cursor]
 
     async def find_waiting(self, lane: Lane, channel: str, *, limit: int = 500) -> list[Hint]:
         """Pages that are due and held by nobody, longest due first."""
@@ -144,7 +143,7 @@ class Pages:
             "not_before": {"$lte": await self._now()},
         }
         cursor = self._pages.find(query, HINT).sort("not_before", 1).limit(limit)
-        return [_to_hint(d) async for d in cursor]
+        return [to_hint(d) async for d in cursor]
 
     async def is_any_open(self, broadcast: str) -> bool:
         """Whether anything of this broadcast is still to be done, now or later."""
@@ -174,7 +173,7 @@ class Pages:
         """Make the open pages of a stopped broadcast due now, so that a worker closes them; returns them."""
         query = {"broadcast": broadcast, "state": {"$in": ["open", "dead"]}}
         await self._pages.update_many(query, {"$min": {"not_before": await self._now()}, "$set": {"state": "open"}})
-        return [_to_hint(d) async for d in self._pages.find({"broadcast": broadcast, "state": "open"}, HINT)]
+        return [to_hint(d) async for d in self._pages.find({"broadcast": broadcast, "state": "open"}, HINT)]
 
     async def _now(self) -> datetime:
         hello = await self._pages.database.command("hello")
@@ -184,17 +183,15 @@ class Pages:
     async def last_of_range(self, broadcast: str, channel: str, number: int) -> tuple[int, int] | None:
         """(page count, highest id) that planning has reached in this range, or None. A planner resumes after it."""
         prefix = f"{broadcast}/{channel}/{number:05d}/"
-        query = {
-            "_id": {"$gte": prefix, "$lt": prefix + ":"}
-        }  # ':' follows '9'; follow-up pages (+, ~) sort before digits end
-        cursor = self._pages.find({**query, "planned": True}, {"hi": 1}).sort("_id", -1).limit(1)
+        query = {"_id": {"$gte": prefix, "$lt": prefix + ":"}, "planned": True}  # ':' follows '9'
+        cursor = self._pages.find(query, {"hi": 1}).sort("_id", -1).limit(1)
         async for document in cursor:
             return int(document["_id"].rsplit("/", 1)[1]) + 1, document["hi"]
         return None
 
     async def of_range(self, broadcast: str, number: int) -> list[Page]:
         """All pages of one range on all channels, follow-ups too."""
-        return [_to_page(d) async for d in self._pages.find({"broadcast": broadcast, "number": number}, {"refs": 0})]
+        return [to_page(d) async for d in self._pages.find({"broadcast": broadcast, "number": number}, {"refs": 0})]
 
     async def delete_some(self, broadcast: str, number: int, limit: int) -> int:
         """Delete at most `limit` pages of a range, for good; returns how many."""
@@ -208,7 +205,7 @@ class Pages:
             numbers = {"$gte": range_of(lo, ranges), "$lte": range_of(hi, ranges)}
             query = {"broadcast": broadcast, "number": numbers, "lo": {"$lte": hi}, "hi": {"$gte": lo}}
             async for document in self._pages.find(query):
-                yield _to_page(document)
+                yield to_page(document)
 
     async def is_any_leased(self, broadcasts: Sequence[str], lo: int, hi: int) -> bool:
         """Whether somebody may still be handing over notices of these broadcasts to ids with lo <= id <= hi."""
@@ -241,11 +238,13 @@ class Pages:
         found: dict[int, list[Spot]] = {}
         for broadcast, ranges in recent:
             async for document in self._holding(broadcast, ranges, channel, ids, fields):
-                page = _to_page(document)
+                page = to_page(document)
                 handed_over = set(may_have_it(page))
                 for i, citizen in enumerate(page.to):
                     if citizen in wanted and i in handed_over:
-                        spot = Spot(page.id, i, range_id(broadcast, page.number), page.references.get(i))
+                        named = page.references.get(i, frozenset())
+                        is_incomplete = not named or i in page.resent
+                        spot = Spot(page.id, i, range_id(broadcast, page.number), named, is_incomplete)
                         found.setdefault(citizen, []).append(spot)
         return found
 
@@ -276,11 +275,11 @@ class Pages:
 
     async def dead(self, limit: int = 100) -> list[Page]:
         """The dead-letter list."""
-        return [_to_page(d) async for d in self._pages.find({"state": "dead"}).limit(limit)]
+        return [to_page(d) async for d in self._pages.find({"state": "dead"}).limit(limit)]
 
     async def revive(self, ids: Sequence[str]) -> list[Hint]:
         """Put dead pages back to work; returns (id, channel, lane) of those that were dead."""
-        found = [_to_hint(d) async for d in self._pages.find({"_id": {"$in": list(ids)}, "state": "dead"}, HINT)]
+        found = [to_hint(d) async for d in self._pages.find({"_id": {"$in": list(ids)}, "state": "dead"}, HINT)]
         await self._pages.update_many(
             {"_id": {"$in": [i for i, _, _ in found]}, "state": "dead"},
             {"$set": {"state": "open", "tries": 0, "reason": ""}, "$unset": {"lease.owner": "", "lease.at": ""}},
@@ -293,7 +292,7 @@ class Pages:
         for broadcast, ranges in recent:
             query = {"broadcast": broadcast, "number": range_of(citizen, ranges), "lo": {"$lte": citizen}}
             async for document in self._pages.find(query | {"hi": {"$gte": citizen}}):
-                page = _to_page(document)
+                page = to_page(document)
                 if citizen in page.to:
                     places.append((page, page.to.index(citizen)))
         return places
@@ -303,12 +302,12 @@ class Pages:
 
 
 def outcomes(
-    ranks_: Mapping[int, int], why: Mapping[int, str], references: Mapping[int, str], key: str
+    ranks_: Mapping[int, int], why: Mapping[int, str], references: Iterable[tuple[int, str]], key: str
 ) -> dict[str, Any]:
     """Outcomes of one window: they only raise ranks. `key`: unique per window of the page (attempt.first position)."""
     change: dict[str, Any] = {"$max": {f"s.{i}": rank for i, rank in ranks_.items()}} if ranks_ else {}
     sets: dict[str, Any] = {f"why.{i}": reason for i, reason in why.items()}
-    packed = b"".join(struct.pack(">H", i) + hash_reference(r) for i, r in references.items() if r)
+    packed = b"".join(struct.pack(">H", i) + hash_reference(r) for i, r in references)
     if packed:
         sets[f"refs.{key}"] = packed
     if sets:
@@ -366,87 +365,3 @@ def receipt(change: dict[str, Any], position: int, rank: int, code: str) -> None
     raised[f"s.{position}"] = max(rank, raised.get(f"s.{position}", rank))
     if code:
         change.setdefault("$set", {})[f"why.{position}"] = code[:60]
-
-
-# --- the document --------------------------------------------------------------------------------------------------
-
-
-def _to_document(page: Page) -> Document:
-    document: Document = {
-        "_id": page.id,
-        "broadcast": page.broadcast,
-        "channel": page.channel,
-        "number": page.number,
-        "lane": page.lane.value,
-        "state": PageState.DONE.value if page.channel == UNREACHABLE else page.state.value,
-        "planned": page.id.rsplit("/", 1)[1].isdigit(),
-        "lo": page.to[0],
-        "hi": page.to[-1],
-        "to": ids_to_bytes(page.to),
-        "dv": shorts_to_bytes(page.divisions),
-        "s": list(page.outcomes),
-        "not_before": page.not_before,
-        "expires_at": page.expires_at,
-    }
-    if page.about:
-        document["about"] = list(page.about)
-    return document
-
-
-def _to_hint(d: Document) -> Hint:
-    return d["_id"], d["channel"], Lane(d["lane"])
-
-
-def _to_page(d: Document) -> Page:
-    lease = d.get("lease") or {}
-    return Page(
-        id=d["_id"],
-        broadcast=d["broadcast"],
-        channel=d["channel"],
-        number=d["number"],
-        lane=Lane(d["lane"]),
-        state=PageState(d["state"]),
-        to=ids_from_bytes(d["to"]),
-        divisions=shorts_from_bytes(d["dv"]),
-        not_before=d["not_before"],
-        expires_at=d["expires_at"],
-        outcomes=d["s"],
-        why={int(i): reason for i, reason in d.get("why", {}).items()},
-        sent=[Sent(_unpack_runs(packed), attempt, at, account) for packed, attempt, at, account in d.get("sent", ())],
-        resent=frozenset(d.get("resent", ())),
-        references=_unpack_references(d.get("refs", {})),
-        about=d.get("about", ()),
-        attempt=lease.get("attempt", 0),
-        owner=lease.get("owner"),
-        reason=d.get("reason", ""),
-        tries=d.get("tries", 0),
-        waits_until=d.get("waits_until"),
-        is_fallen=d.get("is_fallen", False),
-    )
-
-
-def _readable(documents: Iterable[Document]) -> list[Page]:
-    """Those that are pages as this version knows them. The others stay leased until a lease has passed."""
-    pages: list[Page] = []
-    for document in documents:
-        try:
-            pages.append(_to_page(document))
-        except (LookupError, TypeError, ValueError, struct.error) as error:
-            log.warning("page_unreadable", page=document["_id"], error=type(error).__name__)
-    return pages
-
-
-def _unpack_runs(packed: bytes) -> Sequence[int]:
-    ends = shorts_from_bytes(packed)
-    if len(ends) == 2:
-        return range(ends[0], ends[1] + 1)
-    return [i for a, b in zip(ends[::2], ends[1::2], strict=True) for i in range(a, b + 1)]
-
-
-def _unpack_references(refs: Mapping[str, bytes]) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    for key in sorted(refs):
-        packed = refs[key]
-        for start in range(0, len(packed), 10):
-            found[struct.unpack_from(">H", packed, start)[0]] = packed[start + 2 : start + 10]
-    return found

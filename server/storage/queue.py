@@ -19,8 +19,8 @@ from server.domain.broadcasts import Lane
 
 PLAN = "plan"  # the pseudo channel whose entries are range ids
 BUCKET_TTL_MS = 60_000
-ANSWER_S = 0.5  # a hint is not worth waiting longer
-REST_S = 1.0  # after no answer
+ANSWER_S = 1.0  # a hint is not worth waiting longer; a busy loop alone may take a good part of it
+REST_S = 0.5  # after no answer
 PUSH_AT_ONCE = 1_000
 
 TAKE = """

@@ -132,6 +132,7 @@ async def test_words_that_a_provider_does_not_take_hold_nobody_else_up(city: Cit
     city.start()
     await ended(city, 6)
     assert journal(city) == {("push" if i == broken else "wechat", i): 1 for i in ids(people)}
+    assert not await city.assembly.pages.is_any_dead(today(city))
 
 
 async def test_a_notice_without_words_is_refused(city: City):

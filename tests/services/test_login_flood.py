@@ -59,6 +59,25 @@ async def test_a_known_and_an_unknown_name_cost_the_same(db: Database, audit: Au
     assert abs(known - unknown) < min(0.01, known / 4)
 
 
+async def test_behind_a_flood_of_strangers_an_officer_at_the_own_desk_still_gets_in(
+    db: Database, audit: AuditLog, clock: Clock
+):
+    office = office_of(db, audit, clock, Argon2())
+    person = await hired(office, clock)
+    await office.log_in(person.log_in())
+    clock.pass_by(minutes=1)
+    strangers = [LogIn(f"name {n}", "wrong", "000000", f"10.0.{n // 250}.{n % 250}") for n in range(MAX_WAITING + 20)]
+    flood = [asyncio.create_task(office.log_in(given)) for given in strangers]
+    while not any(task.done() for task in flood):
+        await asyncio.sleep(0.01)
+    session, _ = await office.log_in(person.log_in())
+    assert session.officer.id == person.id
+    assert sum(not task.done() for task in flood) > MAX_WAITING / 2  # they are still waiting
+    for task in flood:
+        task.cancel()
+    await asyncio.gather(*flood, return_exceptions=True)
+
+
 async def test_who_comes_when_the_queue_is_full_is_told_to_come_back():
     hasher = Argon2()
     tries = [asyncio.create_task(hasher.verify(None, "x")) for _ in range(MAX_WAITING + 10)]

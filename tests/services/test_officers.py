@@ -165,6 +165,16 @@ async def test_one_origin_that_tries_many_names_is_slowed_down(office: Officers,
     assert (await office.log_in(wang.log_in()))[0]  # from elsewhere, nobody waits
 
 
+async def test_who_tries_many_names_in_the_office_does_not_keep_out_who_works_there(
+    office: Officers, wang: Person, clock: Clock
+):
+    await office.log_in(wang.log_in())
+    clock.pass_by(minutes=1)
+    codes = [await refused(office, wang.log_in(name=f"name {n}")) for n in range(31)]
+    assert codes[-1] == "login_delayed"
+    assert (await office.log_in(wang.log_in()))[0]
+
+
 async def test_one_ipv6_network_is_one_origin_however_many_addresses_it_uses(office: Officers, wang: Person):
     tries = [wang.log_in(name=f"name {n}", origin=f"2001:db8:1:2::{n:x}") for n in range(31)]
     assert [await refused(office, given) for given in tries] == ["login_failed"] * 30 + ["login_delayed"]
@@ -280,12 +290,12 @@ async def test_a_log_in_that_a_lock_overtook_opens_nothing_after_the_unlock(
             """Not asked here."""
             raise AssertionError(password)
 
-        async def verify(self, hashed: str | None, password: str) -> bool:
+        async def verify(self, hashed: str | None, password: str, *, is_known: bool = False) -> bool:
             """Right, but late."""
             clock.pass_by(seconds=1)
             await office.lock(None, wang.id)
             await office.unlock(None, wang.id)
-            return bool(hashed and password)
+            return bool(hashed and password and not is_known)
 
     _, token = await office_of(db, audit, clock, Slow()).log_in(wang.log_in())
     with pytest.raises(UnauthenticatedError, match="session_unknown"):

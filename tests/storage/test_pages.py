@@ -76,7 +76,7 @@ async def test_an_intent_with_a_stale_lease_does_not_match_and_an_outcome_does(
     intent = ledger.intent(Sent([0, 1], 1, AT, "a"))
     assert not await pages.write(old, intent, is_fenced=True, is_urgent=is_urgent)
     assert await pages.write(new, intent, is_fenced=True, is_urgent=is_urgent)
-    late = ledger.outcomes({0: ranks.ACCEPTED}, {}, {0: "m1"}, "1_1_0")
+    late = ledger.outcomes({0: ranks.ACCEPTED}, {}, [(0, "m1")], "1_1_0")
     assert await pages.write(old, late, is_fenced=False, is_urgent=is_urgent)
     found = await read(pages)
     assert len(found.sent) == 1
@@ -227,10 +227,13 @@ async def test_references_are_found_again_among_several_broadcasts(pages: Pages)
     for name in ("b", "c"):
         one = page(broadcast=name, to=[1, 2], outcomes=[ranks.ACCEPTED] * 2)
         await pages.insert([one])
-        references = {0: f"{name}-first", 1: f"{name}-second"}
+        references = [(0, f"{name}-first"), (1, f"{name}-second"), (1, f"{name}-other-device")]
         await pages.apply({one.id: ledger.outcomes({0: ranks.ACCEPTED, 1: ranks.ACCEPTED}, {}, references, "1_1_0")})
     spots = await pages.find_spots("sms", [("c", 1), ("b", 1)], [2])
-    assert [s.reference for s in spots[2]] == [hash_reference("c-second"), hash_reference("b-second")]
+    assert [s.references for s in spots[2]] == [
+        {hash_reference(f"{name}-second"), hash_reference(f"{name}-other-device")} for name in ("c", "b")
+    ]
+    assert not any(s.is_incomplete for s in spots[2])
 
 
 async def test_one_citizen_is_found_on_every_page_of_every_channel(pages: Pages):
