@@ -54,6 +54,7 @@ class ApiHandler(tornado.web.RequestHandler):
         application: tornado.web.Application,
         request: HTTPServerRequest,
         *,
+        path: str,
         operations: Mapping[str, Operation],
         gate: Gate,
         **parts: Any,
@@ -61,6 +62,7 @@ class ApiHandler(tornado.web.RequestHandler):
         given = request.headers.get("X-Request-Id", "")
         self.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         self.language = language_of(request.headers.get("Accept-Language", ""))
+        self.path = path  # of the route table
         self.operations = operations
         self.etag: str | None = None
         self._gate = gate

@@ -21,7 +21,7 @@ from server.domain.divisions import normal
 from server.domain.errors import InvalidInputError
 from server.domain.feeds import Place, Published, Standing
 from server.domain.feeds_json import ActiveAlerts, AlertHistory, FeedEvent, FeedEvents, FeedVersion, public_alert
-from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE, atom, geojson, heartbeat
+from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE, atom, heartbeat
 from server.services.feeds import Board, Feeds
 
 GUOTU_TYPE = "application/xml"
@@ -82,7 +82,8 @@ class PublicHandler(ApiHandler):
 
     def tell(self, body: bytes, kind: str, until: datetime | None, target: str | None) -> None:
         """Answer with bytes that are right until then; kept on the shelf if they were asked for as `target`."""
-        self.etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'  # the base answers 304 to who has it
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        self.mark(etag)
         headers = {
             **SECURITY_HEADERS,
             "Content-Type": f"{kind}; charset=utf-8",
@@ -94,7 +95,7 @@ class PublicHandler(ApiHandler):
         for name, value in headers.items():
             self.set_header(name, value)
         if target is not None and target == self.request.uri:
-            ready = Ready(body, self.etag, (*headers.items(), ("Etag", self.etag)), until)
+            ready = Ready(body, etag, (*headers.items(), ("Etag", etag)), until)
             self.shelf.put(target, self.language, ready, self.generation)
         self.finish(body)
 
@@ -182,8 +183,8 @@ class GeoJsonHandler(PublicHandler):
     def get(self) -> None:
         """RFC 7946, WGS-84, longitude first."""
         board, path, messages = _feed(self, "/v1/feeds/alerts.geojson")
-        body = orjson.dumps(geojson(messages, self.feeds.divisions, self.language))
-        self.tell(body, GEOJSON_TYPE, board.until, path)
+        told = {"type": "FeatureCollection", "features": self.feeds.features(messages, self.language)}
+        self.tell(orjson.dumps(told), GEOJSON_TYPE, board.until, path)
 
 
 class VersionHandler(PublicHandler):

@@ -161,6 +161,7 @@ class AdoptHandler(_StaffHandler):
     async def post(self, proposal: str) -> None:
         """A draft of the officer's own, marked with its source."""
         desk = await self.intake.adopt(self.officer, proposal)
+        self.mark(f'"v{desk.version}"')
         self.set_header("Location", f"/v1/staff/alerts/{desk.identifier}")
         self.respond(AlertView.of(desk), 201)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from server.domain.errors import InvalidInputError
 
 MAX_DEPTH = 50
+MAX_VALUES = 20_000  # of one body, however small they are
 MAX_FAULTS = 50  # told of one body
 MAX_INTEGER = 2**53 - 1  # what every JSON reader can hold (RFC 8259, 6)
 MAX_QUERY_FIELDS = 50
@@ -54,6 +55,7 @@ _ZH = {
     "less_than_equal": "应不大于{le}",
 }
 M = TypeVar("M", bound=BaseModel)
+_Place: TypeAlias = "tuple[_Place, str | int] | None"  # where something stands: what holds it, and its key or number
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,26 +134,50 @@ def refuse_unfit_json(data: bytes) -> None:
 
 
 def _unfit(root: Any) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Where and why, by a walk that does not recurse."""
-    todo: list[tuple[str, Any, int]] = [("", root, 0)]
+    """Where and why, by a walk that does not recurse. A place is a link to what holds it: few are written out."""
+    todo: list[tuple[Any, int, _Place]] = [(root, 0, None)]
+    values = 1
     while todo:
-        path, value, depth = todo.pop()
+        value, depth, place = todo.pop()
         if depth > MAX_DEPTH:
-            raise _too_deep(path)
+            raise _too_deep(_path(place))
+        values += len(value) if isinstance(value, list) else 0
+        if values > MAX_VALUES:
+            raise _refused("json_invalid", "", f"超过{MAX_VALUES}个值", f"more than {MAX_VALUES} values")
         if isinstance(value, str) and _UNFIT.search(value):
-            yield path, ("含有不可用的字符", "it holds NUL, a control character or half a surrogate pair")
+            yield _path(place), ("含有不可用的字符", "it holds NUL, a control character or half a surrogate pair")
         elif isinstance(value, _Pairs):
-            seen: set[str] = set()
-            for key, inner in value:
-                place = f"{path}.{_shown(key)}" if path else _shown(key)
-                if key in seen:
-                    yield place, ("字段重复", "the key comes twice")
-                if key.startswith("$") or "." in key or _UNFIT.search(key) or not key:
-                    yield place, ("字段名不可用", "a key may not be empty, begin with $, or hold a dot or a control")
-                seen.add(key)
-                todo.append((place, inner, depth + 1))
+            yield from _unfit_keys(value, place)
+            todo.extend((inner, depth + 1, (place, key)) for key, inner in value)
         elif isinstance(value, list):
-            todo.extend((f"{path}[{n}]", inner, depth + 1) for n, inner in enumerate(value))
+            todo.extend((inner, depth + 1, (place, n)) for n, inner in enumerate(value))
+
+
+def _unfit_keys(pairs: _Pairs, place: _Place) -> Iterator[tuple[str, tuple[str, str]]]:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            yield _path((place, key)), ("字段重复", "the key comes twice")
+        if key.startswith("$") or "." in key or _UNFIT.search(key) or not key:
+            why = "a key may not be empty, begin with $, or hold a dot or a control"
+            yield _path((place, key)), ("字段名不可用", why)
+        seen.add(key)
+
+
+def _path(place: _Place) -> str:
+    """areas[0].divisions[1]."""
+    steps: list[str | int] = []
+    while place is not None:
+        place, step = place
+        steps.append(step)
+    return _written(reversed(steps))
+
+
+def _written(steps: Iterable[str | int]) -> str:
+    path = ""
+    for step in steps:
+        path += f"[{step}]" if isinstance(step, int) else f"{'.' if path else ''}{_shown(step)}"
+    return path
 
 
 def _faults(error: ValidationError) -> Iterator[Fault]:
@@ -160,9 +186,7 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
     for each in found:
         if any(len(other) > len(each["loc"]) and other[: len(each["loc"])] == each["loc"] for other in places):
             continue  # "too few" of a list whose items are at fault, which is told for itself
-        field = ""
-        for step in each["loc"]:
-            field += f"[{step}]" if isinstance(step, int) else f"{'.' if field else ''}{_shown(str(step))}"
+        field = _written(each["loc"])
         context: Mapping[str, Any] = each.get("ctx", {})
         zh = str(context.get("zh") or _ZH.get(each["type"], "值不正确").format_map({**context}))
         yield Fault(field, zh, each["msg"].removeprefix("Value error, "))

@@ -50,7 +50,7 @@ async def keep(duties: Sequence[Duty], stop: asyncio.Event) -> None:
 
 
 async def _keep(duty: Duty, stop: asyncio.Event) -> None:
-    while not stop.is_set():  # a library's wait_for may swallow the cancellation of `keep` (bpo-37658)
+    while not stop.is_set():  # a duty that looks at `stop` itself may swallow its cancellation (asyncio.wait_for)
         try:
             await duty.do()
         except MongoError as error:
@@ -58,8 +58,7 @@ async def _keep(duty: Duty, stop: asyncio.Event) -> None:
         except Exception:
             # Of the worker's edges this is one: a duty that breaks must stop neither the engine nor the others.
             log.exception("duty_failed", duty=duty.name)
-        if not stop.is_set():
-            await asyncio.sleep(duty.every_s)
+        await asyncio.sleep(duty.every_s)
 
 
 class Meter:

@@ -7,13 +7,12 @@ are the same and that nobody enters where the table does not say so.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 import tornado.web
-from prometheus_client import CollectorRegistry
 from redis.exceptions import RedisError
 
 import server
@@ -120,7 +119,7 @@ class UnknownHandler(ApiHandler):
 def public_routes(services: Services) -> list[Route]:
     """What citizens, officers, partners and providers reach."""
     return [
-        *_receipt_routes(services),
+        *receipt_routes(services.receipts),
         *_desk_routes(services),
         *_broadcast_routes(services),
         *reading_routes(services.public, services.assembly.settings),
@@ -167,8 +166,9 @@ def _broadcast_routes(services: Services) -> list[Route]:
     ]
 
 
-def _receipt_routes(services: Services) -> list[Route]:
-    parts = {"receipts": services.receipts}
+def receipt_routes(receipts: Receipts) -> list[Route]:
+    """What providers reach: callbacks that their channel's reader verifies."""
+    parts = {"receipts": receipts}
     operations = {
         "GET": Operation(
             summary="The provider checks this address (WeChat's echo)",
@@ -257,8 +257,8 @@ def _following(kind: Kind) -> Operation:
     )
 
 
-def admin_routes(assembly: Assembly, registry: CollectorRegistry) -> list[Route]:
-    """What stays inside."""
+def admin_routes(assembly: Assembly, figures: Callable[[], bytes]) -> list[Route]:
+    """What stays inside. `figures` are those of this process, for Prometheus."""
 
     async def mongo_answers() -> bool:
         try:
@@ -284,7 +284,7 @@ def admin_routes(assembly: Assembly, registry: CollectorRegistry) -> list[Route]
     return [
         Route("/livez", LiveHandler, {"GET": live}),
         Route("/readyz", ReadyHandler, {"GET": ready}, {"checks": checks}),
-        Route("/metrics", MetricsHandler, {"GET": metrics}, {"registry": registry}),
+        Route("/metrics", MetricsHandler, {"GET": metrics}, {"figures": figures}),
     ]
 
 
@@ -301,16 +301,26 @@ def with_contract(public: Sequence[Route], admin: Sequence[Route]) -> list[Route
     return [*public, Route(route.path, route.handler, route.operations, {"document": document})]
 
 
-def make_app(routes: Sequence[Route], gate: Gate) -> tornado.web.Application:
+Saw = Callable[[str, str, int, float], None]  # method, path of the table, status, seconds
+
+
+def make_app(routes: Sequence[Route], gate: Gate, saw: Saw | None = None) -> tornado.web.Application:
     """A Tornado application that serves these routes and answers 404 problem+json to everything else."""
+
+    def finished(handler: tornado.web.RequestHandler) -> None:
+        _log_request(handler)
+        if saw:
+            path = handler.path if isinstance(handler, ApiHandler) else ""
+            saw(handler.request.method or "", path, handler.get_status(), handler.request.request_time())
+
     return tornado.web.Application(
-        [(r.pattern, r.handler, {"operations": r.operations, "gate": gate, **r.parts}) for r in routes],
+        [(r.pattern, r.handler, {"path": r.path, "operations": r.operations, "gate": gate, **r.parts}) for r in routes],
         default_handler_class=UnknownHandler,
-        default_handler_args={"operations": {}, "gate": gate},
+        default_handler_args={"path": "unknown", "operations": {}, "gate": gate},
         compress_response=False,
         cross_origin_protection=True,
         serve_traceback=False,
-        log_function=_log_request,
+        log_function=finished,
     )
 
 

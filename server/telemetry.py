@@ -10,12 +10,15 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 MASK = "***"
 MAX_TEXT = 4_000  # characters of one value; a traceback keeps its end
@@ -148,3 +151,43 @@ def metrics_registry() -> CollectorRegistry:
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return registry
+
+
+class RequestFigures:
+    """Requests by method, path of the route table and status, and how long they took."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("method", "path", "status")
+        self._requests = Counter("huimin_http_requests", "Requests answered.", labels, registry=registry)
+        self._seconds = Histogram("huimin_http_seconds", "Time to answer.", ("path",), registry=registry)
+
+    def saw(self, method: str, path: str, status: int, seconds: float) -> None:
+        """One request. `path` is the template, never what somebody typed: the number of figures has a bound."""
+        self._requests.labels(method, path, str(status)).inc()
+        self._seconds.labels(path).observe(seconds)
+
+
+class Kept(Collector):
+    """Counts that another part of the process keeps as plain numbers, read when somebody asks.
+
+    `read` gives the counts by the values of `labels`; "" for what has no label.
+    """
+
+    def __init__(
+        self, name: str, text: str, labels: Sequence[str], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        self._about = (name, text)
+        self._labels = labels
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as they are now."""
+        family = CounterMetricFamily(*self._about, labels=self._labels)
+        for values, count in sorted(self._read().items()):
+            family.add_metric(values, count)
+        yield family
+
+
+def rendered(registry: CollectorRegistry) -> bytes:
+    """All figures in Prometheus's text format 0.0.4."""
+    return generate_latest(registry)

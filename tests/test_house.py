@@ -32,7 +32,7 @@ HOMES = {
     "argon2": ("server.services.passwords",),
     "pyotp": ("server.domain.totp",),
     "zxcvbn": ("server.domain.passwords",),
-    "prometheus_client": ("server.telemetry", "push", "handlers"),
+    "prometheus_client": ("server.telemetry", "server.app", "push", "handlers"),
     "typer": ("server.__main__", "server.commands"),
     "rich": ("server.__main__", "server.commands"),
     "channels.wechat": ("channels.wechat", *ASSEMBLY),
@@ -51,8 +51,8 @@ FORBIDDEN_CODE = {
     r"pytest\.mark\.(skip|xfail)|pytest\.skip\(": "a test that does not run proves nothing",
     r"\bdatetime\.utcnow\(|\bdatetime\.now\(\)": "time is aware and an argument",
 }
-# Where `except Exception` may stand: the three edges (a worker's are the engine and its duties), and the rules, of which
-# one's bug must not stop a warning.
+# Where `except Exception` may stand: the three edges (a worker's are the engine and its duties), and the rules, of
+# which one's bug must not stop a warning.
 EDGES = {
     "server/__main__.py",
     "handlers/base.py",

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Annotated
@@ -21,15 +21,18 @@ from handlers.bounds import listen
 from handlers.front import Front
 from handlers.gate import Gate
 from push.duties import Duty, keep
+from push.parts import Counters
 from push.worker import Share
 from server import assemble, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.embedded import databases
+from server.services.receipts import ReceiptCounters
 from server.settings import Settings, load
-from server.telemetry import metrics_registry
+from server.telemetry import Kept, RequestFigures, metrics_registry, rendered
 
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.1"
+DRAIN_S = 0.3
 
 
 @asynccontextmanager
@@ -66,9 +69,15 @@ async def run_api(settings: Settings) -> None:
         await readers.feeds.refresh()
         services = services_of(assembly, readers)
         gate = Gate(sessions=assembly.officers, partners=readers.partners, now=assembly.now)
-        inside = admin_routes(assembly, metrics_registry())
+        registry = metrics_registry()
+        registry.register(
+            Kept("huimin_receipts", "Receipts of providers.", ("what",), lambda: _counted(services.receipts.counters))
+        )
+        inside = admin_routes(assembly, partial(rendered, registry))
         outside = with_contract(public_routes(services), inside)
-        public = listen(Front(make_app(outside, gate), readers.shelf), settings.port, address)
+        public = listen(
+            Front(make_app(outside, gate, RequestFigures(registry).saw), readers.shelf), settings.port, address
+        )
         admin = listen(make_app(inside, gate), settings.admin_port, settings.admin_address)
         settle_memory()
         _say_ready(port=public[1], admin_port=admin[1])
@@ -78,6 +87,8 @@ async def run_api(settings: Settings) -> None:
         await stop.wait()
         for server, _ in (public, admin):
             server.stop()
+        await asyncio.sleep(DRAIN_S)  # who asked before is still answered
+        for server, _ in (public, admin):
             await server.close_all_connections()
         await clock
         await kept
@@ -89,7 +100,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         engine = assemble.worker(assembly, stack)
-        inside = make_app(admin_routes(assembly, metrics_registry()), Gate(None, None, assembly.now))
+        inside = make_app(admin_routes(assembly, _figures_of(engine.parts.counters)), Gate(None, None, assembly.now))
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
         duties = assemble.duties(assembly, engine.parts)
         duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
@@ -100,6 +111,33 @@ async def run_worker(settings: Settings, share: Share) -> None:
             group.create_task(engine.run(stop, share))
         server.stop()
         await server.close_all_connections()
+
+
+def _figures_of(counters: Counters) -> Callable[[], bytes]:
+    """The figures of a worker."""
+    registry = metrics_registry()
+    labels = ("account", "verdict", "code")
+    registry.register(
+        Kept(
+            "huimin_outcomes",
+            "Answers of providers.",
+            labels,
+            lambda: {tuple(key): count for key, count in counters.outcomes.items()},
+        )
+    )
+    registry.register(
+        Kept(
+            "huimin_engine_events",
+            "Takeovers, repeated writes, dead letters, retired addresses.",
+            ("event",),
+            lambda: {(name,): count for name, count in counters.events.items()},
+        )
+    )
+    return partial(rendered, registry)
+
+
+def _counted(receipts: ReceiptCounters) -> dict[tuple[str, ...], float]:
+    return {(name,): getattr(receipts, name) for name in ("applied", "unplaced", "forged", "rounds")}
 
 
 def _say_ready(**facts: object) -> None:

@@ -14,9 +14,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+import shapely
 from shapely import Point
+from shapely.geometry.base import BaseGeometry
 
-from server.domain.alerts.geometry import DIVISION, Ring, contains, parse_circle, parse_ring
+from server.domain.alerts.geometry import DIVISION, Ring, parse_circle, parse_ring, shape
 from server.domain.alerts.model import Alert, Area
 from server.domain.alerts.rules_area import EXCLUDED
 from server.domain.alerts.states import is_within
@@ -61,6 +63,14 @@ class Published:
         return _RANKS[self.colour], -int(self.released_at.timestamp() * 1000), self.identifier
 
 
+class Ground(NamedTuple):
+    """One area in (lon, lat): its shapes, the holes in it, and the divisions it names, without padding."""
+
+    shapes: BaseGeometry
+    holes: BaseGeometry
+    codes: tuple[str, ...]
+
+
 class Place(NamedTuple):
     """A WGS-84 point in degrees and the district it lies in; None outside of the city's map."""
 
@@ -83,9 +93,23 @@ def covers_division(message: Published, code: str) -> bool:
     return any(_overlap(code, named) for named in message.divisions)
 
 
-def covers_place(message: Published, place: Place) -> bool:
-    """Whether a point lies in a message's polygons, circles or divisions, and not in a hole of that area."""
-    return any(_covers(area, place) for info in message.alert.infos for area in info.areas)
+def ground_of(message: Published) -> tuple[Ground, ...]:
+    """What a message covers, made ready once so that many points can be looked up in it; each area once."""
+    areas = dict.fromkeys(area for info in message.alert.infos for area in info.areas)
+    return tuple(_ground(area) for area in areas)
+
+
+def covers_place(ground: Iterable[Ground], place: Place) -> bool:
+    """Whether a point lies in the shapes or divisions of an area, and not in a hole of it."""
+    point = Point(place.lon, place.lat)
+    return any(
+        not each.holes.covers(point)
+        and (
+            each.shapes.covers(point)
+            or (place.district is not None and any(_overlap(place.district, code) for code in each.codes))
+        )
+        for each in ground
+    )
 
 
 def version_of(active: Iterable[Published]) -> str:
@@ -100,17 +124,13 @@ def rings_of(texts: Iterable[str]) -> list[Ring]:
     return [ring for ring in rings if ring and len(ring) >= 4 and ring[0] == ring[-1]]
 
 
-def _covers(area: Area, place: Place) -> bool:
-    holes = rings_of(code.value for code in area.geocodes if code.value_name == EXCLUDED)
-    if any(contains(hole, place.lat, place.lon) for hole in holes):
-        return False
-    if any(contains(ring, place.lat, place.lon) for ring in rings_of(area.polygons)):
-        return True
-    point = Point(place.lon, place.lat)
-    if any(circle(*found).covers(point) for text in area.circles if (found := parse_circle(text))):
-        return True
-    named = [normal(code) for code in area.divisions if DIVISION.fullmatch(code)]
-    return place.district is not None and any(_overlap(place.district, code) for code in named)
+def _ground(area: Area) -> Ground:
+    circles = [circle(*found) for text in area.circles if (found := parse_circle(text))]
+    shapes = shapely.union_all([*map(shape, rings_of(area.polygons)), *circles])
+    excluded = rings_of(code.value for code in area.geocodes if code.value_name == EXCLUDED)
+    holes = shapely.union_all([shape(ring) for ring in excluded])
+    shapely.prepare([shapes, holes])
+    return Ground(shapes, holes, tuple(normal(code) for code in area.divisions if DIVISION.fullmatch(code)))
 
 
 def _overlap(code: str, other: str) -> bool:

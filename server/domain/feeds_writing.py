@@ -56,11 +56,6 @@ def heartbeat(messages: Sequence[Published], city: str, at: datetime) -> bytes:
     return to_cap(alert)
 
 
-def geojson(messages: Sequence[Published], divisions: Divisions, language: str) -> dict[str, Any]:
-    """A FeatureCollection; the geometry of an alert that only names divisions is drawn from the city's map."""
-    return {"type": "FeatureCollection", "features": [_feature(each, divisions, language) for each in messages]}
-
-
 def surface(message: Published, divisions: Divisions) -> tuple[BaseGeometry | None, str]:
     """What a message covers in (lon, lat), and where that comes from: "message", "divisions" (no shape) or "none"."""
     areas = [area for info in message.alert.infos for area in info.areas]
@@ -85,7 +80,8 @@ def _outlines(code: str, divisions: Divisions) -> list[str]:
     return [code] if code in known else [each for each in known if each.startswith(code[:4])]
 
 
-def _feature(message: Published, divisions: Divisions, language: str) -> dict[str, Any]:
+def feature(message: Published, divisions: Divisions, language: str) -> dict[str, Any]:
+    """A GeoJSON feature; the geometry of an alert that only names divisions is drawn from the city's map."""
     geometry, source = surface(message, divisions)
     text = text_of(_block(message, language))
     told = public_alert(message, Standing.ACTIVE).model_dump(mode="json", exclude={"texts", "areas"})

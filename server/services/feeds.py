@@ -11,13 +11,25 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 
 from server.domain.divisions import Divisions, normal
 from server.domain.errors import UnavailableError
-from server.domain.feeds import Place, Published, Standing, covers_division, covers_place, standing, version_of
+from server.domain.feeds import (
+    Ground,
+    Place,
+    Published,
+    Standing,
+    covers_division,
+    covers_place,
+    ground_of,
+    standing,
+    version_of,
+)
 from server.domain.feeds_json import PublicAlert, public_alert
+from server.domain.feeds_writing import feature
 from server.domain.wording import Kind
 from server.storage.feeds import Event, PublicStore
 from server.storage.mongo import MongoError
@@ -71,6 +83,8 @@ class Feeds:
         self.now = now
         self._clock = clock
         self._known: Mapping[str, Published] = {}
+        self._ground: Mapping[str, tuple[Ground, ...]] = {}
+        self._features: dict[tuple[str, str], dict[str, Any]] = {}
         self._changed_at: datetime | None = None
         self._read_at: float | None = None
 
@@ -82,6 +96,9 @@ class Feeds:
             new = await self._store.find([head for head in heads if head not in self._known])
             known = {name: message for name, message in self._known.items() if name in heads}
             self._changed_at = await self._store.last_released_at()
+            self._ground = {name: ground for name, ground in self._ground.items() if name in known}
+            self._ground |= {message.identifier: ground_of(message) for message in new}
+            self._features = {key: made for key, made in self._features.items() if key[0] in known}
             self._known = known | {message.identifier: message for message in new}
         self._read_at = self._clock()
         return is_changed
@@ -112,9 +129,13 @@ class Feeds:
             code = normal(self.divisions.get(division).code)
             chosen = [message for message in chosen if covers_division(message, code)]
         if place is not None:
-            chosen = [message for message in chosen if covers_place(message, place)]
+            chosen = [message for message in chosen if covers_place(self._ground[message.identifier], place)]
         changed_at = self._changed_at or datetime.fromtimestamp(0, at.tzinfo)
         return Board(version_of(alive), changed_at, tuple(sorted(chosen, key=lambda message: message.rank)))
+
+    def features(self, messages: Sequence[Published], language: str) -> list[dict[str, Any]]:
+        """The GeoJSON features of messages in force; each is drawn once for as long as it is in force."""
+        return [self._feature(message, language) for message in messages]
 
     def place(self, lat: float, lon: float) -> Place:
         """The place of a WGS-84 point in degrees."""
@@ -143,6 +164,15 @@ class Feeds:
             message = messages[event.alert]  # a released message is never deleted
             told.append((event, Told(message, standing(message, successor[1], self.now()), successor[0])))
         return told
+
+    def _feature(self, message: Published, language: str) -> dict[str, Any]:
+        key = message.identifier, language
+        made = self._features.get(key)
+        if made is None:
+            made = feature(message, self.divisions, language)
+            if message.identifier in self._known:
+                self._features[key] = made
+        return made
 
     def _is_stale(self) -> bool:
         return self._read_at is None or self._clock() - self._read_at > STALE_AFTER_S

@@ -183,10 +183,8 @@ class Pages:
     async def last_of_range(self, broadcast: str, channel: str, number: int) -> tuple[int, int] | None:
         """(page count, highest id) that planning has reached in this range, or None. A planner resumes after it."""
         prefix = f"{broadcast}/{channel}/{number:05d}/"
-        query = {
-            "_id": {"$gte": prefix, "$lt": prefix + ":"}
-        }  # ':' follows '9'; follow-up pages (+, ~) sort before digits end
-        cursor = self._pages.find({**query, "planned": True}, {"hi": 1}).sort("_id", -1).limit(1)
+        query = {"_id": {"$gte": prefix, "$lt": prefix + ":"}, "planned": True}  # ':' follows '9'
+        cursor = self._pages.find(query, {"hi": 1}).sort("_id", -1).limit(1)
         async for document in cursor:
             return int(document["_id"].rsplit("/", 1)[1]) + 1, document["hi"]
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from handlers.bounds import Limits, listen
@@ -46,13 +45,13 @@ async def readers(assembly: assemble.Assembly) -> assemble_public.PublicParts:
 def routes(assembly: assemble.Assembly, readers: assemble_public.PublicParts) -> list[Route]:
     """The public part of the table."""
     services = services_of(assembly, readers)
-    return with_contract(public_routes(services), admin_routes(assembly, CollectorRegistry()))
+    return with_contract(public_routes(services), admin_routes(assembly, lambda: b""))
 
 
 @pytest.fixture
 def admin(assembly: assemble.Assembly) -> list[Route]:
     """The part of the table that stays inside."""
-    return admin_routes(assembly, CollectorRegistry())
+    return admin_routes(assembly, lambda: b"")
 
 
 @pytest.fixture

@@ -227,6 +227,11 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     assert code == "json_invalid" or (code == "" and orjson.loads(data) == json.loads(data))
 
 
+def test_many_small_values_are_refused_before_they_cost_time() -> None:
+    with pytest.raises(FaultyInputError, match="values"):
+        refuse_unfit_json(b"[" + b"[]," * 40_000 + b"[]]")
+
+
 def test_the_bound_of_depth_is_exact() -> None:
     refuse_unfit_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
     with pytest.raises(FaultyInputError, match="deeper"):

@@ -228,7 +228,9 @@ async def test_feeds_are_well_formed_and_links_lead_to_the_message(
     atom = {"a": "http://www.w3.org/2005/Atom"}
     link = str(tree.xpath("string(a:entry/a:link[@title='cap']/@href)", namespaces=atom))
     assert (await api("GET", link)).status == 200
-    features = (await api("GET", "/v1/feeds/alerts.geojson")).json["features"]
+    collection = (await api("GET", "/v1/feeds/alerts.geojson")).json
+    assert collection["type"] == "FeatureCollection"
+    features = collection["features"]
     assert [feature["id"] for feature in features] == [name]
     beat = etree.fromstring((await api("GET", "/v1/feeds/heartbeat.cap")).body)
     cap = {"c": "urn:oasis:names:tc:emergency:cap:1.2"}

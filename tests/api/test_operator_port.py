@@ -8,8 +8,9 @@ from handlers.bounds import listen
 from handlers.gate import Gate
 from handlers.health import Ready, ReadyHandler
 from handlers.routing import OPERATOR, Operation, Route
-from server.app import make_app
+from server.app import admin_routes, make_app
 from server.assemble import Assembly
+from server.telemetry import Kept, RequestFigures, metrics_registry, rendered
 from tests.api.client import Client, client_of
 
 
@@ -30,6 +31,29 @@ async def test_a_process_without_a_database_is_not_ready_and_says_which(assembly
     server.stop()
     await server.close_all_connections()
     assert (answer.status, answer.json) == (503, {"ready": False, "parts": {"mongo": False}})
+
+
+async def test_figures_are_counted_by_path_of_the_table_and_never_by_what_was_typed(
+    assembly: Assembly, routes: list[Route]
+) -> None:
+    registry, outcomes = metrics_registry(), {("sms_aliyun/x", "accepted", "OK"): 3.0}
+    registry.register(Kept("huimin_outcomes", "Answers.", ("account", "verdict", "code"), lambda: outcomes))
+    app = make_app(routes, Gate(None, None, assembly.now), RequestFigures(registry).saw)
+    server, port = listen(app, 0, "127.0.0.1")
+    for path in ("/v1/staff/alerts/a", "/v1/staff/alerts/b", "/typed/13800138000"):
+        await client_of(port)("GET", path)
+    inside = admin_routes(assembly, lambda: rendered(registry))
+    admin, admin_port = listen(make_app(inside, Gate(None, None, assembly.now)), 0, "127.0.0.1")
+    answer = await client_of(admin_port)("GET", "/metrics")
+    for each in (server, admin):
+        each.stop()
+        await each.close_all_connections()
+    told = answer.body.decode()
+    assert 'huimin_http_requests_total{method="GET",path="/v1/staff/alerts/{identifier}",status="401"} 2.0' in told
+    assert 'huimin_http_requests_total{method="GET",path="unknown",status="404"} 1.0' in told
+    assert 'huimin_outcomes_total{account="sms_aliyun/x",code="OK",verdict="accepted"} 3.0' in told
+    assert "process_open_fds" in told
+    assert "13800138000" not in told
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])

@@ -7,18 +7,20 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from structlog.testing import capture_logs
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 
 from handlers.base import ApiHandler
-from server.app import Entry, Route, make_app
+from handlers.bounds import listen
+from handlers.gate import Gate
+from handlers.routing import OPERATOR, PROVIDER, Operation, Route
+from server.app import make_app
 from server.domain.errors import ConfigurationError, UnavailableError
+from tests.services.desk import Clock
 
 
 class AwayHandler(ApiHandler):
     """The database is away."""
 
-    def post(self, _provider: str, _key: str) -> None:
+    def post(self, **_where: str) -> None:
         """503."""
         raise UnavailableError("away", zh="不可用", en="away")
 
@@ -33,16 +35,17 @@ class WrongHandler(ApiHandler):
 
 @pytest.fixture
 async def ask() -> AsyncIterator[Callable[..., object]]:
+    text = {"text/plain": "x"}
+    taken = Operation(summary="away", entry=PROVIDER, takes_raw=("*/*",), gives_raw=text)
+    wrong = Operation(summary="wrong", entry=OPERATOR, gives_raw=text)
     routes = [
-        Route(r"/v1/receipts/([a-z_]+)/(.+)", AwayHandler, Entry.PROVIDER),
-        Route(r"/wrong", WrongHandler, Entry.OPERATOR),
+        Route("/v1/receipts/{provider}/{key}", AwayHandler, {"POST": taken}),
+        Route("/wrong", WrongHandler, {"GET": wrong}),
     ]
-    server = HTTPServer(make_app(routes))
-    sockets = bind_sockets(0, "127.0.0.1")
-    server.add_sockets(sockets)
+    server, port = listen(make_app(routes, Gate(None, None, Clock())), 0, "127.0.0.1")
 
     async def fetch(path: str, **options: object) -> HTTPResponse:
-        url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}{path}"
+        url = f"http://127.0.0.1:{port}{path}"
         return await AsyncHTTPClient().fetch(url, raise_error=False, **options)
 
     yield fetch

@@ -20,10 +20,11 @@ from tornado.netutil import bind_sockets
 from channels.sandbox.faults import FaultScript, ProviderFaults
 from channels.sandbox.journal import Entry
 from channels.sandbox.process import SandboxProcess
+from handlers.gate import Gate
 from push.judge import Finding, judge
 from push.worker import Worker
-from server import assemble
-from server.app import make_app, public_routes
+from server import assemble, assemble_public
+from server.app import make_app, public_routes, services_of
 from server.assemble import Assembly
 from server.domain.broadcasts import Broadcast, Lane, State
 from server.domain.pages import Page, effective
@@ -206,7 +207,8 @@ async def city(
             assemble.assemble(settings.model_copy(update=dict(sandbox.accounts())))
         )
         await assembly.redis.flushall()
-        server = HTTPServer(make_app(public_routes(assemble.receipts(assembly))))
+        services = services_of(assembly, assemble_public.public(assembly))
+        server = HTTPServer(make_app(public_routes(services), Gate(None, None, assembly.now)))
         sockets = bind_sockets(0, "127.0.0.1")
         server.add_sockets(sockets)
         callback = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/v1/receipts"

@@ -20,7 +20,7 @@ from server.domain.alerts.verbs import Change
 from server.domain.alerts.vocabulary import DIVISION_CODE, Colour
 from server.domain.errors import InvalidInputError, NotFoundError, UnavailableError
 from server.domain.feeds import Standing
-from server.domain.feeds_writing import ATOM, atom, geojson
+from server.domain.feeds_writing import ATOM, atom
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
@@ -271,9 +271,8 @@ async def test_geojson_is_what_the_standard_asks_for_and_draws_divisions_where_n
     clock.pass_by(seconds=1)
     named = await released(desk, typhoon())
     await feeds.refresh()
-    told = orjson.loads(orjson.dumps(geojson(feeds.board().alerts, DIVISIONS, "en")))
-    assert told["type"] == "FeatureCollection"
-    by_id = {feature["id"]: feature for feature in told["features"]}
+    told = orjson.loads(orjson.dumps(feeds.features(feeds.board().alerts, "en")))
+    by_id = {feature["id"]: feature for feature in told}
     assert set(by_id) == {drawn, named}
     assert by_id[drawn]["properties"]["geometry_source"] == "message"
     assert by_id[named]["properties"]["geometry_source"] == "divisions"
