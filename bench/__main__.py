@@ -71,7 +71,12 @@ async def measure(names: Sequence[str], home: Path, sizes: Sizes, tell: Tell, ke
             began = time.monotonic()
             tell_row = partial(_tell_of, tell, name)
             tell_row("starting", 0, 1)
-            rows += await ROWS[name](Stage(settings, home, sizes, tell_row, pids, wording))
+            try:
+                rows += await ROWS[name](Stage(settings, home, sizes, tell_row, pids, wording))
+            except (HuiminError, OSError, RuntimeError) as error:  # one row must not cost the others
+                rows.append(
+                    Row(name, f"{name} could not be measured", "", None, is_reached=False, why=str(error)[:300])
+                )
             took_s[name] = round(time.monotonic() - began, 1)
             keep(rows, took_s)
 

@@ -27,6 +27,8 @@ from server.services.population import OPENID
 ANSWER_TIMEOUT_S = 300.0
 J = TypeVar("J", bound="Job")
 
+LEAST = 0.99  # of the requests; a rival that loses a few is measured all the same
+
 
 class Job(BaseModel):
     """What every child does: `count` notices. `seed` makes its invented addresses."""
@@ -52,7 +54,7 @@ async def together(module: str, jobs: Sequence[Job], environ: Mapping[str, str] 
             if child.returncode is None:
                 child.kill()
             await child.wait()
-    if any(answer["accepted"] != job.count for answer, job in zip(answers, jobs, strict=True)):
+    if any(answer["accepted"] < LEAST * job.count for answer, job in zip(answers, jobs, strict=True)):
         raise UnavailableError(
             "bench_child", zh=f"{module} 有未被接受的请求", en=f"{module}: not all accepted: {answers}"
         )
