@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from channels.base import Channel, Fault, Kind, Outcome, Scope, Verdict
+from server.domain.delivery import CHINA
 from server.storage.queue import Queue, burst
 
-CHINA = timezone(timedelta(hours=8))
 RESERVED_SHARE = 0.2  # of the bucket, for red and orange
 SHORT_WAIT_S = 0.01
 AUTH_PAUSE_S = 10.0

@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from server.domain.broadcasts import Broadcast, Lane, State, bounds, range_id
 from server.domain.errors import NotFoundError
 from server.storage.mongo import Database, Document
-from server.storage.pages import DUPLICATE_KEY, LEASE_S, RED_LEASE_S
+from server.storage.pages import DUPLICATE_KEY, is_free
 
 Sums = Mapping[str, Mapping[str, Mapping[str, int]]]  # channel -> status -> division index (text) -> count
 
@@ -141,10 +141,8 @@ class Broadcasts:
 
     async def claim_range(self, id_: str, owner: str) -> Range | None:
         """Lease a range for planning, if it is open and free. `owner` names this claim: no other ever has the name."""
-        length_ms = {"$cond": [{"$eq": ["$lane", Lane.RED.value]}, int(RED_LEASE_S * 1000), int(LEASE_S * 1000)]}
-        free = {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]}
         found = await self._ranges.find_one_and_update(
-            {"_id": id_, "state": "open", "$expr": free},
+            {"_id": id_, "state": "open", "$expr": is_free()},
             {"$set": {"lease.owner": owner}, "$inc": {"claims": 1}, "$currentDate": {"lease.at": True}},
             return_document=ReturnDocument.AFTER,
         )
@@ -164,11 +162,10 @@ class Broadcasts:
 
     async def find_open_ranges(self, lanes: Sequence[Lane], *, limit: int = 1_000) -> list[tuple[str, Lane]]:
         """Ranges that still have to be planned and are held by nobody, or by somebody long silent."""
-        length_ms = {"$cond": [{"$eq": ["$lane", Lane.RED.value]}, int(RED_LEASE_S * 1000), int(LEASE_S * 1000)]}
         query = {
             "state": "open",
             "lane": {"$in": [lane.value for lane in lanes]},
-            "$expr": {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]},
+            "$expr": is_free(),
         }
         cursor = self._ranges.find(query, {"lane": 1}).hint("open_ranges").limit(limit)
         return [(d["_id"], Lane(d["lane"])) async for d in cursor]

@@ -71,7 +71,7 @@ def hash_reference(reference: str) -> bytes:
     return hashlib.blake2b(reference.encode(), digest_size=8).digest()
 
 
-def _is_free() -> dict[str, Any]:
+def is_free() -> dict[str, Any]:
     """No lease, or one that has lapsed by the database's clock."""
     length_ms = {"$cond": [{"$eq": ["$lane", Lane.RED.value]}, int(RED_LEASE_S * 1000), int(LEASE_S * 1000)]}
     return {"$lt": [{"$ifNull": ["$lease.at", None]}, {"$subtract": ["$$NOW", length_ms]}]}
@@ -101,7 +101,7 @@ class Pages:
 
     async def claim(self, ids: Sequence[str], owner: str, token: str) -> list[Page]:
         """Lease those of these pages that are open, due and free. `owner` is unique per process, `token` per call."""
-        due = {"$and": [{"$lte": ["$not_before", "$$NOW"]}, _is_free()]}
+        due = {"$and": [{"$lte": ["$not_before", "$$NOW"]}, is_free()]}
         update = {
             "$set": {"lease.owner": owner, "lease.token": token},
             "$inc": {"lease.attempt": 1},
@@ -215,7 +215,7 @@ class Pages:
             "hi": {"$gte": lo},
             "state": "open",
             "lease.owner": {"$ne": None},
-            "$expr": {"$not": [_is_free()]},
+            "$expr": {"$not": [is_free()]},
         }
         return await self._pages.find_one(query, {"_id": 1}) is not None
 
