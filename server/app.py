@@ -42,6 +42,7 @@ from handlers.broadcasts import (
     UnreachedHandler,
     UnreachedQuery,
 )
+from handlers.docs import docs_routes
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
 from handlers.manners import PLAIN, Manners
@@ -129,6 +130,7 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
+        *docs_routes(),
     ]
 
 
