@@ -129,6 +129,8 @@ def _note(
     found: dict[str, Code], scope: ast.AST, call: ast.Call, kinds: Mapping[str, int], makers: Mapping[str, _Maker]
 ) -> None:
     """Add what one call makes, if that is an error."""
+    if any(call is maker.call for maker in makers.values()):
+        return  # its callers say more
     name = _name(call.func)
     given: dict[str, ast.expr] = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     if name in kinds:
