@@ -130,7 +130,7 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
-        *docs_routes(),
+        *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
     ]
 
 

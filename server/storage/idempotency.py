@@ -2,7 +2,7 @@
 
 `idempotency`: {_id: "<caller> <key>", print, owner, begun_at, answer: sealed}. Promises. One write takes a key, and of
 many that want it at once one gets it. Ages are by the database's clock. Caller, key and print are blind indexes and
-an answer is sealed, for all may be personal; what has lived a day is as if it were not there, and is deleted soon after.
+an answer is sealed, for all may be personal; what has lived a day is as if it were not there, and is soon deleted.
 """
 
 from __future__ import annotations
