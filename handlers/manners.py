@@ -22,7 +22,16 @@ TOLD_HEADERS = (
     "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 )
 # Of an answer that is kept: the rest is set anew, or is not the answer's.
-KEPT_HEADERS: Sequence[str] = ("Content-Type", "Content-Language", "Content-Disposition", "Location", "Etag", "Link")
+KEPT_HEADERS: Sequence[str] = (
+    "Content-Type",
+    "Content-Language",
+    "Content-Disposition",
+    "Location",
+    "Etag",
+    "Link",
+    "Retry-After",
+    "Www-Authenticate",
+)
 
 
 @dataclass(frozen=True, slots=True)
