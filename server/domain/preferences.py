@@ -22,7 +22,6 @@ from server.domain.errors import ConfigurationError, InvalidInputError
 ALWAYS_SENT = tuple(lane for lane in Lane if lane.is_urgent)
 ALERT = "alert"  # the topic of a warning that no other topic takes
 MAX_OPT_OUTS = 200
-TOLD_KEPT = 5  # words about one template that a mini-program told and WeChat did not confirm yet
 CONFIRMED_WITHIN = timedelta(seconds=90)  # of a word of the mini-program WeChat's own event is about the same tap
 TOLD_LASTS = timedelta(hours=1)  # so long a word counts that WeChat never confirmed
 

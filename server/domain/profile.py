@@ -7,24 +7,26 @@ which is less than what a datum that was named wrongly does.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Literal, Self
 
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from shapely.geometry import Point
 
 from server.domain.broadcasts import CHANNELS
 from server.domain.datum import gcj02_to_wgs84
 from server.domain.divisions import Divisions, is_within
 from server.domain.errors import InvalidInputError
+from server.domain.preferences import Grant
 
 MAX_PLACES = 10
 BORDER_DEGREES = 0.002  # some 200 m
 DECIMALS = 6  # of a degree, as stored: 0.1 m
 SAME_DECIMALS = 4  # two points of one division that agree so far (10 m) are the same place
-DAY_MINUTES = 24 * 60
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
 class Label(StrEnum):
@@ -73,8 +75,8 @@ def locate(
 ) -> Where:
     """Where a division or a (latitude, longitude) or both are. InvalidInputError says what does not fit.
 
-    A point alone gives its district; with the code of a city or an unshaped zone beside it, the division that is finer
-    stands. A point that lies in no district served here is refused, whatever division is given: without it, it is fine.
+    A point alone gives its district; beside a division the finer of the two counts, and near a border the division. A
+    point that lies in no district served here is refused: the division alone is taken, whichever city it is of.
     """
     if point is None or came_as is None:
         if division is None:
@@ -128,6 +130,102 @@ def _outside() -> InvalidInputError:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The settings of one person. `has`: channels with a usable address; `quiet`: minutes of the China day."""
+
+    quiet: tuple[int, int] | None = None
+    off: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    is_tester: bool = False
+    has: tuple[str, ...] = ()
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+
+
+class GivenPoint(BaseModel):
+    """A point as it comes in. The datum has to be named: the two differ by some 500 m."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lat: float = Field(ge=-90, le=90, description="latitude in degrees", examples=[22.5431])
+    lon: float = Field(ge=-180, le=180, description="longitude in degrees", examples=[114.0579])
+    datum: Datum = Field(description="gcj02: what wx.getLocation gives for maps, and wx.chooseLocation; wgs84: GPS")
+
+
+class NewPlace(BaseModel):
+    """A place as somebody gives it: a division (6, 9 or 12 digits) or a point, or both."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        str_strip_whitespace=True,
+        json_schema_extra={
+            "example": {
+                "label": "parents",
+                "name": "爸妈家",
+                "division": "440305001",
+                "point": {"lat": 22.5306, "lon": 113.9304, "datum": "gcj02"},
+                "address": "南山大道1001号3栋",
+            }
+        },
+    )
+
+    label: Label
+    name: str = Field(default="", max_length=20, description="the own name of it")
+    division: str | None = Field(default=None, max_length=12)
+    point: GivenPoint | None = None
+    address: str = Field(default="", max_length=120, description="sealed with the person's own key")
+
+
+class Quiet(BaseModel):
+    """Hours in which nothing rings, in China's time; they may cross midnight."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    begins: str = Field(pattern=CLOCK, examples=["22:00"])
+    ends: str = Field(pattern=CLOCK, examples=["07:00"])
+
+    @model_validator(mode="after")
+    def _is_some_time(self) -> Self:
+        if self.begins == self.ends:
+            raise PydanticCustomError(
+                "quiet_empty", "they end when they begin; give null for none", {"zh": "起止时间相同；不需要请填null"}
+            )
+        return self
+
+    @property
+    def minutes(self) -> tuple[int, int]:
+        """From and to in minutes of the day."""
+        return minutes(self.begins), minutes(self.ends)
+
+
+class ProfileChange(BaseModel):
+    """What shall change; what is not named stays. null takes quiet hours or the own order away."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "example": {"quiet_hours": {"begins": "22:00", "ends": "07:00"}, "channels": ["sms", "wechat"]}
+        },
+    )
+
+    language: Literal["zh", "en"] = "zh"
+    is_elder_mode: bool = False
+    quiet_hours: Quiet | None = None
+    channels: tuple[Literal["wechat", "push", "sms"], ...] | None = Field(
+        default=None, max_length=len(CHANNELS), description="the own order; those that are left out follow"
+    )
+    is_tester: bool = Field(default=False, description="takes part in exercises")
+
+    @field_validator("channels")
+    @classmethod
+    def _are_different(cls, channels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if channels and len({*channels}) < len(channels):
+            raise PydanticCustomError("channel_twice", "a channel stands there twice", {"zh": "渠道重复"})
+        return channels
+
+
 def _rough(point: tuple[float, float] | None) -> tuple[float, float] | None:
     return point and (round(point[0], SAME_DECIMALS), round(point[1], SAME_DECIMALS))
 
@@ -156,10 +254,8 @@ def minutes(clock: str) -> int:
     >>> minutes("22:30")
     1350
     """
-    found = _CLOCK.fullmatch(clock)
-    if found is None:
-        raise ValueError(f"{clock} is not HH:MM")
-    return int(found[1]) * 60 + int(found[2])
+    hour, _, minute = clock.partition(":")
+    return int(hour) * 60 + int(minute)
 
 
 def clock(minute: int) -> str:
