@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -234,6 +235,23 @@ async def test_a_place_can_be_written_over_and_taken_away_and_audiences_follow(
     assert (await api("DELETE", f"/v1/me/places/{id_}", token=anna)).status == 204
     assert await audience(assembly, Audience(divisions=(FUTIAN,))) == []
     assert (await api("DELETE", f"/v1/me/places/{id_}", token=anna)).code == "place_unknown"
+
+
+async def test_places_that_are_added_at_the_same_time_are_all_there(api: Client, anna: str, assembly: Assembly) -> None:
+    codes = assembly.divisions.children(NANSHAN)[:4]
+    answers = await asyncio.gather(*(add(api, anna, division=code) for code in codes))
+    assert {a.status for a in answers} == {201}
+    assert {p["division"]["code"] for p in await places(api, anna)} == {*codes}
+
+
+async def test_of_two_changes_that_saw_the_same_version_one_is_made(api: Client, anna: str) -> None:
+    seen = await etag(api, anna)
+    changes = ({"language": "en"}, {"quiet_hours": NIGHT}, {"channels": ["sms"]})
+    answers = await asyncio.gather(*(api("PATCH", "/v1/me", c, token=anna, If_Match=seen) for c in changes))
+    assert sorted(a.status for a in answers) == [200, 412, 412]
+    found = (await api("GET", "/v1/me", token=anna)).json
+    changed = [found["language"] == "en", found["quiet_hours"] == NIGHT, found["is_own_order"]]
+    assert changed == [a.status == 200 for a in answers]
 
 
 async def test_another_persons_place_is_not_there(api: Client, anna: str, ben: str) -> None:

@@ -39,6 +39,18 @@ async def test_who_switched_a_channel_off_gets_it_on_the_next_rung_and_who_switc
     assert (await city.finding(yellow)).is_equal
 
 
+async def test_a_family_of_events_that_is_switched_off_is_silent_and_the_others_come(city: City):
+    off = (opt_out("alert.sea"), opt_out("alert.weather", "blue"))
+    [person] = await city.people(1, lambda _, c: replace(c, off=off))
+    city.start()
+    sea = await city.release("topic-sea", Lane.YELLOW, topic="alert.sea")
+    blue = await city.release("topic-blue", Lane.BLUE, topic="alert.weather")
+    yellow = await city.release("topic-yellow", Lane.YELLOW, topic="alert.weather", wait_s=60.0)
+    await city.finished(sea, blue)
+    await city.sent(yellow, 1)
+    assert await city.standing(sea, person) == await city.standing(blue, person) == {"wechat": ["opted_out"]}
+
+
 async def test_the_own_order_decides_the_first_and_the_next_rungs(city: City):
     orders = [("sms", "push", "wechat"), ("push",), ()]
     first, second, third = await city.people(3, lambda i, c: replace(c, order=orders[i]))
