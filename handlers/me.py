@@ -100,5 +100,5 @@ class GrantsHandler(_OwnHandler):
         await self._show()
 
     async def _show(self) -> None:
-        grants, reached = await self.profile.grants(self.caller), await self.profile.reach(self.caller)
+        grants, reached = await self.profile.grants(self.caller)
         self.respond(GrantsView.about(grants, reached, self.profile.city.templates, self.profile.now()))

@@ -166,7 +166,9 @@ class PlaceView(BaseModel):
     label: Label
     name: str
     address: str
-    division: DivisionName
+    division: DivisionName = Field(
+        description="the finest that is known; what is meant for a part of it only does not concern this place"
+    )
     point: PointView | None
 
     @classmethod

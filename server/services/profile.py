@@ -165,10 +165,11 @@ class Profile:
                 return
         raise _busy()
 
-    async def grants(self, caller: Caller) -> Mapping[str, Grant]:
-        """What is known of every template that the city has filed with WeChat."""
-        known = (await self._store.find(caller.id)).grants
-        return {template.id: known.get(template.id, Grant()) for template in self.city.templates.wechat}
+    async def grants(self, caller: Caller) -> tuple[Mapping[str, Grant], Sequence[LaneReach]]:
+        """What is known of every template that the city has filed, and how every lane would reach this person now."""
+        kept = await self._store.find(caller.id)
+        filed = {template.id: kept.grants.get(template.id, Grant()) for template in self.city.templates.wechat}
+        return filed, [self._reach(kept, lane) for lane in self.city.topics.lanes]
 
     async def tell_grants(self, caller: Caller, id_: str, answers: Mapping[str, bool]) -> None:
         """Keep what a mini-program tells of one question; InvalidInputError `template_unknown`. A second call: nothing.
@@ -187,17 +188,14 @@ class Profile:
         for template, is_accepted in sorted(answers.items()):
             await self._store.tell(caller.id, template, Told(id_, now, is_accepted))
 
-    async def reach(self, caller: Caller) -> Sequence[LaneReach]:
-        """For every lane, by what a notice of it would reach this person now, and what is missing."""
-        kept, now = await self._store.find(caller.id), self.now()
-        found = []
-        for lane in self.city.topics.lanes:
-            templates = {id_: kept.grants.get(id_, Grant()).forecast(now) for id_ in self._templates(lane)}
-            order = full_order(kept.order)
-            has_grant = any(templates.values())
-            reached = ways(lane, self.city.topics, kept.off, kept.has, has_grant=has_grant, order=order)
-            found.append(LaneReach(lane, reached, templates, quiet_until(kept.quiet, lane, now)))
-        return found
+    def _reach(self, kept: Kept, lane: Lane) -> LaneReach:
+        now = self.now()
+        templates = {id_: kept.grants.get(id_, Grant()).forecast(now) for id_ in self._templates(lane)}
+        reached = ways(
+            lane, self.city.topics, kept.off, kept.has,
+            has_grant=any(templates.values()), order=full_order(kept.order),
+        )  # fmt: skip
+        return LaneReach(lane, reached, templates, quiet_until(kept.quiet, lane, now))
 
     def _templates(self, lane: Lane) -> Sequence[str]:
         """The filed templates that notices of this lane use."""
