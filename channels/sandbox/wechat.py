@@ -228,7 +228,7 @@ class WeChat:
         return self._json({"openid": openid_of(code.split(".", 1)[0]), "session_key": key})
 
     def phone(self, request: Request) -> Answer:
-        """The phone number of a user (getuserphonenumber). A code works once; its part before the first dot is the national number."""
+        """A user's phone (getuserphonenumber). A code works once; what stands before its dot is the national number."""
         wrong = self._token_fault(request.query, self.book.clock())
         body = None if wrong else _object(request.body)
         code = (body or {}).get("code")

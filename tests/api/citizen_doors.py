@@ -133,7 +133,7 @@ class Doors:
 @asynccontextmanager
 async def doors(assembly: Assembly, folder: Path) -> AsyncIterator[Doors]:
     """The real services on the run's databases, with `folder` for the keys, at a port."""
-    db, clock, wechat, names = assembly.db, Clock(assembly.now()), FakeWeChat(), FakeRealNames()
+    db, clock, wechat, names = assembly.db, Clock(assembly.now().replace(microsecond=0)), FakeWeChat(), FakeRealNames()
     make_key(folder, "key-1")
     tokens = AccessTokens(KeyFolder(folder, lambda: 0.0), ISSUER, now=clock, random=secrets.token_bytes)
     codes = WeChatCodes(wechat, UsedCodes(db), clock)
