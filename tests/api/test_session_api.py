@@ -8,14 +8,24 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 
+from handlers.bounds import listen
+from handlers.gate import Gate
+from handlers.routing import PARAMETERS, Route, Who
+from server.app import make_app
 from server.assemble import Assembly
 from server.domain.errors import UnavailableError
 from server.services.access_tokens import Claims
+from server.services.log_in_holdings import DevicesHolding, LogInsHolding
+from server.services.officers import LogIn
 from server.storage.citizens import NewCitizen
+from server.storage.devices import DeviceStore
+from server.storage.log_ins import LogInStore, Proofs, SessionKeys
 from tests.api.citizen_doors import SESSION_KEY, Doors, doors
-from tests.api.client import Answer
+from tests.api.client import Answer, client_of
+from tests.services.office import PASSWORD, newcomer
 
 PHONE = "+8613800000001"
 ID_NUMBER = "11010519491231002X"
@@ -236,6 +246,31 @@ async def test_a_locked_account_is_out_at_once_and_does_not_get_in(door: Doors):
     assert (refused.status, refused.code) == (403, "account_locked")
 
 
+async def test_officers_and_citizens_tokens_open_nothing_of_the_other(door: Doors, routes: list[Route]):
+    access, _ = tokens_of(await door.by_wechat("li"))
+    office = door.assembly.officers
+    _, link = await office.create(None, newcomer())
+    secret = (await office.activate(link, PASSWORD)).totp_secret
+    _, staff = await office.log_in(LogIn("王敏", PASSWORD, pyotp.TOTP(secret).at(door.assembly.now()), "127.0.0.1"))
+    assert (await door.me(staff)).code == "token_invalid"
+    gate = Gate(door.assembly.officers, None, door.assembly.now, door.parts.log_ins)
+    server, port = listen(make_app(routes, gate), 0, "127.0.0.1")
+    asked = 0
+    for route in routes:
+        path = route.path
+        for name in route.parameters:
+            path = path.replace(f"{{{name}}}", PARAMETERS[name].example)
+        for method, operation in route.operations.items():
+            foreign = {Who.OFFICER: access, Who.CITIZEN: staff}.get(operation.entry.who)
+            if foreign is not None:
+                answer = await client_of(port)(method, path, b"{}" if method != "GET" else None, token=foreign)
+                assert answer.status == 401, (method, path)
+                asked += 1
+    server.stop()
+    await server.close_all_connections()
+    assert asked > 50
+
+
 async def test_a_token_of_an_earlier_session_version_or_an_unknown_account_is_void(door: Doors):
     entered = await door.by_wechat("li")
     good = Claims(entered.json["account"], 1, entered.json["log_in"])
@@ -401,6 +436,45 @@ async def test_a_log_in_that_gave_way_to_newer_ones_takes_its_push_token_along(d
     await door.client("PUT", "/v1/me/devices", PUSH | {"token": "x" * 40}, token=newest)
     assert await door.assembly.citizens.find_by_address("push", [PUSH["token"]]) == {}
     assert (await door.me(oldest)).code == "token_invalid"
+
+
+# -- as a holding
+
+
+def holdings(door: Doors) -> tuple[LogInsHolding, DevicesHolding]:
+    db, vault = door.assembly.db, door.assembly.vault
+    log_ins = LogInsHolding(door.assembly.accounts, LogInStore(db, vault), SessionKeys(db, vault), Proofs(db))
+    return log_ins, DevicesHolding(DeviceStore(db))
+
+
+async def test_log_ins_and_devices_are_handed_out_and_erased(door: Doors):
+    entered = await door.by_wechat("li", label="iPhone")
+    access, refresh = tokens_of(entered)
+    await door.client("PUT", "/v1/me/devices", PUSH, token=access)
+    citizen = await door.citizen(entered.json["account"])
+    rows = [row for holding in holdings(door) for row in await holding.export(citizen)]
+    assert [row["label"] for row in rows] == ["iPhone", "Pixel"]
+    assert PUSH["token"] not in repr(rows)
+    for _ in range(2):
+        for holding in holdings(door):
+            await holding.erase(citizen)
+            assert await holding.export(citizen) == []
+    assert (await door.me(access)).code == "token_invalid"
+    assert (await door.refresh(refresh)).code == "refresh_invalid"
+    for name in ("log_ins", "wechat_sessions", "proofs", "devices"):
+        assert await door.assembly.db[name].count_documents({}) == 0
+
+
+async def test_a_joined_accounts_devices_stay_and_its_log_ins_end(door: Doors):
+    source, target = await door.by_wechat("li"), await door.by_wechat("wang")
+    await door.client("PUT", "/v1/me/devices", PUSH, token=source.json["access_token"])
+    ids = [await door.citizen(each.json["account"]) for each in (source, target)]
+    async with door.assembly.db.client.start_session() as session:
+        for holding in holdings(door):
+            await holding.move(ids[0], ids[1], session)
+    assert (await door.me(source.json["access_token"])).code == "token_invalid"
+    (device,) = (await door.client("GET", "/v1/me/devices", token=target.json["access_token"])).json["devices"]
+    assert device["label"] == "Pixel"
 
 
 # -- refusals
