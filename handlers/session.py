@@ -12,6 +12,7 @@ from handlers.session_views import (
     LogInView,
     MeansView,
     MeView,
+    NewHolderForm,
     PhoneCodeForm,
     PhoneForm,
     ProofForm,
@@ -66,6 +67,15 @@ class ProofHandler(_LogInHandler):
         """Log in with a ticket and the end of the ID number."""
         form = self.given(ProofForm)
         self.respond(TokensView.of(await self.log_ins.prove(form.ticket, form.id_tail, form.device)), 201)
+
+
+class NewHolderHandler(_LogInHandler):
+    """Where a number gets its new owner."""
+
+    async def post(self) -> None:
+        """Log in as somebody else than the account that has the number."""
+        form = self.given(NewHolderForm)
+        self.respond(TokensView.of(await self.log_ins.as_new_holder(form.ticket, form.device)), 201)
 
 
 class RefreshHandler(_LogInHandler):

@@ -86,6 +86,15 @@ class ProofForm(BaseModel):
     device: str | None = _KNOWN_DEVICE
 
 
+class NewHolderForm(BaseModel):
+    """A ticket of somebody who is not the person that the number's account belongs to."""
+
+    model_config = _example({"ticket": _ID + _ID, "device": _DEVICE})
+
+    ticket: str = Field(pattern=r"^[0-9a-f]{64}$")
+    device: str | None = _KNOWN_DEVICE
+
+
 class RefreshForm(BaseModel):
     """The newest refresh token."""
 
@@ -224,7 +233,7 @@ class TokensView(BaseModel):
 
 
 class ProofView(BaseModel):
-    """The number alone does not open this account on this device: POST /v1/session/phone/proof."""
+    """The number alone does not open this account on this device: prove more, or be somebody else."""
 
     model_config = _example({"state": "proof_needed", "ticket": _ID + _ID, "expires_at": "2026-11-24T01:40:00Z"})
 

@@ -48,7 +48,7 @@ def citizens(assembly: Assembly, wechat: WeChat | None = None) -> CitizenParts:
         assembly.citizens,
         LogInStore(db, assembly.vault),
         keys,
-        Proofs(db),
+        Proofs(db, assembly.vault),
         Attempts(db, assembly.vault),
     )
     counters = Counters(wechat_codes, _NoRealNames(), devices, assembly.notices, assembly.audit)

@@ -7,6 +7,7 @@ from handlers.session import (
     DeviceHandler,
     DevicesHandler,
     LogInsHandler,
+    NewHolderHandler,
     OneLogInHandler,
     PhoneHandler,
     PhoneSessionHandler,
@@ -25,6 +26,7 @@ from handlers.session_views import (
     LogInsView,
     MeansView,
     MeView,
+    NewHolderForm,
     PhoneCodeForm,
     PhoneForm,
     ProofForm,
@@ -52,12 +54,16 @@ def _session(parts: CitizenParts) -> list[Route]:
         entry=PUBLIC, takes=PhoneForm, gives=TokensView, status=201,
         answers_as={
             202: "state proof_needed: this account has a verified name and does not know this device; "
-            "send the answer's ticket to /v1/session/phone/proof until its expires_at"
+            "send the answer's ticket to /v1/session/phone/proof or .../new-holder until its expires_at"
         },
     )  # fmt: skip
     proof = Operation(
         summary="Log in with a ticket and the last four characters of the ID number; three tries",
         entry=PUBLIC, takes=ProofForm, gives=TokensView, status=201,
+    )  # fmt: skip
+    new_holder = Operation(
+        summary="Log in with a ticket as the number's new owner; it leaves the account that had it, which is told",
+        entry=PUBLIC, takes=NewHolderForm, gives=TokensView, status=201,
     )  # fmt: skip
     refresh = Operation(
         summary="New tokens for a refresh token, which works once (and for ten seconds more, with the same answer)",
@@ -77,6 +83,7 @@ def _session(parts: CitizenParts) -> list[Route]:
         Route("/v1/session/wechat", WeChatSessionHandler, {"POST": wechat}, own),
         Route("/v1/session/phone", PhoneSessionHandler, {"POST": phone}, own),
         Route("/v1/session/phone/proof", ProofHandler, {"POST": proof}, own),
+        Route("/v1/session/phone/new-holder", NewHolderHandler, {"POST": new_holder}, own),
         Route("/v1/session/refresh", RefreshHandler, {"POST": refresh}, own),
         Route("/v1/me/log-ins", LogInsHandler, log_ins, own),
         Route("/v1/me/log-ins/{log_in}", OneLogInHandler, {"DELETE": end}, own),

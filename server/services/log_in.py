@@ -17,6 +17,7 @@ from typing import Protocol
 from server.domain.audit import DONE, NOBODY, Detail, Event
 from server.domain.citizens import Account, AccountState, Caller, Kind, LogIn
 from server.domain.errors import (
+    ConflictError,
     ForbiddenError,
     NotFoundError,
     TooManyError,
@@ -48,7 +49,11 @@ STOLEN = Words(
     zh="您的一处登录已被终止：它的凭证被重复使用，可能已泄露。如非本人操作，请检查登录设备。",
     en="One of your log-ins was ended: its token was used twice and may have leaked. Check where you are logged in.",
 )
-STOLEN_TITLE = Words(zh="登录安全提醒", en="Your log-in")
+NUMBER_LEFT = Words(
+    zh="您账户的手机号已由新机主使用，已从账户解绑。如号码仍属于您，请用微信登录后重新绑定。",
+    en="Somebody showed that your phone number is theirs now: it left your account. If it is yours, bind it again.",
+)
+SAFETY = Words(zh="账户安全提醒", en="Your account")
 
 CheckCode = Callable[
     [str, str], Awaitable[str]
@@ -151,7 +156,7 @@ class LogIns:
         account, is_new = await self._account("sms", phone)
         if account.is_real_name and not await self._knows(account, terminal):
             ticket = self._random(SECRET_BYTES).hex()
-            until = await self._stores.proofs.insert(ticket, Proof(account.id, terminal), self._now())
+            until = await self._stores.proofs.insert(ticket, Proof(account.id, phone, terminal), self._now())
             return ProofNeeded(ticket, until)
         return await self._begin(account, "phone", terminal, is_new=is_new)
 
@@ -178,6 +183,29 @@ class LogIns:
         await self._stores.attempts.forgive(counter)
         terminal = Terminal(proof.terminal.client, proof.terminal.label, device)
         return await self._begin(account, "phone", terminal, is_new=False)
+
+    async def as_new_holder(self, ticket: str, device: str | None) -> LoggedIn:
+        """Log in as somebody else than the account with this number: it leaves that account, which is told.
+
+        UnauthenticatedError `proof_wrong`; ConflictError `number_held` if that account has no other means.
+        """
+        proof = await self._stores.proofs.charge(ticket, self._now())
+        if proof is None:
+            raise _proof_wrong()
+        before = await self._accounts.get(proof.citizen)
+        if not await self._stores.citizens.let_go(proof.citizen, "sms", proof.phone, keeping="wechat"):
+            raise ConflictError(
+                "number_held",
+                zh="此号码是原账户唯一的登录方式，请到服务窗口办理",
+                en="the other account has no other means of log-in: ask at a service counter",
+            )
+        await self._stores.proofs.use(ticket)
+        await self._note(NOBODY, "number_left", f"account/{before.public}")
+        key = f"number_left/{self._random(16).hex()}"
+        await self._counters.post.tell(before.id, SAFETY, NUMBER_LEFT, key=key)
+        account, is_new = await self._account("sms", proof.phone)
+        terminal = Terminal(proof.terminal.client, proof.terminal.label, device)
+        return await self._begin(account, "phone", terminal, is_new=is_new)
 
     async def refresh(self, text: str) -> LoggedIn:
         """Use up a refresh token: new tokens of the same log-in. UnauthenticatedError `refresh_invalid`."""
@@ -286,7 +314,7 @@ class LogIns:
         await self._clear(account.id, log_in)
         event = Event(NOBODY, "citizen.reuse", f"log_in/{log_in}", "revoked", key=f"reuse/{log_in}")
         await self._counters.audit.record(event)
-        await self._counters.post.tell(account.id, STOLEN_TITLE, STOLEN, key=f"log_in_reuse/{log_in}")
+        await self._counters.post.tell(account.id, SAFETY, STOLEN, key=f"log_in_reuse/{log_in}")
         raise _refresh_invalid()
 
     async def _clear(self, citizen: int, log_in: str) -> None:

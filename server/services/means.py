@@ -16,9 +16,8 @@ from server.domain.citizens import Caller
 from server.domain.errors import ConflictError
 from server.domain.log_in import masked
 from server.domain.wording import Words
-from server.services.log_in import CheckCode, Counters, Stores
+from server.services.log_in import SAFETY, CheckCode, Counters, Stores
 
-TITLE = Words(zh="账户安全提醒", en="Your account")
 CHANGED = {
     "bind_phone": Words(
         zh="您的账户已绑定新的手机号。如非本人操作，请退出所有登录并联系我们。",
@@ -106,7 +105,7 @@ class Means:
 
     async def _tell(self, caller: Caller, verb: str) -> None:
         await self._audit.record(Event(caller.account.public, f"citizen.{verb}", f"account/{caller.account.public}"))
-        await self._post.tell(caller.id, TITLE, CHANGED[verb], key=f"means/{self._random(16).hex()}")
+        await self._post.tell(caller.id, SAFETY, CHANGED[verb], key=f"means/{self._random(16).hex()}")
 
 
 def _taken() -> ConflictError:

@@ -221,6 +221,12 @@ class Citizens:
         await self._citizens.update_one({"_id": citizen}, {"$pull": {"channels": channel}})
         return True
 
+    async def let_go(self, citizen: int, channel: str, value: str, *, keeping: str) -> bool:
+        """Take one of their addresses away; False, and nothing happens, without one on `keeping` or if it is not theirs."""
+        index = self.index(channel, value)
+        query = {"_id": citizen, f"{channel}.index": index, f"{keeping}.0": {"$exists": True}}
+        return await self._drop(query, channel, index)
+
     async def take_over(self, citizen: int, channel: str, value: str) -> None:
         """One address more; whoever had it has it no longer. A second call changes nothing."""
         index = self.index(channel, value)
@@ -231,12 +237,15 @@ class Citizens:
 
     async def drop(self, citizen: int, channel: str, index: bytes) -> None:
         """Take one address away, by its blind index."""
-        query = {"_id": citizen, f"{channel}.index": index}
+        await self._drop({"_id": citizen, f"{channel}.index": index}, channel, index)
+
+    async def _drop(self, query: Document, channel: str, index: bytes) -> bool:
         after = await self._addresses.find_one_and_update(
             query, _without(channel, index), {channel: 1}, return_document=ReturnDocument.AFTER
         )
         if after is not None and channel not in after:
-            await self._citizens.update_one({"_id": citizen}, {"$pull": {"channels": channel}})
+            await self._citizens.update_one({"_id": after["_id"]}, {"$pull": {"channels": channel}})
+        return after is not None
 
     def index(self, channel: str, value: str) -> bytes:
         """The blind index of an address."""

@@ -163,21 +163,32 @@ class Proof:
     """Somebody who showed a number and has to show more."""
 
     citizen: int
+    phone: str
     terminal: Terminal
 
 
 class Proofs:
     """Tickets of those who still have to prove who they are: the collection `proofs`."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, vault: Vault) -> None:
         self._proofs = db["proofs"]
+        self._vault = vault
 
     async def insert(self, ticket: str, proof: Proof, at: datetime) -> datetime:
         """Keep it; until when."""
         until = at + PROOF_LIFE
-        terminal = {"client": proof.terminal.client.value, "label": proof.terminal.label}
-        kept = {"_id": _hash(ticket), "citizen": proof.citizen, "left": PROOF_TRIES, "gone_at": until, **terminal}
-        await self._proofs.insert_one(kept)
+        name = _hash(ticket)
+        await self._proofs.insert_one(
+            {
+                "_id": name,
+                "citizen": proof.citizen,
+                "phone": self._vault.seal(proof.phone, owner=f"proofs|{name}|phone"),
+                "client": proof.terminal.client.value,
+                "label": proof.terminal.label,
+                "left": PROOF_TRIES,
+                "gone_at": until,
+            }
+        )
         return until
 
     async def charge(self, ticket: str, at: datetime) -> Proof | None:
@@ -188,7 +199,8 @@ class Proofs:
         )
         if document is None:
             return None
-        return Proof(document["citizen"], Terminal(Client(document["client"]), document["label"]))
+        phone = self._vault.open(document["phone"], owner=f"proofs|{document['_id']}|phone")
+        return Proof(document["citizen"], phone, Terminal(Client(document["client"]), document["label"]))
 
     async def use(self, ticket: str) -> bool:
         """The proof was right; False if another request was first."""

@@ -140,7 +140,7 @@ async def doors(assembly: Assembly, folder: Path) -> AsyncIterator[Doors]:
     devices = Devices(DeviceStore(db), assembly.citizens, now=clock, random=secrets.token_bytes)
     stores = Stores(
         assembly.accounts, assembly.citizens, LogInStore(db, assembly.vault), SessionKeys(db, assembly.vault),
-        Proofs(db), Attempts(db, assembly.vault),
+        Proofs(db, assembly.vault), Attempts(db, assembly.vault),
     )  # fmt: skip
     counters = Counters(codes, names, devices, assembly.notices, assembly.audit)
     log_ins = LogIns(stores, counters, tokens, check_code, now=clock, random=secrets.token_bytes)
@@ -151,3 +151,9 @@ async def doors(assembly: Assembly, folder: Path) -> AsyncIterator[Doors]:
     yield Doors(client_of(port), parts, assembly, clock, wechat, names, tokens, folder)
     server.stop()
     await server.close_all_connections()
+
+
+def tokens_of(answer: Answer) -> tuple[str, str]:
+    """The access and the refresh token of a log-in or a refresh."""
+    assert answer.status in (200, 201), answer.body
+    return answer.json["access_token"], answer.json["refresh_token"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pyotp
@@ -15,15 +13,11 @@ from handlers.bounds import listen
 from handlers.gate import Gate
 from handlers.routing import PARAMETERS, Route, Who
 from server.app import make_app
-from server.assemble import Assembly
 from server.domain.errors import UnavailableError
 from server.services.access_tokens import Claims
-from server.services.log_in_holdings import DevicesHolding, LogInsHolding
 from server.services.officers import LogIn
 from server.storage.citizens import NewCitizen
-from server.storage.devices import DeviceStore
-from server.storage.log_ins import LogInStore, Proofs, SessionKeys
-from tests.api.citizen_doors import SESSION_KEY, Doors, doors
+from tests.api.citizen_doors import SESSION_KEY, Doors, tokens_of
 from tests.api.client import Answer, client_of
 from tests.services.office import PASSWORD, newcomer
 
@@ -31,18 +25,6 @@ PHONE = "+8613800000001"
 ID_NUMBER = "11010519491231002X"
 INSTALLATION = "b1946ac92492d2347c6235b4d2611184"
 PUSH = {"token": "device-1:APA91bHun4MxP5egoKMwt2KZFBaFUH", "platform": "android", "label": "Pixel"}
-
-
-@pytest.fixture
-async def door(assembly: Assembly, tmp_path: Path) -> AsyncIterator[Doors]:
-    """An API with the real door."""
-    async with doors(assembly, tmp_path / "keys") as found:
-        yield found
-
-
-def tokens_of(answer: Answer) -> tuple[str, str]:
-    assert answer.status in (200, 201), answer.body
-    return answer.json["access_token"], answer.json["refresh_token"]
 
 
 async def audited(door: Doors) -> list[tuple[str, str]]:
@@ -348,133 +330,21 @@ async def test_a_ticket_is_good_for_ten_minutes(door: Doors):
     assert (await prove(door, ticket, "002X")).code == "proof_wrong"
 
 
-# -- what one logs in with
-
-
-async def test_a_phone_is_bound_replaced_and_never_shared(door: Doors):
-    mine, _ = tokens_of(await door.by_wechat("li"))
-    other, _ = tokens_of(await door.by_wechat("wang"))
-    bound = await door.client("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}, token=mine)
-    assert bound.json == {"phone": "+86138****0001", "wechat": 1}
-    taken = await door.client("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}, token=other)
-    assert (taken.status, taken.code) == (409, "address_taken")
-    assert "合并" in taken.json["title"]
-    moved = await door.client("POST", "/v1/me/phone/wechat", {"code": "13900000002.x"}, token=mine)
-    assert moved.json["phone"] == "+86139****0002"
-    freed = await door.client("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}, token=other)
-    assert freed.status == 200
-    assert await door.assembly.db["outbox"].count_documents({}) == 3
-
-
-async def test_a_phone_can_be_taken_off_unless_it_is_the_last_means(door: Doors):
-    entered = await door.by_phone(PHONE)
-    token, citizen = entered.json["access_token"], await door.citizen(entered.json["account"])
-    last = await door.client("DELETE", "/v1/me/phone", token=token)
-    assert (last.status, last.code) == (409, "last_means")
-    assert (await door.client("POST", "/v1/me/wechat", {"code": "zhao.1"}, token=token)).json["wechat"] == 1
-    assert (await door.assembly.citizens.by_id([citizen]))[0].channels == ["sms", "wechat"]
-    assert (await door.client("DELETE", "/v1/me/phone", token=token)).status == 204
-    assert (await door.me(token)).json["means"] == {"phone": None, "wechat": 1}
-    assert (await door.assembly.citizens.by_id([citizen]))[0].channels == ["wechat"]
-    assert (await door.by_wechat("zhao")).json["account"] == entered.json["account"]
-    assert (await door.by_phone(PHONE)).json["account"] != entered.json["account"]
-
-
-async def test_an_openid_of_another_account_is_not_bound(door: Doors):
-    await door.by_wechat("li")
-    token, _ = tokens_of(await door.by_phone(PHONE))
-    taken = await door.client("POST", "/v1/me/wechat", {"code": "li.2"}, token=token)
-    assert (taken.status, taken.code) == (409, "address_taken")
-    for who in ("a", "b", "c"):
-        assert (await door.client("POST", "/v1/me/wechat", {"code": f"{who}.1"}, token=token)).status == 200
-    full = await door.client("POST", "/v1/me/wechat", {"code": "d.1"}, token=token)
-    assert (full.status, full.code) == (409, "means_full")
-
-
-# -- devices
-
-
-async def test_a_device_is_registered_replaced_and_removed(door: Doors):
-    entered = await door.by_wechat("li")
-    token, citizen = entered.json["access_token"], await door.citizen(entered.json["account"])
-    first = await door.client("PUT", "/v1/me/devices", PUSH, token=token)
-    newer = PUSH | {"token": "device-2:APA91bHun4MxP5egoKMwt2KZFBaFUH"}
-    second = await door.client("PUT", "/v1/me/devices", newer, token=token)
-    assert first.json["id"] == second.json["id"]
-    reach = await door.assembly.citizens.reach("push", [citizen])
-    assert [address.value for address in reach[citizen].addresses] == [newer["token"]]
-    one = f"/v1/me/devices/{first.json['id']}"
-    assert (await door.client("GET", one, token=token)).json["label"] == "Pixel"
-    assert len((await door.client("GET", "/v1/me/devices", token=token)).json["devices"]) == 1
-    foreign, _ = tokens_of(await door.by_wechat("wang"))
-    for method in ("GET", "DELETE"):
-        refused = await door.client(method, one, token=foreign)
-        assert (refused.status, refused.code) == (404, "device_unknown")
-    assert (await door.client("DELETE", one, token=token)).status == 204
-    assert (await door.client("GET", one, token=token)).status == 404
-    assert await door.assembly.citizens.reach("push", [citizen]) == {}
-
-
-async def test_a_token_is_with_whoever_registered_it_last(door: Doors):
-    before = await door.by_wechat("li")
-    after = await door.by_wechat("wang")
-    for entered in (before, after):
-        answer = await door.client("PUT", "/v1/me/devices", PUSH, token=entered.json["access_token"])
-        assert answer.status == 200
-    found = await door.assembly.citizens.find_by_address("push", [PUSH["token"]])
-    assert found == {PUSH["token"]: await door.citizen(after.json["account"])}
-    assert (await door.client("GET", "/v1/me/devices", token=before.json["access_token"])).json == {"devices": []}
-    assert (await door.assembly.citizens.by_id([await door.citizen(before.json["account"])]))[0].channels == ["wechat"]
-
-
-async def test_a_log_in_that_gave_way_to_newer_ones_takes_its_push_token_along(door: Doors):
-    oldest, _ = tokens_of(await door.by_wechat("li"))
-    await door.client("PUT", "/v1/me/devices", PUSH, token=oldest)
-    for _ in range(20):
-        door.clock.pass_(seconds=1)
-        newest, _ = tokens_of(await door.by_wechat("li"))
-    await door.client("PUT", "/v1/me/devices", PUSH | {"token": "x" * 40}, token=newest)
-    assert await door.assembly.citizens.find_by_address("push", [PUSH["token"]]) == {}
-    assert (await door.me(oldest)).code == "token_invalid"
-
-
-# -- as a holding
-
-
-def holdings(door: Doors) -> tuple[LogInsHolding, DevicesHolding]:
-    db, vault = door.assembly.db, door.assembly.vault
-    log_ins = LogInsHolding(door.assembly.accounts, LogInStore(db, vault), SessionKeys(db, vault), Proofs(db))
-    return log_ins, DevicesHolding(DeviceStore(db))
-
-
-async def test_log_ins_and_devices_are_handed_out_and_erased(door: Doors):
-    entered = await door.by_wechat("li", label="iPhone")
-    access, refresh = tokens_of(entered)
-    await door.client("PUT", "/v1/me/devices", PUSH, token=access)
-    citizen = await door.citizen(entered.json["account"])
-    rows = [row for holding in holdings(door) for row in await holding.export(citizen)]
-    assert [row["label"] for row in rows] == ["iPhone", "Pixel"]
-    assert PUSH["token"] not in repr(rows)
-    for _ in range(2):
-        for holding in holdings(door):
-            await holding.erase(citizen)
-            assert await holding.export(citizen) == []
-    assert (await door.me(access)).code == "token_invalid"
-    assert (await door.refresh(refresh)).code == "refresh_invalid"
-    for name in ("log_ins", "wechat_sessions", "proofs", "devices"):
-        assert await door.assembly.db[name].count_documents({}) == 0
-
-
-async def test_a_joined_accounts_devices_stay_and_its_log_ins_end(door: Doors):
-    source, target = await door.by_wechat("li"), await door.by_wechat("wang")
-    await door.client("PUT", "/v1/me/devices", PUSH, token=source.json["access_token"])
-    ids = [await door.citizen(each.json["account"]) for each in (source, target)]
-    async with door.assembly.db.client.start_session() as session:
-        for holding in holdings(door):
-            await holding.move(ids[0], ids[1], session)
-    assert (await door.me(source.json["access_token"])).code == "token_invalid"
-    (device,) = (await door.client("GET", "/v1/me/devices", token=target.json["access_token"])).json["devices"]
-    assert device["label"] == "Pixel"
+async def test_a_numbers_new_owner_gets_an_account_of_their_own_and_the_old_one_is_told(door: Doors):
+    account = await named(door)
+    citizen = await door.citizen(account)
+    lonely = (await door.by_phone(PHONE)).json["ticket"]
+    held = await door.client("POST", "/v1/session/phone/new-holder", {"ticket": lonely})
+    assert (held.status, held.code) == (409, "number_held")
+    await door.assembly.citizens.bind(citizen, "wechat", (await door.wechat.session("li.1")).openid)
+    ticket = {"ticket": (await door.by_phone(PHONE)).json["ticket"]}
+    entered = await door.client("POST", "/v1/session/phone/new-holder", ticket)
+    assert (entered.status, entered.json["is_new"]) == (201, True)
+    assert entered.json["account"] != account
+    assert (await door.by_phone(PHONE)).json["account"] == entered.json["account"]
+    assert (await door.by_wechat("li")).json["account"] == account
+    assert await door.assembly.db["outbox"].count_documents({"citizen": citizen}) == 1
+    assert (await door.client("POST", "/v1/session/phone/new-holder", ticket)).code == "proof_wrong"
 
 
 # -- refusals
