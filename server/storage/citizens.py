@@ -222,7 +222,7 @@ class Citizens:
         return True
 
     async def let_go(self, citizen: int, channel: str, value: str, *, keeping: str) -> bool:
-        """Take one of their addresses away; False, and nothing happens, without one on `keeping` or if it is not theirs."""
+        """Take one address away; False, and nothing happens, without one on `keeping` or if it is not theirs."""
         index = self.index(channel, value)
         query = {"_id": citizen, f"{channel}.index": index, f"{keeping}.0": {"$exists": True}}
         return await self._drop(query, channel, index)
