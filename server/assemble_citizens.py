@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import time
-from contextlib import AsyncExitStack
+import secrets
 from dataclasses import dataclass
+from functools import partial
 
-from channels.transport import transport_for
-from channels.wechat import token_keeper
-from channels.wechat_api import WeChatApi
-from channels.wechat_log_in import WeChatLogIn
+from server import assemble_log_in
 from server.assemble import Assembly
-from server.domain.errors import ConfigurationError, UnavailableError
-from server.services.access_tokens import AccessTokens
-from server.services.devices import Devices
-from server.services.log_in import Counters, LogIns, Named, Stores
-from server.services.means import Means
-from server.services.wechat_codes import WeChat, WeChatCodes
-from server.settings import SANDBOX_PREFIX, Settings
+from server.services.holdings import Holding
+from server.services.profile import City, Profile
+from server.services.profile_holdings import GrantsHolding, PlacesHolding, PreferencesHolding
+from server.services.wechat_codes import WeChat
 from server.storage.accounts import Accounts
-from server.storage.attempts import Attempts
-from server.storage.devices import DeviceStore
-from server.storage.log_ins import LogInStore, Proofs, SessionKeys, UsedCodes
-from server.storage.token_keys import KeyFolder, make_key
+from server.storage.profiles import Profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,77 +21,26 @@ class CitizenParts:
     """What handlers may ask on behalf of citizens."""
 
     accounts: Accounts
-    log_ins: LogIns
-    means: Means
-    devices: Devices
-    wechat_codes: WeChatCodes
+    profile: Profile
+    log_in: assemble_log_in.LogInParts
 
 
 def citizens(assembly: Assembly, wechat: WeChat | None = None) -> CitizenParts:
-    """The citizens' counters of one API process."""
-    db, now = assembly.db, assembly.now
-    wechat_codes = WeChatCodes(wechat, UsedCodes(db), now)
-    devices = Devices(DeviceStore(db), assembly.citizens, now=now, random=os.urandom)
-    keys = SessionKeys(db, assembly.vault)
-    stores = Stores(
-        assembly.accounts,
-        assembly.citizens,
-        LogInStore(db, assembly.vault),
-        keys,
-        Proofs(db, assembly.vault),
-        Attempts(db, assembly.vault),
-    )
-    counters = Counters(wechat_codes, _NoRealNames(), devices, assembly.notices, assembly.audit)
+    """The citizens' counters of one API process. Without `wechat` nobody logs in by WeChat."""
     return CitizenParts(
-        accounts=assembly.accounts,
-        log_ins=LogIns(stores, counters, access_tokens(assembly), _no_codes, now=now, random=os.urandom),
-        means=Means(stores, counters, _no_codes, now=now, random=os.urandom),
-        devices=devices,
-        wechat_codes=wechat_codes,
+        accounts=assembly.accounts, profile=profile(assembly), log_in=assemble_log_in.log_in(assembly, wechat)
     )
 
 
-def access_tokens(assembly: Assembly) -> AccessTokens:
-    """What writes and reads access tokens of this city."""
-    settings = assembly.settings
-    issuer = f"urn:huimin:{settings.city}"
-    return AccessTokens(_token_keys(settings), issuer, now=assembly.now, random=os.urandom)
+def profile(assembly: Assembly) -> Profile:
+    """People's own settings, places and opt-outs."""
+    standing = tuple(assembly.subjects.standing.values())
+    city = City(assembly.divisions, assembly.topics, assembly.templates, standing)
+    store = Profiles(assembly.db, assembly.person_vault)
+    return Profile(assembly.accounts, store, city, now=assembly.now, new_id=partial(secrets.token_hex, 16))
 
 
-def wechat(assembly: Assembly, stack: AsyncExitStack) -> WeChat | None:
-    """What asks WeChat about codes; its transport is closed with the stack. None without an account."""
-    account = assembly.settings.wechat
-    if account is None:
-        return None
-    transport = transport_for(account)
-    stack.callback(transport.close)
-    keeper = token_keeper(account, transport, assembly.tokens, assembly.now)
-    return WeChatLogIn(WeChatApi(account, transport, keeper), account.appid)
-
-
-def _token_keys(settings: Settings) -> KeyFolder:
-    """The keys of the folder that the settings name; in a sandbox, one made on first use."""
-    folder = settings.token_keys or settings.home / "token_keys"
-    if settings.token_keys is None:
-        make_key(folder, f"{SANDBOX_PREFIX}1")
-    keys = KeyFolder(folder, time.monotonic)
-    name, _ = keys.signing()
-    if settings.mode == "production" and name.startswith(SANDBOX_PREFIX):
-        raise ConfigurationError(
-            "token_keys_missing",
-            zh=f"HUIMIN_TOKEN_KEYS 中的 {name} 是试用密钥",
-            en=f"{name} in HUIMIN_TOKEN_KEYS is a key of the sandbox",
-        )
-    return keys
-
-
-class _NoRealNames:
-    """Until real names can be verified nobody has one."""
-
-    async def find(self, citizen: int) -> Named | None:  # noqa: ARG002 - the protocol's
-        """None."""
-        return None
-
-
-async def _no_codes(request: str, code: str) -> str:  # noqa: ARG001 - until one-time codes can be sent
-    raise UnavailableError("sms_away", zh="短信暂时无法发送", en="text messages cannot be sent now")
+def profile_holdings(assembly: Assembly) -> list[Holding]:
+    """What a profile holds about somebody."""
+    store = Profiles(assembly.db, assembly.person_vault)
+    return [PlacesHolding(store, partial(secrets.token_hex, 16)), PreferencesHolding(store), GrantsHolding(store)]

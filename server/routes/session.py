@@ -35,15 +35,15 @@ from handlers.session_views import (
     WeChatCodeForm,
     WeChatForm,
 )
-from server.assemble_citizens import CitizenParts
+from server.assemble_log_in import LogInParts
 
 
-def routes(parts: CitizenParts) -> list[Route]:
+def routes(parts: LogInParts) -> list[Route]:
     """All of them."""
     return [*_session(parts), *_means(parts), *_devices(parts)]
 
 
-def _session(parts: CitizenParts) -> list[Route]:
+def _session(parts: LogInParts) -> list[Route]:
     own = {"log_ins": parts.log_ins}
     wechat = Operation(
         summary="Log in with a code of wx.login; who comes for the first time becomes a citizen",
@@ -90,7 +90,7 @@ def _session(parts: CitizenParts) -> list[Route]:
     ]
 
 
-def _means(parts: CitizenParts) -> list[Route]:
+def _means(parts: LogInParts) -> list[Route]:
     own = {"means": parts.means}
     phone = {
         "POST": Operation(
@@ -113,7 +113,7 @@ def _means(parts: CitizenParts) -> list[Route]:
     ]
 
 
-def _devices(parts: CitizenParts) -> list[Route]:
+def _devices(parts: LogInParts) -> list[Route]:
     own = {"devices": parts.devices}
     devices = {
         "GET": Operation(summary="Apps that get push notices", entry=CITIZEN, gives=DevicesView),

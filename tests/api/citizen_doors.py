@@ -15,7 +15,7 @@ from handlers.bounds import listen
 from handlers.gate import Gate
 from server.app import make_app
 from server.assemble import Assembly
-from server.assemble_citizens import CitizenParts
+from server.assemble_log_in import LogInParts
 from server.domain.errors import InvalidInputError
 from server.domain.log_in import WeChatSession
 from server.routes import session
@@ -99,7 +99,7 @@ class Doors:
     """What a test holds in its hands."""
 
     client: Client
-    parts: CitizenParts
+    parts: LogInParts
     assembly: Assembly
     clock: Clock
     wechat: FakeWeChat
@@ -145,7 +145,7 @@ async def doors(assembly: Assembly, folder: Path) -> AsyncIterator[Doors]:
     counters = Counters(codes, names, devices, assembly.notices, assembly.audit)
     log_ins = LogIns(stores, counters, tokens, check_code, now=clock, random=secrets.token_bytes)
     means = Means(stores, counters, check_code, now=clock, random=secrets.token_bytes)
-    parts = CitizenParts(assembly.accounts, log_ins, means, devices, codes)
+    parts = LogInParts(log_ins, means, devices, codes)
     gate = Gate(assembly.officers, None, assembly.now, log_ins)
     server, port = listen(make_app(session.routes(parts), gate), 0, "127.0.0.1")
     yield Doors(client_of(port), parts, assembly, clock, wechat, names, tokens, folder)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from server.services.log_in_holdings import DevicesHolding, LogInsHolding
-from server.storage.devices import DeviceStore
-from server.storage.log_ins import LogInStore, Proofs, SessionKeys
+from server.assemble_log_in import log_in_holdings
 from tests.api.citizen_doors import Doors, tokens_of
 
 PHONE = "+8613800000001"
@@ -104,22 +102,16 @@ async def test_a_log_in_that_gave_way_to_newer_ones_takes_its_push_token_along(d
 # -- as a holding
 
 
-def holdings(door: Doors) -> tuple[LogInsHolding, DevicesHolding]:
-    db, vault = door.assembly.db, door.assembly.vault
-    log_ins = LogInsHolding(door.assembly.accounts, LogInStore(db, vault), SessionKeys(db, vault), Proofs(db, vault))
-    return log_ins, DevicesHolding(DeviceStore(db))
-
-
 async def test_log_ins_and_devices_are_handed_out_and_erased(door: Doors):
     entered = await door.by_wechat("li", label="iPhone")
     access, refresh = tokens_of(entered)
     await door.client("PUT", "/v1/me/devices", PUSH, token=access)
     citizen = await door.citizen(entered.json["account"])
-    rows = [row for holding in holdings(door) for row in await holding.export(citizen)]
-    assert [row["label"] for row in rows] == ["iPhone", "Pixel"]
+    rows = [row for holding in log_in_holdings(door.assembly) for row in await holding.export(citizen)]
+    assert [row["label"] for row in rows] == ["Pixel", "iPhone"]
     assert PUSH["token"] not in repr(rows)
     for _ in range(2):
-        for holding in holdings(door):
+        for holding in log_in_holdings(door.assembly):
             await holding.erase(citizen)
             assert await holding.export(citizen) == []
     assert (await door.me(access)).code == "token_invalid"
@@ -133,7 +125,7 @@ async def test_a_joined_accounts_devices_stay_and_its_log_ins_end(door: Doors):
     await door.client("PUT", "/v1/me/devices", PUSH, token=source.json["access_token"])
     ids = [await door.citizen(each.json["account"]) for each in (source, target)]
     async with door.assembly.db.client.start_session() as session:
-        for holding in holdings(door):
+        for holding in log_in_holdings(door.assembly):
             await holding.move(ids[0], ids[1], session)
     assert (await door.me(source.json["access_token"])).code == "token_invalid"
     (device,) = (await door.client("GET", "/v1/me/devices", token=target.json["access_token"])).json["devices"]
