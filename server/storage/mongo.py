@@ -41,6 +41,19 @@ INDEXES: dict[str, list[IndexModel]] = {
     "addresses": [
         IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
     ],
+    "log_ins": [
+        IndexModel([("family", ASCENDING)], unique=True),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "devices": [
+        IndexModel([("log_in", ASCENDING)], unique=True, sparse=True),  # an app has one token at a time
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("index", ASCENDING)]),
+    ],
+    "used_codes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=600)],
+    "wechat_sessions": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "proofs": [IndexModel([("citizen", ASCENDING)]), IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "broadcasts": [
         IndexModel([("state", ASCENDING), ("changed_at", ASCENDING)]),
         IndexModel([("chain", ASCENDING)]),
