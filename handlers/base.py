@@ -184,7 +184,7 @@ class ApiHandler(tornado.web.RequestHandler):
             if isinstance(error, PyMongoError):
                 status_code, what = 503, ("database_away", "数据库暂时不可用", "the database is away")
             body = problem(status_code, what, self.language, self.request_id)
-        self._explain(status_code)
+        self._explain(status_code, error)
         self.set_status(status_code)
         self.set_header("Content-Type", PROBLEM)
         self.finish(body.model_dump_json(exclude_defaults=True).encode())
@@ -195,14 +195,15 @@ class ApiHandler(tornado.web.RequestHandler):
             return
         log.error("request_failed", request_id=self.request_id, exc_info=(typ, value, tb))
 
-    def _explain(self, status: int) -> None:
+    def _explain(self, status: int, error: object) -> None:
         """The headers that belong to a status."""
         if status == 401:
             self.set_header("WWW-Authenticate", "Bearer")
         elif status == 405:
             self.set_header("Allow", ", ".join(sorted(self.operations)))
         elif status in (429, 503):
-            self.set_header("Retry-After", str(RETRY_AFTER_S))
+            known_s = error.retry_after_s if isinstance(error, errors.TooManyError) else None
+            self.set_header("Retry-After", str(known_s or RETRY_AFTER_S))
 
     def _refuse_misfit(self, operation: Operation) -> None:
         """InvalidInputError for a body that is too large, of another kind, or where none is taken."""
