@@ -38,6 +38,7 @@ from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
+from server.domain.templates import Registry
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
@@ -106,7 +107,8 @@ class Assembly:
     outbox: Outbox
     notices: Notices
     subjects: Subjects
-    one_time_templates: frozenset[str]
+    templates: Registry
+    stack: AsyncExitStack  # is closed with the process: for what has to be closed then
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -165,7 +167,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             outbox=outbox,
             notices=notices,
             subjects=Subjects([notices]),
-            one_time_templates=wording.templates.one_time,
+            templates=wording.templates,
+            stack=stack,
         )
 
 
@@ -183,9 +186,9 @@ def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         subjects=assembly.subjects,
-        accounts=_accounts(assembly, stack),
+        accounts=provider_accounts(assembly, stack),
         counters=EngineCounters(),
-        one_time_templates=assembly.one_time_templates,
+        one_time_templates=assembly.templates.one_time,
         clock=loop.time,
         now=assembly.now,
     )
@@ -275,7 +278,7 @@ def audit_reading(assembly: Assembly) -> AuditReading:
     return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
-def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
+def provider_accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
     """The provider accounts by channel, in the order in which they are used."""
     settings, tokens, now = assembly.settings, assembly.tokens, assembly.now
     built: dict[str, list[Account]] = {"wechat": [], "push": [], "sms": []}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.assemble import Assembly
+from server.assemble_codes import one_time_codes
+from server.services.one_time_codes import OneTimeCodes
 from server.storage.accounts import Accounts
 
 
@@ -13,8 +15,9 @@ class CitizenParts:
     """What handlers may ask on behalf of citizens."""
 
     accounts: Accounts
+    codes: OneTimeCodes
 
 
 def citizens(assembly: Assembly) -> CitizenParts:
     """The citizens' counters of one API process."""
-    return CitizenParts(accounts=assembly.accounts)
+    return CitizenParts(accounts=assembly.accounts, codes=one_time_codes(assembly))

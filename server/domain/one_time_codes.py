@@ -107,7 +107,9 @@ def rules(*, per_minute: int, per_hour: int, per_day: int) -> tuple[Rule, ...]:
         Rule(Counted.DEVICE, HOUR_S, most=10),
         Rule(Counted.ORIGIN, HOUR_S, most=120, work_after=10),
         Rule(Counted.PREFIX, HOUR_S, most=300, work_after=20, is_by_share=True),
-        Rule(Counted.CITY, MINUTE_S, most=per_minute),  # who floods the city keeps others waiting for a minute, not more
+        Rule(
+            Counted.CITY, MINUTE_S, most=per_minute
+        ),  # who floods the city keeps others waiting for a minute, not more
         Rule(Counted.CITY, HOUR_S, most=per_hour),
         Rule(Counted.CITY, DAY_S, most=per_day),
         Rule(Counted.CITY, HOUR_S, work_after=100, is_by_share=True),

@@ -82,7 +82,7 @@ class SentCode:
 class OneTimeCodes:
     """The counter for one-time codes. `random` yields so many random bytes; the first of `regions` needs no "+"."""
 
-    def __init__(  # noqa: PLR0913 - it is made in one place
+    def __init__(
         self,
         store: CodeStore,
         texter: Texter,
@@ -117,7 +117,7 @@ class OneTimeCodes:
             if await self._store.add(new, keys, before, self._bounds):
                 return await self._hand_over(new, keys, before, asking.language)
         self.events["lost_races"] += 1
-        raise _later("codes_exhausted", 1)
+        raise _exhausted(1)
 
     async def check(self, request: str, code: str, purpose: Purpose) -> str:
         """Use a code up: the E.164 number it was sent to. InvalidInputError `code_wrong`, whatever is wrong."""
@@ -152,12 +152,12 @@ class OneTimeCodes:
         """Raise what keeps this code from being sent, if anything does."""
         if wait_s := number_wait_s(before.number, now):
             self.events["refused_number"] += 1
-            raise _later("code_too_soon", wait_s)
+            raise _too_soon(wait_s)
         said = judge(self._rules, before.tallies, now)
         if said.wait_s:
             self._tell(said)
             is_own = said.why in (Counted.DEVICE, Counted.ORIGIN)
-            raise _later("code_too_soon" if is_own else "codes_exhausted", said.wait_s)
+            raise _too_soon(said.wait_s) if is_own else _exhausted(said.wait_s)
         if said.work_bits and not self._has_worked(asking, phone, said.work_bits, now):
             self._tell(said)
             raise WorkNeededError(
@@ -202,9 +202,13 @@ class OneTimeCodes:
         return f"{int.from_bytes(self._random(8)) % 10**CODE_DIGITS:0{CODE_DIGITS}d}"
 
 
-def _later(code: str, wait_s: int) -> TooManyError:
-    zh, en = {
-        "code_too_soon": ("获取验证码过于频繁", "codes are asked for too often"),
-        "codes_exhausted": ("获取验证码的人过多", "too many people ask for codes"),
-    }[code]
-    return TooManyError(code, zh=zh, en=en, retry_after_s=wait_s)
+def _too_soon(wait_s: int) -> TooManyError:
+    return TooManyError(
+        "code_too_soon", zh="获取验证码过于频繁", en="codes are asked for too often", retry_after_s=wait_s
+    )
+
+
+def _exhausted(wait_s: int) -> TooManyError:
+    return TooManyError(
+        "codes_exhausted", zh="获取验证码的人过多", en="too many people ask for codes", retry_after_s=wait_s
+    )

@@ -96,7 +96,11 @@ class CodeStore:
         `bounds`: what may never be passed, by window.
         """
         counts = [_count(id_, window, bounds[window], new.at) for window, id_ in keys.windows.items()]
-        writes = [_note(keys.number, before.last, new.at), *counts, InsertOne(self._document(new, keys))]
+        writes: list[UpdateOne | InsertOne[Document]] = [
+            _note(keys.number, before.last, new.at),
+            *counts,
+            InsertOne(self._document(new, keys)),
+        ]
         try:
             await self._codes.bulk_write(writes, ordered=True)
         except BulkWriteError as error:
@@ -151,12 +155,12 @@ class CodeStore:
         }
 
     def _mac(self, new: NewCode) -> bytes:
-        text = "|".join((new.request, new.purpose, new.phone, new.code))
+        text = f"{new.request}|{new.purpose}|{new.phone}|{new.code}"
         return self._vault.index(text, field="one_time_codes.code")
 
 
 def _note(number: str, last: datetime | None, at: datetime) -> UpdateOne:
-    """One more for a number, if nobody has sent it one since it was looked at: else it is there, and its insert fails."""
+    """One more for a number, if it was sent none since it was looked at: else it is there, and its insert fails."""
     push = {"sent": {"$each": [at], "$slice": -KEPT}}
     change = {"$push": push, "$set": {"last": at, "gone_at": at + KEEP_NUMBER_FOR}}
     return UpdateOne({"_id": number, "last": last}, change, upsert=True)
