@@ -76,7 +76,7 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
-from server.routes import session
+from server.routes import codes, session
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
@@ -134,6 +134,7 @@ def public_routes(services: Services) -> list[Route]:
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
         *session.routes(services.citizens.log_in),
+        *codes.routes(services.citizens, services.assembly.settings.trusted_proxies),
         *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
         *me_routes(services.citizens.profile),
     ]

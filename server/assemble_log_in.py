@@ -6,19 +6,22 @@ import os
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from channels.transport import transport_for
 from channels.wechat import token_keeper
 from channels.wechat_api import WeChatApi
 from channels.wechat_log_in import WeChatLogIn
 from server.assemble import Assembly
-from server.domain.errors import ConfigurationError, UnavailableError
+from server.domain.errors import ConfigurationError
+from server.domain.one_time_codes import Purpose
 from server.services.access_tokens import AccessTokens
 from server.services.devices import Devices
 from server.services.holdings import Holding
 from server.services.log_in import Counters, LogIns, Named, Stores
 from server.services.log_in_holdings import DevicesHolding, LogInsHolding
 from server.services.means import Means
+from server.services.one_time_codes import OneTimeCodes
 from server.services.wechat_codes import WeChat, WeChatCodes
 from server.settings import SANDBOX_PREFIX, Settings
 from server.storage.attempts import Attempts
@@ -37,7 +40,7 @@ class LogInParts:
     wechat_codes: WeChatCodes
 
 
-def log_in(assembly: Assembly, wechat: WeChat | None = None) -> LogInParts:
+def log_in(assembly: Assembly, codes: OneTimeCodes, wechat: WeChat | None = None) -> LogInParts:
     """The counters of one API process. Without `wechat` nobody logs in by WeChat."""
     db, now = assembly.db, assembly.now
     wechat_codes = WeChatCodes(wechat, UsedCodes(db), now)
@@ -53,8 +56,15 @@ def log_in(assembly: Assembly, wechat: WeChat | None = None) -> LogInParts:
     )
     counters = Counters(wechat_codes, _NoRealNames(), devices, assembly.notices, assembly.audit)
     return LogInParts(
-        log_ins=LogIns(stores, counters, access_tokens(assembly), _no_codes, now=now, random=os.urandom),
-        means=Means(stores, counters, _no_codes, now=now, random=os.urandom),
+        log_ins=LogIns(
+            stores,
+            counters,
+            access_tokens(assembly),
+            partial(codes.check, purpose=Purpose.LOG_IN),
+            now=now,
+            random=os.urandom,
+        ),
+        means=Means(stores, counters, partial(codes.check, purpose=Purpose.BIND_PHONE), now=now, random=os.urandom),
         devices=devices,
         wechat_codes=wechat_codes,
     )
@@ -107,7 +117,3 @@ class _NoRealNames:
     async def find(self, citizen: int) -> Named | None:  # noqa: ARG002 - the protocol's
         """None."""
         return None
-
-
-async def _no_codes(request: str, code: str) -> str:  # noqa: ARG001 - until one-time codes can be sent
-    raise UnavailableError("sms_away", zh="短信暂时无法发送", en="text messages cannot be sent now")

@@ -145,6 +145,12 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
     )
+    phone_regions: tuple[str, ...] = Field(
+        default=("CN",), min_length=1, description="ISO 3166 regions whose mobile numbers get one-time codes"
+    )
+    codes_per_minute: int = Field(default=300, ge=1, description="one-time codes by SMS, in the whole city")
+    codes_per_hour: int = Field(default=6_000, ge=1)
+    codes_per_day: int = Field(default=50_000, ge=1, description="what a day of codes may cost at most")
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()

@@ -140,6 +140,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known.
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=7 * DAY_S),
     ],
+    "one_time_codes": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "notices": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "batches": [IndexModel([("began_at", ASCENDING)])],
 }
