@@ -62,7 +62,7 @@ class NoticeStore:
 
 
 def _sealed(vault: Vault, key: str, notice: Notice) -> bytes:
-    words = {"title": notice.title, "body": notice.body, "page": notice.page}
+    words = {"title": list(notice.title), "body": list(notice.body), "page": notice.page}
     return vault.seal(orjson.dumps(words).decode(), owner=_owner(key))
 
 
