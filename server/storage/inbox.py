@@ -54,7 +54,9 @@ class InboxStore:
                 {"$project": FIELDS},
             ],
         }
-        cursor = await self._entries.aggregate([{"$match": _due(citizen, now)}, {"$project": {**FIELDS, "changed_at": 1}}, {"$facet": facets}])
+        cursor = await self._entries.aggregate(
+            [{"$match": _due(citizen, now)}, {"$project": {**FIELDS, "changed_at": 1}}, {"$facet": facets}]
+        )
         [found] = await cursor.to_list()
         return [_to_stored(d) for d in found["page"]], found["unread"][0]["n"] if found["unread"] else 0
 
