@@ -12,6 +12,7 @@ from server.services.inbox_holdings import AcknowledgementHolding, InboxHolding
 from server.services.receipts import Receipts
 from server.services.sightings import Sightings
 from server.storage.acknowledgements import AcknowledgementStore
+from server.storage.drills import Drills
 from server.storage.inbox import InboxStore
 from server.storage.notices import NoticeStore
 
@@ -30,7 +31,7 @@ def inbox(assembly: Assembly, feeds: Feeds, receipts: Receipts) -> InboxParts:
     """The counters of one API process; `receipts` is the one that providers' callbacks wait in."""
     people = assembly.person_vault
     news, answers = InboxStore(assembly.db), AcknowledgementStore(assembly.db, people)
-    shown = Inbox(Shelves(assembly.citizens, news, assembly.alert_store), feeds, assembly.subjects)
+    shown = Inbox(Shelves(assembly.citizens, Drills(assembly.db), news), feeds, assembly.subjects)
     return InboxParts(
         inbox=shown,
         sightings=Sightings(receipts, shown),

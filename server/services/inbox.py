@@ -36,11 +36,10 @@ from server.domain.inbox import (
     write_moment,
 )
 from server.domain.outbox import Texts, template_of
-from server.domain.wording import Kind
 from server.services.feeds import Feeds
 from server.services.subjects import Subjects
-from server.storage.alerts import AlertStore
 from server.storage.citizens import Citizens, KnownPlace
+from server.storage.drills import Drills
 from server.storage.inbox import InboxStore, Window
 
 MAX_FORGOTTEN = 50  # coverages of alerts that are over
@@ -62,8 +61,8 @@ class Shelves:
     """The stores that an inbox is read from."""
 
     citizens: Citizens
+    drills: Drills  # on behalf of those who take part in them
     news: InboxStore
-    alerts: AlertStore
 
 
 class Inbox:
@@ -118,7 +117,7 @@ class Inbox:
         now = self._feeds.now()
         message = self._in_force(identifier)
         if message is None and (await self._shelves.citizens.whereabouts(citizen)).is_tester:
-            message = next((each for each in await self._drills(now) if each.identifier == identifier), None)
+            message = _named(await self._shelves.drills.find_in_force(now), identifier)
         if message is None:
             raise NotFoundError("alert_unknown", zh="没有这条预警", en="no such alert", field="identifier")
         await self._shelves.news.mark_alert(citizen, message.chain, identifier, now)
@@ -138,7 +137,7 @@ class Inbox:
         """What is in force for the places of this person, worst first."""
         places, is_tester = await self._shelves.citizens.whereabouts(citizen)
         board = self._feeds.board().alerts
-        drills = await self._drills(now) if is_tester else []
+        drills = await self._shelves.drills.find_in_force(now) if is_tester else []
         self._forget({message.identifier for message in board})
         covered = [
             (message, where, message in drills)
@@ -157,32 +156,13 @@ class Inbox:
             for message, where, is_exercise in covered
         )
 
-    async def _drills(self, now: datetime) -> list[Published]:
-        """Exercises and tests in force: few, and asked for only on behalf of those who take part."""
-        return [
-            Published(
-                identifier=desk.identifier,
-                chain=desk.chain,
-                follows=desk.follows,
-                kind=desk.kind,
-                colour=desk.colour,
-                released_at=desk.released_at,
-                expires_at=desk.alert.expires_at,
-                divisions=desk.facts.divisions,
-                cap=desk.cap,
-                alert=desk.alert,
-            )
-            for desk in await self._shelves.alerts.find_in_force(now)
-            if desk.is_exercise and desk.kind is not Kind.CANCEL and desk.released_at and desk.alert.expires_at
-        ]
-
     def _forget(self, names: set[str]) -> None:
         """Keep the coverage of what is in force; now and then is enough."""
         if len(self._coverage) > 2 * len(names) + MAX_FORGOTTEN:
             self._coverage = {name: coverage for name, coverage in self._coverage.items() if name in names}
 
     def _in_force(self, identifier: str) -> Published | None:
-        return next((each for each in self._feeds.board().alerts if each.identifier == identifier), None)
+        return _named(self._feeds.board().alerts, identifier)
 
     def _covers(self, message: Published, place: KnownPlace) -> bool:
         coverage = self._coverage.get(message.identifier)
@@ -224,6 +204,10 @@ def _sort(entries: Sequence[Stored], rendered: Rendered) -> tuple[list[InboxItem
             items.append(item_view(each, texts))
     moot = sum(not each.is_withdrawn and each.read_at is None for each in gone)
     return items, [each.item for each in gone], moot
+
+
+def _named(messages: Sequence[Published], identifier: str) -> Published | None:
+    return next((each for each in messages if each.identifier == identifier), None)
 
 
 def _read_at(message: Published, marks: Mapping[str, tuple[str, datetime]]) -> datetime | None:
