@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from server.domain.outbox import Texts
-from server.domain.templates import Key, Registry, fit, wechat_limit
+from server.domain.templates import Key, Registry, WeChatTemplate, fit, wechat_limit
 from server.domain.texts import LIMITS, WECHAT_LANGUAGE, sms_text, wechat_time
 from server.domain.wording import LANGUAGES, Words
 
@@ -29,16 +29,27 @@ class Notice:
     told_at: datetime
 
 
-def wechat_template(registry: Registry) -> str:
-    """The filed WeChat template of notices; LookupError if there is none."""
-    found = registry.choose(_key("zh")).wechat
-    return next(template.id for template in registry.wechat if template.id == found)
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What all notices have in common: the filed WeChat template, and the SMS by language."""
+
+    wechat: WeChatTemplate
+    sms: Mapping[str, Mapping[str, Any]]
 
 
-def notice_texts(notice: Notice, registry: Registry) -> Texts:
+def frame_of(registry: Registry) -> Frame:
+    """The frame, made once; LookupError if nothing is filed for notices."""
+    wanted = registry.choose(_key("zh")).wechat
+    return Frame(
+        wechat=next(template for template in registry.wechat if template.id == wanted),
+        sms={language: sms_text(registry, registry.choose(_key(language)), {}) for language in LANGUAGES},
+    )
+
+
+def notice_texts(notice: Notice, frame: Frame) -> Texts:
     """The texts by channel and language, in the shape of `texts.render`."""
     return {
-        "wechat": {language: _wechat(notice, registry, language) for language in LANGUAGES},
+        "wechat": {language: _wechat(notice, frame.wechat, language) for language in LANGUAGES},
         "push": {
             language: {
                 "title": fit(notice.title.get(language), LIMITS["push_title"]),
@@ -46,12 +57,11 @@ def notice_texts(notice: Notice, registry: Registry) -> Texts:
             }
             for language in LANGUAGES
         },
-        "sms": {language: sms_text(registry, registry.choose(_key(language)), {}) for language in LANGUAGES},
+        "sms": frame.sms,
     }
 
 
-def _wechat(notice: Notice, registry: Registry, language: str) -> Mapping[str, Any]:
-    template = next(each for each in registry.wechat if each.id == wechat_template(registry))
+def _wechat(notice: Notice, template: WeChatTemplate, language: str) -> Mapping[str, Any]:
     said = {
         "event": notice.title.get(language),
         "advice": notice.body.get(language),

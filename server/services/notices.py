@@ -9,7 +9,7 @@ import structlog
 
 from server.domain.broadcasts import Lane
 from server.domain.errors import InvalidInputError
-from server.domain.notices import Notice, notice_texts, wechat_template
+from server.domain.notices import Notice, frame_of, notice_texts
 from server.domain.outbox import KEPT, Entry, Standing, Texts
 from server.domain.templates import Registry, clean
 from server.domain.wording import Words
@@ -28,9 +28,9 @@ class Notices:
     def __init__(self, store: NoticeStore, outbox: Outbox, registry: Registry, now: Callable[[], datetime]) -> None:
         self._store = store
         self._outbox = outbox
-        self._registry = registry
+        self._frame = frame_of(registry)
         self._now = now
-        told = Standing(TEMPLATE, Lane.TRANSACTIONAL, topic="notice", wechat_template=wechat_template(registry))
+        told = Standing(TEMPLATE, Lane.TRANSACTIONAL, topic="notice", wechat_template=self._frame.wechat.id)
         self._standing = (told,)
 
     @property
@@ -68,4 +68,4 @@ class Notices:
     async def render(self, template: str, abouts: Sequence[str]) -> Mapping[str, Texts]:  # noqa: ARG002 - there is one
         """The words of these notices; those that were withdrawn are left out."""
         found = await self._store.find(abouts)
-        return {key: notice_texts(notice, self._registry) for key, notice in found.items()}
+        return {key: notice_texts(notice, self._frame) for key, notice in found.items()}
