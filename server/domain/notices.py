@@ -6,7 +6,7 @@ themselves go over WeChat and push, within their limits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,27 +48,33 @@ def frame_of(registry: Registry) -> Frame:
 
 def notice_texts(notice: Notice, frame: Frame) -> Texts:
     """The texts by channel and language, in the shape of `texts.render`."""
+    push = _by_language(notice, _push)
+    data = _by_language(notice, lambda notice, language: _wechat_data(notice, frame.wechat, language))
+    shared = {"template_id": frame.wechat.id, "page": notice.page}
+    wechat = {language: {**shared, "data": data[language], "lang": WECHAT_LANGUAGE[language]} for language in LANGUAGES}
+    return {"wechat": wechat, "push": push, "sms": frame.sms}
+
+
+def _by_language(notice: Notice, make: Callable[[Notice, str], Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    """Both languages; without English words they are the same and made once."""
+    chinese = make(notice, "zh")
+    return {"zh": chinese, "en": make(notice, "en") if notice.title.en or notice.body.en else chinese}
+
+
+def _push(notice: Notice, language: str) -> Mapping[str, str]:
     return {
-        "wechat": {language: _wechat(notice, frame.wechat, language) for language in LANGUAGES},
-        "push": {
-            language: {
-                "title": fit(notice.title.get(language), LIMITS["push_title"]),
-                "body": fit(notice.body.get(language), LIMITS["push_body"]),
-            }
-            for language in LANGUAGES
-        },
-        "sms": frame.sms,
+        "title": fit(notice.title.get(language), LIMITS["push_title"]),
+        "body": fit(notice.body.get(language), LIMITS["push_body"]),
     }
 
 
-def _wechat(notice: Notice, template: WeChatTemplate, language: str) -> Mapping[str, Any]:
+def _wechat_data(notice: Notice, template: WeChatTemplate, language: str) -> Mapping[str, str]:
     said = {
         "event": notice.title.get(language),
         "advice": notice.body.get(language),
         "sent": wechat_time(notice.told_at),
     }
-    data = {key: fit(said[name], wechat_limit(key)) for key, name in template.fields.items()}
-    return {"template_id": template.id, "data": data, "page": notice.page, "lang": WECHAT_LANGUAGE[language]}
+    return {key: fit(said[name], wechat_limit(key)) for key, name in template.fields.items()}
 
 
 def _key(language: str) -> Key:
