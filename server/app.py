@@ -63,9 +63,10 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server import assemble, assemble_citizens
+from server import assemble, assemble_citizens, assemble_inbox
 from server.assemble import Assembly
 from server.assemble_citizens import CitizenParts
+from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
@@ -76,7 +77,7 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
-from server.routes import codes, session
+from server.routes import codes, inbox, session
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
@@ -100,17 +101,20 @@ class Services:
     reading: AlertReading
     public: PublicParts
     citizens: CitizenParts
+    inbox: InboxParts
     audit: AuditReading
 
 
 def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None = None) -> Services:
     """The services of one API process. Without `wechat` nobody logs in by WeChat."""
+    receipts = assemble.receipts(assembly)
     return Services(
         assembly=assembly,
-        receipts=assemble.receipts(assembly),
+        receipts=receipts,
         reading=AlertReading(assembly.alert_store),
         public=readers,
         citizens=assemble_citizens.citizens(assembly, wechat),
+        inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
         audit=assemble.audit_reading(assembly),
     )
 
@@ -137,6 +141,7 @@ def public_routes(services: Services) -> list[Route]:
         *codes.routes(services.citizens, services.assembly.settings.trusted_proxies),
         *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
         *me_routes(services.citizens.profile),
+        *inbox.routes(services.inbox),
     ]
 
 

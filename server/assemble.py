@@ -141,8 +141,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
-        outbox = Outbox(db)
-        notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
+        outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
+        notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
         topics = catalogues.load_topics()
         world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
@@ -159,7 +159,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             queue=hints,
             tokens=_tokens(redis, vault),
             vault=vault,
-            person_vault=PersonVault(db, vault, os.urandom),
+            person_vault=persons,
             accounts=Accounts(db),
             counters=Counters(db),
             broadcasts=counter,
