@@ -1,0 +1,68 @@
+"""When two accounts may become one. Pure: facts in, one verdict out.
+
+The danger is taking over somebody else's account with a telephone number that was theirs once: carriers hand a number on
+after about ninety days. So a number alone joins only an account that has no other way in and was used lately; anything
+else waits some days while its addresses are told and each of its log-ins may object; and a verified person is joined
+only with their ID number. What is not erased or locked loses nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from server.domain.citizens import AccountState, Kind
+
+RECYCLED_AFTER = timedelta(days=90)
+COOL_DOWN = timedelta(days=3)
+OPEN_FOR = timedelta(days=7)  # from the proof to the last moment it may be confirmed
+UNPROMPTED_FOR = timedelta(minutes=15)  # the same, where nothing has to cool down
+
+
+class Means(StrEnum):
+    """How control of the other account was proved."""
+
+    PHONE = "phone"
+    WECHAT = "wechat"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What matters of one account. `identity`: the blind index of its verified number, None without one."""
+
+    state: AccountState
+    kind: Kind
+    identity: bytes | None
+    has_other_way: bool  # it can be entered by something else than what was proved
+    seen_at: datetime | None  # when it was last used; None: never
+
+
+class Refusal(StrEnum):
+    """Why not. The values are error codes."""
+
+    SAME = "join_same"
+    ORGANISATION = "join_organisation"
+    UNUSABLE = "join_unusable"
+    NAMES = "names_differ"
+    PROOF = "join_proof_needed"
+
+
+def refusal(survivor: Standing, absorbed: Standing, shown: bytes | None) -> Refusal | None:
+    """Why the two cannot become one, None if they can. `shown`: the blind index of the ID number given as proof."""
+    if Kind.ORGANISATION in (survivor.kind, absorbed.kind):
+        return Refusal.ORGANISATION
+    if survivor.state is not AccountState.ACTIVE or absorbed.state is not AccountState.ACTIVE:
+        return Refusal.UNUSABLE
+    if survivor.identity and absorbed.identity and survivor.identity != absorbed.identity:
+        return Refusal.NAMES
+    if absorbed.identity and not survivor.identity and shown != absorbed.identity:
+        return Refusal.PROOF
+    return None
+
+
+def waits_for(absorbed: Standing, means: Means, now: datetime) -> timedelta:
+    """How long the join has to cool down."""
+    was_used_lately = absorbed.seen_at is not None and now - absorbed.seen_at < RECYCLED_AFTER
+    is_safe = means is Means.WECHAT or (was_used_lately and not absorbed.has_other_way)
+    return timedelta(0) if is_safe else COOL_DOWN
