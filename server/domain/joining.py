@@ -1,9 +1,9 @@
 """When two accounts may become one. Pure: facts in, one verdict out.
 
-The danger is taking over somebody else's account with a telephone number that was theirs once: carriers hand a number on
-after about ninety days. So a number alone joins only an account that has no other way in and was used lately; anything
-else waits some days while its addresses are told and each of its log-ins may object; and a verified person is joined
-only with their ID number. What is not erased or locked loses nothing.
+The danger is taking over somebody else's account with a telephone number that was theirs once: carriers hand a number
+on after about ninety days. So a number alone joins only an account that has no other way in and was used lately;
+anything else waits some days while its addresses are told and each of its log-ins may object; and a verified person is
+joined only with their ID number. What is not erased or locked loses nothing.
 """
 
 from __future__ import annotations
