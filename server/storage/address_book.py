@@ -1,4 +1,4 @@
-"""What `citizens` and `addresses` hold about one person, as a whole: to hand out, to move to a joined account, to delete.
+"""What `citizens` and `addresses` hold about one person, as a whole: to hand out, to move to another, to erase.
 
 Addresses are sealed to their owner, so whoever gets them has them sealed anew. A verified phone or openid belongs to
 one person (unique): the old owner loses it in the same transaction, before the new one gets it.
@@ -97,7 +97,7 @@ class AddressBook:
 
 
 def _united_grant(kept: Document | None, given: Document) -> Document:
-    """Accepts are given to a program by an openid, and a person may now have two: they add up, the later time counts."""
+    """Accepts belong to an openid, and a person may now have two: they add up, the later time counts."""
     if kept is None:
         return given
     times = [at for at in (kept.get("at"), given.get("at")) if at is not None]

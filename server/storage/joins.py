@@ -117,8 +117,10 @@ class JoinStore:
         await self._joins.delete_many({"$or": [{"survivor": citizen}, {"absorbed": citizen}]})
 
     async def _leave(self, join: Join, session: Session) -> bool:
-        """The absorbed account ends, with its log-ins; the survivor is touched, so that a change of it at the same
-        time (a lock, an erasure) conflicts with this transaction instead of slipping past it."""
+        """The absorbed account ends, with its log-ins; False if one of the two is not active any more.
+
+        The survivor is touched, so that a lock or an erasure of it at the same time conflicts instead of slipping past.
+        """
         active = AccountState.ACTIVE.value
         gone: Document = {"state": AccountState.JOINED.value, "joined_into": join.survivor, "log_ins": []}
         left = await self._accounts.update_one(

@@ -15,6 +15,7 @@ from server.domain.citizens import Kind
 from server.domain.errors import NotFoundError
 from server.domain.real_name import RealName
 from server.domain.texts import CHINA
+from server.storage.accounts import fresh_account
 from server.storage.mongo import Database, Document, Session
 from server.storage.person_keys import PersonVault
 from server.storage.vault import Vault
@@ -65,6 +66,22 @@ class RealNameStore:
                 raise
             return False
         return True
+
+    async def open(self, citizen: int, public: str, kind: Kind, real_name: RealName, now: datetime) -> bool:
+        """A new account with this name, which nobody logs in to: an organisation's, or a dependant's.
+
+        False: the number belongs to an account already; then nothing has happened.
+        """
+        document = fresh_account(public, kind, now) | await self.seal(citizen, real_name, now, kind)
+        try:
+            await self._accounts.insert_one({"_id": citizen, "is_dependant": kind is Kind.PERSON} | document)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def is_dependant(self, citizen: int) -> bool:
+        """Whether the account was made for somebody by their guardian."""
+        return await self._accounts.find_one({"_id": citizen, "is_dependant": True}, {"_id": 1}) is not None
 
     async def find(self, citizen: int) -> RealName | None:
         """The verified name and number of an account."""

@@ -8,7 +8,6 @@ most is alive (unique).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,17 +122,29 @@ class RelationStore:
         )
         return _to_relation(document) if document else None
 
-    async def end_role(self, subject: int, role: Role, now: datetime, session: Session | None = None) -> list[int]:
-        """End everybody's relation to an organisation in this role; whose they were."""
-        query = {"subject": subject, "role": role.value, "state": State.ACTIVE.value}
-        actors = [d["actor"] async for d in self._relations.find(query, {"actor": 1}, session=session)]
-        change = {"$set": {"state": State.ENDED.value, "decided_at": now}}
-        await self._relations.update_many(query, change, session=session)
-        return actors
+    async def appoint(self, relation: Relation) -> list[int] | None:
+        """Somebody has this role at an organisation from now on and nobody else; who had it until now.
 
-    async def insert_within(self, relation: Relation, session: Session) -> None:
-        """Put one in that needs no consent, within the caller's transaction."""
-        await self._relations.insert_one(_to_document(relation), session=session)
+        None: they have it already. Needs no consent: it is what the register says.
+        """
+        now, actor = relation.asked_at, relation.actor
+
+        async def work(session: Session) -> list[int] | None:
+            alive = {"subject": relation.subject, "state": State.ACTIVE.value}
+            holders = alive | {"role": relation.role.value}
+            before = [d["actor"] async for d in self._relations.find(holders, {"actor": 1}, session=session)]
+            if actor in before:
+                return None
+            ended = {"$set": {"state": State.ENDED.value, "decided_at": now}}
+            await self._relations.update_many(holders, ended, session=session)
+            await self._relations.update_many(alive | {"actor": actor}, ended, session=session)
+            await self._relations.insert_one(_to_document(relation), session=session)
+            return before
+
+        try:
+            return await in_transaction(self._db, work)
+        except DuplicateKeyError:  # the same person asked twice at once
+            return None
 
     async def move(self, source: int, target: int, session: Session) -> None:
         """What was the source's is the target's; two relations of one pair become one, one to oneself ends."""
@@ -179,10 +190,11 @@ class RelationStore:
         """Delete them, on both sides. May be repeated."""
         await self._relations.delete_many({"$or": [{"actor": citizen}, {"subject": citizen}]})
 
-    async def subjects(self, actor: int, kind: Kind) -> Sequence[int]:
-        """For whom somebody may act now or could."""
-        query = {"actor": actor, "kind": kind.value, "state": State.ACTIVE.value}
-        return [d["subject"] async for d in self._relations.find(query, {"subject": 1}).limit(AT_MOST)]
+    async def handlers(self, organisation: int) -> list[Relation]:
+        """Who acts, or is asked to act, for an organisation; newest first."""
+        query = {"subject": organisation, "kind": Kind.ORGANISATION.value, "state": {"$in": OPEN}}
+        cursor = self._relations.find(query).sort("asked_at", DESCENDING).limit(AT_MOST)
+        return [_to_relation(d) async for d in cursor]
 
     async def _end_unanswered(self, actor: int, now: datetime) -> None:
         """What nobody answered in time must not stand in the way of a new question."""
