@@ -62,8 +62,9 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server import assemble, assemble_citizens
+from server import assemble, assemble_binding, assemble_citizens
 from server.assemble import Assembly
+from server.assemble_binding import BindingParts
 from server.assemble_citizens import CitizenParts
 from server.assemble_public import PublicParts
 from server.domain.access import Deed
@@ -75,6 +76,7 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
+from server.routes import joining, organisations, real_name, relations
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
@@ -129,6 +131,17 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
+        *_binding_routes(assemble_binding.binding(services.assembly)),
+    ]
+
+
+def _binding_routes(parts: BindingParts) -> list[Route]:
+    """Who somebody is and for whom they act."""
+    return [
+        *real_name.routes(parts),
+        *relations.routes(parts),
+        *organisations.routes(parts),
+        *joining.routes(parts),
     ]
 
 

@@ -36,11 +36,13 @@ from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.assemble_verifier import verifier_of
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
+from server.services.binding import Verifier
 from server.services.broadcasts import Broadcasts
 from server.services.control import Control
 from server.services.notices import Notices
@@ -107,6 +109,7 @@ class Assembly:
     notices: Notices
     subjects: Subjects
     one_time_templates: frozenset[str]
+    verifier: Verifier
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -166,6 +169,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             notices=notices,
             subjects=Subjects([notices]),
             one_time_templates=wording.templates.one_time,
+            verifier=verifier_of(settings, stack),
         )
 
 

@@ -38,6 +38,29 @@ class Standing:
     seen_at: datetime | None  # when it was last used; None: never
 
 
+class JoinState(StrEnum):
+    """Where a join stands."""
+
+    PROVED = "proved"  # control of the other account was shown; nothing has moved
+    DONE = "done"
+    STOPPED = "stopped"  # the other account objected, or the one who asked took it back
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """One join. It may be confirmed from `due_at` until `gone_at`. `proof`: blind index of the address shown."""
+
+    id: str
+    survivor: int
+    absorbed: int
+    means: Means
+    proof: bytes
+    state: JoinState
+    proved_at: datetime
+    due_at: datetime
+    gone_at: datetime
+
+
 class Refusal(StrEnum):
     """Why not. The values are error codes."""
 

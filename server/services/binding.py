@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -94,6 +94,8 @@ class Ground:
             raise ForbiddenError("real_name_needed", zh="请先完成实名认证", en="verify your own real name first")
         return found
 
-    async def log(self, actor: str, action: str, what: str, details: dict[str, Detail] | None = None) -> None:
-        """Put into the log what somebody (public id) did."""
-        await self.audit.record(Event(actor, action, what, details=details or {}))
+    async def log(
+        self, actor: str, action: str, what: str, details: Mapping[str, Detail] | None = None, *, key: str = ""
+    ) -> None:
+        """Put into the log what somebody (public id) did; the same key is one entry."""
+        await self.audit.record(Event(actor, action, what, details=details or {}, key=key))

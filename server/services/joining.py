@@ -11,15 +11,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from server.domain.citizens import Account, AccountState, Caller
+from server.domain.citizens import Account, Caller, Kind
 from server.domain.errors import ConflictError, ForbiddenError, HuiminError, NotFoundError, TooManyError
-from server.domain.joining import OPEN_FOR, UNPROMPTED_FOR, Means, Refusal, Standing, refusal, waits_for
+from server.domain.joining import (
+    OPEN_FOR,
+    UNPROMPTED_FOR,
+    Join,
+    JoinState,
+    Means,
+    Refusal,
+    Standing,
+    refusal,
+    waits_for,
+)
 from server.domain.real_name import read_id_number
 from server.domain.wording import Words
 from server.services.binding import Ground, OpenIds
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
-from server.storage.joins import Join, JoinState, JoinStore
+from server.storage.joins import JoinStore
 from server.storage.mongo import Session
 
 PURPOSE = "join"  # of the one-time code
@@ -90,28 +100,21 @@ class Joining:
     async def confirm(self, caller: Caller, join_id: str, id_number: str | None) -> Offered:
         """Make one account of the two; the same once more is answered the same.
 
-        ConflictError `join_cooling`, `join_closed`, `names_differ`, `join_unusable`, `join_organisation`;
-        ForbiddenError `join_proof_needed`; TooManyError `join_tries`.
+        ConflictError `join_cooling`, `join_closed`, `join_changed`, `names_differ`, `join_unusable`,
+        `join_organisation`; ForbiddenError `join_proof_needed`; TooManyError `join_tries`.
         """
         join, now = await self._get(caller, join_id), self._ground.now()
         if join.survivor != caller.id:
             raise _unknown()
         if join.state is not JoinState.DONE:
-            if join.state is JoinState.STOPPED or now >= join.gone_at:
-                raise ConflictError("join_closed", zh="合并申请已取消或过期", en="it was stopped, or is too old")
+            seen = {each: (await self._ground.accounts.get(each)).version for each in (join.survivor, join.absorbed)}
             await self._refuse(join, await self._shown(caller, id_number))
-            if now < join.due_at:
-                raise ConflictError(
-                    "join_cooling",
-                    zh="合并尚在等待期，期间另一账户可以撤销",
-                    en="it has to wait; until then the other account may object",
-                )
-            absorbed = await self._ground.accounts.get(join.absorbed)
-            if not await self._joins.do(join, now + KEEP, lambda session: self._move(join, session)):
+            if not await self._joins.do(join, seen, now + KEEP, lambda session: self._move(join, session)):
                 join = await self._get(caller, join_id)
                 if join.state is not JoinState.DONE:
-                    raise _REFUSED[Refusal.UNUSABLE]()
-            await self._log_done(caller, join, absorbed)
+                    zh, en = "账户刚有变动，请重新确认", "one of the accounts has just changed; confirm again"
+                    raise ConflictError("join_changed", zh=zh, en=en)
+        await self._log_done(caller, join)
         await self._tell(join.survivor, join, "done")
         return await self._offered(await self._get(caller, join_id), caller.id)
 
@@ -125,16 +128,17 @@ class Joining:
                 en="there is no other account with it: just bind it to this one",
             )
         if other == caller.id:
-            raise _REFUSED[Refusal.SAME]()
-        absorbed = await self._ground.accounts.get(other)
+            raise _refused(Refusal.SAME)
         now = self._ground.now()
+        absorbed = await self._ground.accounts.open(other, self._ground.new_id(), kind=Kind.PERSON, now=now)
         facts = await self._facts(absorbed, means)
         wait = waits_for(facts, means, now)
         if (same := await self._joins.find_same(caller.id, other)) and now < same.gone_at and wait:
             return await self._offered(same, caller.id)  # to prove it again must not begin the wait anew
         due_at = now + wait
         gone_at = due_at + (OPEN_FOR if wait else UNPROMPTED_FOR)
-        join = Join(self._ground.new_id(), caller.id, other, means, JoinState.PROVED, now, due_at, gone_at)
+        proof = self._ground.citizens.index(channel, value)
+        join = Join(self._ground.new_id(), caller.id, other, means, proof, JoinState.PROVED, now, due_at, gone_at)
         await self._joins.insert(join)
         await self._ground.log(caller.account.public, "citizen.join_proved", f"account/{absorbed.public}")
         for side in (join.absorbed, join.survivor):
@@ -166,9 +170,20 @@ class Joining:
         return refusal(survivor, absorbed, shown)
 
     async def _refuse(self, join: Join, shown: bytes | None) -> None:
+        """Whatever stands against it now."""
+        now = self._ground.now()
+        is_theirs = await self._addresses.holds(join.absorbed, CHANNEL[join.means], join.proof)
+        if join.state is JoinState.STOPPED or now >= join.gone_at or not is_theirs:
+            raise ConflictError("join_closed", zh="合并申请已取消或过期", en="it was stopped, or is too old")
         found = await self._obstacle(join, shown)
         if found is not None:
-            raise _REFUSED[found]()
+            raise _refused(found)
+        if now < join.due_at:
+            raise ConflictError(
+                "join_cooling",
+                zh="合并尚在等待期，期间另一账户可以撤销",
+                en="it has to wait; until then the other account may object",
+            )
 
     async def _shown(self, caller: Caller, id_number: str | None) -> bytes | None:
         """The blind index of the number shown as proof; each showing is a try."""
@@ -185,10 +200,11 @@ class Joining:
         obstacle = await self._obstacle(join, None) if is_open else None
         return Offered(join, is_survivor, {name: n for name, n in moves.items() if n}, obstacle or "")
 
-    async def _log_done(self, caller: Caller, join: Join, absorbed: Account) -> None:
-        assert (await self._ground.accounts.get(absorbed.id)).state is AccountState.JOINED
+    async def _log_done(self, caller: Caller, join: Join) -> None:
+        public = caller.account.public
+        absorbed = await self._ground.accounts.get(join.absorbed)
         details = {"absorbed": absorbed.public, "means": join.means.value}
-        await self._ground.log(caller.account.public, "citizen.joined", f"account/{caller.account.public}", details)
+        await self._ground.log(public, "citizen.joined", f"account/{public}", details, key=f"joined-{join.id}")
 
     async def _tell(self, citizen: int, join: Join, step: str) -> None:
         title, body = NEWS[step]
@@ -219,33 +235,18 @@ def _unknown() -> NotFoundError:
     return NotFoundError("join_unknown", zh="没有这项合并申请", en="there is no such join")
 
 
-def _same() -> HuiminError:
-    return ConflictError("join_same", zh="这就是当前账户", en="that is this very account")
-
-
-def _organisation() -> HuiminError:
-    return ConflictError("join_organisation", zh="单位账户不能合并", en="organisations cannot be joined")
-
-
-def _unusable() -> HuiminError:
-    zh, en = "其中一个账户已锁定、注销或合并", "one of the accounts is locked, erased or joined already"
-    return ConflictError("join_unusable", zh=zh, en=en)
-
-
-def _names() -> HuiminError:
-    zh, en = "两个账户实名不同，不能合并", "the accounts belong to two different persons"
-    return ConflictError("names_differ", zh=zh, en=en)
-
-
-def _proof() -> HuiminError:
-    zh, en = "另一账户已实名，请提供该身份证号", "the other account is verified: give its ID number"
-    return ForbiddenError("join_proof_needed", zh=zh, en=en, field="id_number")
-
-
-_REFUSED = {
-    Refusal.SAME: _same,
-    Refusal.ORGANISATION: _organisation,
-    Refusal.UNUSABLE: _unusable,
-    Refusal.NAMES: _names,
-    Refusal.PROOF: _proof,
-}
+def _refused(why: Refusal) -> HuiminError:
+    match why:
+        case Refusal.SAME:
+            return ConflictError("join_same", zh="这就是当前账户", en="that is this very account")
+        case Refusal.ORGANISATION:
+            return ConflictError("join_organisation", zh="单位账户不能合并", en="organisations cannot be joined")
+        case Refusal.UNUSABLE:
+            zh, en = "其中一个账户已锁定、注销或合并", "one of the accounts is locked, erased or joined already"
+            return ConflictError("join_unusable", zh=zh, en=en)
+        case Refusal.NAMES:
+            zh, en = "两个账户实名不同，不能合并", "the accounts belong to two different persons"
+            return ConflictError("names_differ", zh=zh, en=en)
+        case Refusal.PROOF:
+            zh, en = "另一账户已实名，请提供该身份证号", "the other account is verified: give its ID number"
+            return ForbiddenError("join_proof_needed", zh=zh, en=en, field="id_number")

@@ -93,9 +93,9 @@ class Relations:
         account = await self._ground.accounts.find_public(subject_public)
         if account is not None and account.id == actor:
             return actor
-        if account is not None and account.state is AccountState.ACTIVE:
-            if may_act(await self._store.between(actor, account.id), scope, self._ground.now()):
-                return account.id
+        is_usable = account is not None and account.state is AccountState.ACTIVE
+        if account and is_usable and may_act(await self._store.between(actor, account.id), scope, self._ground.now()):
+            return account.id
         raise ForbiddenError("relation_missing", zh="您未获授权为其办理此事", en="you may not do this for them")
 
     async def ask(self, caller: Caller, wish: Wish) -> Seen:
@@ -190,8 +190,9 @@ class Relations:
         if closed is None or relation.state not in (State.ASKED, State.ACTIVE):
             return
         await self._log(caller, "ended", closed)
-        for side in {closed.actor, closed.subject} - {caller.id, None}:
-            await self._tell(side, closed, "ended", await self._name(caller.id))
+        for side in (closed.actor, closed.subject):
+            if side is not None and side != caller.id:
+                await self._tell(side, closed, "ended", await self._name(caller.id))
 
     async def _may_end(self, citizen: int, relation: Relation) -> bool:
         if citizen in (relation.actor, relation.subject):

@@ -46,6 +46,10 @@ class AddressBook:
         document = await self._addresses.find_one({"_id": citizen}, {f"{c}.index": 1 for c in CHANNELS}) or {}
         return frozenset(channel for channel in CHANNELS if document.get(channel))
 
+    async def holds(self, citizen: int, channel: str, index: bytes) -> bool:
+        """Whether this address (its blind index) is theirs."""
+        return await self._addresses.find_one({"_id": citizen, f"{channel}.index": index}, {"_id": 1}) is not None
+
     async def move(self, source: int, target: int, session: Session) -> None:
         """Give places, addresses and grants over; settings (language, quiet hours) are the target's own if it has any.
 

@@ -6,37 +6,13 @@ that are confirmed at once one does the work, and a crash leaves both accounts a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from server.domain.citizens import AccountState
-from server.domain.joining import Means
+from server.domain.joining import Join, JoinState, Means
 from server.storage.mongo import Database, Document, Session, in_transaction
-
-
-class JoinState(StrEnum):
-    """Where a join stands."""
-
-    PROVED = "proved"  # control of the other account was shown; nothing has moved
-    DONE = "done"
-    STOPPED = "stopped"  # the other account objected, or the one who asked took it back
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """One join. It may be confirmed from `due_at` until `gone_at`."""
-
-    id: str
-    survivor: int
-    absorbed: int
-    means: Means
-    state: JoinState
-    proved_at: datetime
-    due_at: datetime
-    gone_at: datetime
 
 
 class JoinStore:
@@ -78,10 +54,13 @@ class JoinStore:
         )
         return bool(result.modified_count)
 
-    async def do(self, join: Join, gone_at: datetime, move: Callable[[Session], Awaitable[None]]) -> bool:
+    async def do(
+        self, join: Join, seen: Mapping[int, int], gone_at: datetime, move: Callable[[Session], Awaitable[None]]
+    ) -> bool:
         """Make one account of the two; `move` gives everything over within the transaction.
 
-        False: it is not proved any more, or one of the accounts is not what it was; then nothing has happened.
+        False: it is not proved any more, or one of the accounts is not of the version in `seen`, by which it was
+        decided; then nothing has happened.
         """
 
         async def work(session: Session) -> bool:
@@ -89,7 +68,7 @@ class JoinStore:
             proved = {"_id": join.id, "state": JoinState.PROVED.value}
             if not (await self._joins.update_one(proved, {"$set": done}, session=session)).modified_count:
                 return False
-            left = await self._leave(join, session)
+            left = await self._leave(join, seen, session)
             if not left:
                 await session.abort_transaction()
                 return False
@@ -116,20 +95,22 @@ class JoinStore:
         """Delete them. May be repeated."""
         await self._joins.delete_many({"$or": [{"survivor": citizen}, {"absorbed": citizen}]})
 
-    async def _leave(self, join: Join, session: Session) -> bool:
-        """The absorbed account ends, with its log-ins; False if one of the two is not active any more.
+    async def _leave(self, join: Join, seen: Mapping[int, int], session: Session) -> bool:
+        """The absorbed account ends, with its log-ins; False if one of the two has changed.
 
         The survivor is touched, so that a lock or an erasure of it at the same time conflicts instead of slipping past.
         """
         active = AccountState.ACTIVE.value
         gone: Document = {"state": AccountState.JOINED.value, "joined_into": join.survivor, "log_ins": []}
         left = await self._accounts.update_one(
-            {"_id": join.absorbed, "state": active},
+            {"_id": join.absorbed, "state": active, "version": seen[join.absorbed]},
             {"$set": gone, "$inc": {"session_version": 1, "version": 1}},
             session=session,
         )
         stays = await self._accounts.update_one(
-            {"_id": join.survivor, "state": active}, {"$inc": {"version": 1}}, session=session
+            {"_id": join.survivor, "state": active, "version": seen[join.survivor]},
+            {"$inc": {"version": 1}},
+            session=session,
         )
         return bool(left.modified_count and stays.modified_count)
 
@@ -140,6 +121,7 @@ def _to_document(join: Join) -> Document:
         "survivor": join.survivor,
         "absorbed": join.absorbed,
         "means": join.means.value,
+        "proof": join.proof,
         "state": join.state.value,
         "proved_at": join.proved_at,
         "due_at": join.due_at,
@@ -153,6 +135,7 @@ def _to_join(d: Document) -> Join:
         survivor=d["survivor"],
         absorbed=d["absorbed"],
         means=Means(d["means"]),
+        proof=bytes(d["proof"]),
         state=JoinState(d["state"]),
         proved_at=d["proved_at"],
         due_at=d["due_at"],

@@ -153,6 +153,7 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"state": "waiting"},
             name="waiting",
         ),
+        IndexModel([("citizen", ASCENDING)], partialFilterExpression={"state": "waiting"}, name="waiting_of"),
         # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known.
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=7 * DAY_S),
     ],

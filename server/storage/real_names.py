@@ -53,19 +53,30 @@ class RealNameStore:
             "real_name_at": now,
         }
 
-    async def bind(self, citizen: int, sealed: Document, session: Session | None = None) -> bool:
+    async def bind(self, citizen: int, sealed: Document) -> bool:
         """Write what `seal` made to an account without a name; False: the number belongs to another account.
 
-        An account that has a name keeps it: read it again. DuplicateKeyError within a transaction, which it ends.
+        An account that has a name keeps it: read it again.
         """
         change = {"$set": sealed, "$inc": {"version": 1}}
         try:
-            await self._accounts.update_one({"_id": citizen, "is_real_name": False}, change, session=session)
+            await self._accounts.update_one({"_id": citizen, "is_real_name": False}, change)
         except DuplicateKeyError:
-            if session:
-                raise
             return False
         return True
+
+    async def move(self, source: int, target: int, session: Session) -> None:
+        """Give a verified name to an account that has none, within the caller's transaction. May be repeated."""
+        given = await self._accounts.find_one(
+            {"_id": source, "is_real_name": True}, {"real_name_at": 1}, session=session
+        )
+        found = await self.find(source)
+        if given is None or found is None:
+            return
+        sealed = await self.seal(target, found, given["real_name_at"])
+        await self.clear(source, session)
+        bare = {"_id": target, "is_real_name": False}
+        await self._accounts.update_one(bare, {"$set": sealed, "$inc": {"version": 1}}, session=session)
 
     async def open(self, citizen: int, public: str, kind: Kind, real_name: RealName, now: datetime) -> bool:
         """A new account with this name, which nobody logs in to: an organisation's, or a dependant's.
