@@ -131,11 +131,11 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
-        *_binding_routes(assemble_binding.binding(services.assembly)),
+        *binding_routes(assemble_binding.binding(services.assembly)),
     ]
 
 
-def _binding_routes(parts: BindingParts) -> list[Route]:
+def binding_routes(parts: BindingParts) -> list[Route]:
     """Who somebody is and for whom they act."""
     return [
         *real_name.routes(parts),
