@@ -26,10 +26,12 @@ class Scripted(RequestHandler):
     """Answers what the test says and remembers what was asked."""
 
     def initialize(self, answer: list[tuple[int, bytes]], asked: list[tuple[str, str, bytes]]) -> None:
+        """What to answer, and where to write down what was asked."""
         self.answer = answer
         self.asked = asked
 
     def post(self) -> None:
+        """Answer."""
         request = self.request
         self.asked.append((request.path, request.headers["Authorization"], request.body))
         status, body = self.answer[0]
