@@ -1,4 +1,4 @@
-"""What the product holds about people: every collection is accounted for, a move loses nothing, a crash moves nothing."""
+"""What the product holds about people: no collection is forgotten, a move loses nothing, a crash moves nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from server.assemble import Assembly
 from server.assemble_holdings import EXCEPTIONS, holdings
 from server.domain.citizens import Kind
-from server.domain.real_name import RealName
 from server.domain.relations import Kind as RelationKind
 from server.domain.relations import Relation, Role, Scope, State
 from server.storage.citizens import NewCitizen, Place
@@ -23,13 +22,12 @@ from server.storage.mongo import INDEXES, Session, in_transaction
 from server.storage.person_keys import ShreddedError
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
-from tests.domain.numbers import id_number
 
 DISTRICTS = ("440303", "440304", "440305", "440306")
 Counts = dict[str, Any]
 
 
-def test_every_collection_belongs_to_a_holding_or_says_why_not(assembly: Assembly):
+async def test_every_collection_belongs_to_a_holding_or_says_why_not(assembly: Assembly):
     held = {collection for holding in holdings(assembly) for collection in holding.collections}
     assert held & EXCEPTIONS.keys() == set()
     assert set(INDEXES) - held - EXCEPTIONS.keys() == set()
@@ -37,7 +35,7 @@ def test_every_collection_belongs_to_a_holding_or_says_why_not(assembly: Assembl
     assert all(EXCEPTIONS.values())
 
 
-def test_no_two_holdings_have_one_name(assembly: Assembly):
+async def test_no_two_holdings_have_one_name(assembly: Assembly):
     names = [holding.name for holding in holdings(assembly)]
     assert len(names) == len(set(names))
 
@@ -79,6 +77,10 @@ async def settle(assembly: Assembly, has: Counts, subjects: Sequence[int]) -> in
     return citizen
 
 
+def names_of(assembly: Assembly) -> RealNameStore:
+    return RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
+
+
 async def told(assembly: Assembly, citizen: int) -> Mapping[str, set[str]]:
     """All of it, in a shape that can be united: grants by what is left, relations by whom they are to."""
     found = {}
@@ -110,6 +112,7 @@ async def test_what_two_accounts_held_the_one_that_is_left_holds(assembly: Assem
     target, source = await settle(assembly, one, subjects), await settle(assembly, other, subjects)
     before = [await told(assembly, each) for each in (target, source)]
     grants = [await left(assembly, each) for each in (target, source)]
+    names = [await names_of(assembly).find(each) for each in (target, source)]
     for _ in range(2):  # the second time there is nothing left to move
         await move(assembly, source, target)
         after = await told(assembly, target)
@@ -118,11 +121,20 @@ async def test_what_two_accounts_held_the_one_that_is_left_holds(assembly: Assem
         assert await left(assembly, target) == {
             name: grants[0].get(name, 0) + grants[1].get(name, 0) for name in grants[0].keys() | grants[1].keys()
         }
+        assert await names_of(assembly).find(target) == (names[0] or names[1])
         assert not any((await told(assembly, source)).values())
 
 
 async def test_a_crash_in_the_middle_leaves_both_as_they_were(assembly: Assembly):
-    has: Counts = {"places": ["440305"], "wechat": 1, "push": 1, "sms": 1, "grants": {}, "relations": {1}}
+    has: Counts = {
+        "places": ["440305"],
+        "wechat": 1,
+        "push": 1,
+        "sms": 1,
+        "grants": {},
+        "relations": {1},
+        "has_name": True,
+    }
     subjects = [secrets.randbits(63) for _ in range(4)]
     target, source = await settle(assembly, has, subjects), await settle(assembly, has, subjects)
     parts = holdings(assembly)
@@ -140,11 +152,16 @@ async def test_a_crash_in_the_middle_leaves_both_as_they_were(assembly: Assembly
 
 
 async def test_an_erasure_leaves_nothing_and_no_key(assembly: Assembly):
-    has: Counts = {"places": ["440305"], "wechat": 1, "push": 1, "sms": 1, "grants": {"T1": 2}, "relations": {1}}
+    has: Counts = {
+        "places": ["440305"],
+        "wechat": 1,
+        "push": 1,
+        "sms": 1,
+        "grants": {"T1": 2},
+        "relations": {1},
+        "has_name": True,
+    }
     citizen = await settle(assembly, has, [secrets.randbits(63) for _ in range(4)])
-    names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
-    sealed = await names.seal(citizen, RealName("张三", id_number()), assembly.now())
-    assert await names.bind(citizen, sealed)
     absorbed = secrets.randbits(63)
     await assembly.person_vault.of(absorbed)
     await assembly.db["accounts"].insert_one({"_id": absorbed, "public": "x", "joined_into": citizen})
@@ -153,7 +170,7 @@ async def test_an_erasure_leaves_nothing_and_no_key(assembly: Assembly):
         for holding in holdings(assembly):
             await holding.erase(citizen)
     assert not any((await told(assembly, citizen)).values())
-    assert await names.find(citizen) is None
+    assert await names_of(assembly).find(citizen) is None
     for each in (citizen, absorbed):
         with pytest.raises(ShreddedError):
             await assembly.person_vault.of(each)

@@ -34,7 +34,9 @@ async def let_cool(town: Town, join: str) -> None:
 async def test_an_account_by_wechat_and_one_by_phone_become_one(town: Town):
     wechat, phone = await town.person(wechat=OPENID), await town.person("张三", "101", sms=PHONE)
     due = town.assembly.now() + timedelta(days=9)
-    entry = Entry("later", "notice.told", phone.id, "later", Lane.REMINDER, due_at=due, expires_at=due)
+    entry = Entry(
+        "later", "notice.told", phone.id, "later", Lane.REMINDER, due_at=due, expires_at=due + timedelta(days=1)
+    )
     await town.assembly.outbox.put([entry])
     await phone("POST", "/me/relatives", {
         "name": "李秀英", "id_number": id_number("200", born="19550308"), "relation": "parent", "scopes": ["see"]
