@@ -50,7 +50,7 @@ class ProofForm(BaseModel):
 class ConfirmForm(BaseModel):
     """The ID number of the other account, where it is verified and the caller's is not."""
 
-    model_config = _example({"id_number": "440305199001011235"})
+    model_config = _example({"id_number": "44030519900101123X"})
 
     id_number: str | None = Field(default=None, max_length=40)
 

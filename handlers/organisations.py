@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from handlers.base import ApiHandler
 from handlers.relations import RelationsView, RelationView
@@ -15,7 +15,7 @@ from server.services.relations import Relations
 _ORGANISATION = {
     "id": "9d53a1c0e2b4d6f84b1de8c2f4a84c6e",
     "name": "深圳市惠民示范有限公司",
-    "uscc": "91440300MA5EXAMP1E",
+    "uscc": "91440300MA5EX0101X",
 }
 
 
@@ -26,7 +26,7 @@ def _example(value: Any) -> ConfigDict:
 class OrganisationForm(BaseModel):
     """Name and unified social credit code as they stand on the licence."""
 
-    model_config = _example({"name": "深圳市惠民示范有限公司", "uscc": "91440300MA5EXAMP1E"})
+    model_config = _example({"name": "深圳市惠民示范有限公司", "uscc": "91440300MA5EX0101X"})
 
     name: str = Field(max_length=200)
     uscc: str = Field(max_length=40, description="GB 32100, 18 characters; spaces are ignored")
@@ -43,25 +43,32 @@ class OrganisationView(BaseModel):
 
 
 class HandlerForm(BaseModel):
-    """Whom to ask. `account` is their public id, which they find in their profile."""
+    """Whom to ask: by the public id that they find in their profile, or by their telephone."""
 
     model_config = _example(
         {
-            "account": "4b1de8c2f4a84c6e9d53a1c0e2b4d6f8",
+            "phone": "13800000001",
             "role": "handler",
             "scopes": ["apply", "see"],
             "until": "2027-11-24T00:00:00+08:00",
         }
     )
 
-    account: str = Field(pattern=r"^[0-9a-f]{32}$")
+    account: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    phone: str | None = Field(default=None, pattern=r"^\+?[0-9]{5,15}$")
     role: Literal["manager", "handler"] = "handler"
     scopes: frozenset[Scope] = Field(min_length=1, max_length=3)
     until: AwareDatetime
 
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if (self.account is None) == (self.phone is None):
+            raise ValueError("give `account` or `phone`")
+        return self
+
     def invited(self) -> Invited:
         """As the counter takes it."""
-        return Invited(self.account, Role(self.role), self.scopes, self.until)
+        return Invited(self.account, self.phone, Role(self.role), self.scopes, self.until)
 
 
 class _OrganisationHandler(ApiHandler):

@@ -14,7 +14,7 @@ class RealNameForm(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        json_schema_extra={"example": {"name": "张三", "id_number": "440305199001011235"}},
+        json_schema_extra={"example": {"name": "张三", "id_number": "44030519900101123X"}},
     )
 
     name: str = Field(max_length=100)
@@ -31,7 +31,7 @@ class RealNameView(BaseModel):
             "example": {
                 "is_bound": True,
                 "name": "张*",
-                "id_number": "440***********1235",
+                "id_number": "440***********1238",
                 "age_years": 36,
                 "is_elder": False,
             }

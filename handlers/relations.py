@@ -32,7 +32,7 @@ class RelativeForm(BaseModel):
     """For whom one wants to act. They are asked; the answer here does not tell whether they have an account."""
 
     model_config = _example(
-        {"name": "张大山", "id_number": "440305195503082316", "relation": "parent", "scopes": ["book", "see"]}
+        {"name": "张大山", "id_number": "440305195503082312", "relation": "parent", "scopes": ["book", "see"]}
     )
 
     name: str = Field(max_length=100)

@@ -1,9 +1,9 @@
 """When two accounts may become one. Pure: facts in, one verdict out.
 
 The danger is taking over somebody else's account with a telephone number that was theirs once: carriers hand a number
-on after about ninety days. So a number alone joins only an account that has no other way in and was used lately;
-anything else waits some days while its addresses are told and each of its log-ins may object; and a verified person is
-joined only with their ID number. What is not erased or locked loses nothing.
+on after about ninety days. So a number alone joins only an account that has no other way in and was entered by it
+lately; anything else waits some days while its addresses are told and each of its log-ins may object; and a verified
+person is joined only with their ID number. What is not erased or locked loses nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Standing:
     kind: Kind
     identity: bytes | None
     has_other_way: bool  # it can be entered by something else than what was proved
-    seen_at: datetime | None  # when it was last used; None: never
+    entered_at: datetime | None  # when somebody last logged in to it anew (not: used a live log-in); None: never
 
 
 class JoinState(StrEnum):
@@ -86,6 +86,7 @@ def refusal(survivor: Standing, absorbed: Standing, shown: bytes | None) -> Refu
 
 def waits_for(absorbed: Standing, means: Means, now: datetime) -> timedelta:
     """How long the join has to cool down."""
-    was_used_lately = absorbed.seen_at is not None and now - absorbed.seen_at < RECYCLED_AFTER
-    is_safe = means is Means.WECHAT or (was_used_lately and not absorbed.has_other_way)
+    # Without another way in, the last log-in was begun with a code to this very number: it was theirs then.
+    was_entered_lately = absorbed.entered_at is not None and now - absorbed.entered_at < RECYCLED_AFTER
+    is_safe = means is Means.WECHAT or (was_entered_lately and not absorbed.has_other_way)
     return timedelta(0) if is_safe else COOL_DOWN

@@ -8,7 +8,7 @@ Either side ends it at once, and it runs out by itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -95,6 +95,12 @@ def is_live(relation: Relation, now: datetime) -> bool:
     if relation.state is State.ASKED:
         return now < relation.asked_at + ASKED_FOR
     return relation.state is State.ACTIVE and (relation.until is None or now < relation.until)
+
+
+def as_it_stands(relation: Relation, now: datetime) -> Relation:
+    """The relation as one sees it: what has run out has ended."""
+    is_open = relation.state in (State.ASKED, State.ACTIVE)
+    return replace(relation, state=State.ENDED) if is_open and not is_live(relation, now) else relation
 
 
 def may_act(relations: Iterable[Relation], scope: Scope, now: datetime) -> bool:

@@ -159,9 +159,9 @@ class Joining:
         """What the rules look at. Another log-in than by what was proved is a way in."""
         channels = await self._addresses.channels(account.id)
         indexes = await self._ground.names.find_indexes(account.id)
-        seen_at = max((log_in.seen_at for log_in in account.log_ins), default=None)
+        entered_at = max((log_in.began_at for log_in in account.log_ins), default=None)
         has_other_way = bool(channels & {"wechat", "sms"} - {CHANNEL[means]})
-        return Standing(account.state, account.kind, indexes[0] if indexes else None, has_other_way, seen_at)
+        return Standing(account.state, account.kind, indexes[0] if indexes else None, has_other_way, entered_at)
 
     async def _obstacle(self, join: Join, shown: bytes | None) -> Refusal | None:
         accounts = self._ground.accounts

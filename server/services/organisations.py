@@ -30,14 +30,16 @@ from server.services.binding import Ground
 from server.services.relations import Seen
 
 TRIES_A_DAY = 5
+INVITATIONS_A_DAY = 30
 MAX_HANDLERS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """Whom an organisation wants, as what, how far and until when. `account` is their public id."""
+    """Whom an organisation wants, as what, how far and until when: by their public id, or their telephone."""
 
-    account: str
+    account: str | None
+    phone: str | None
     role: Role
     scopes: frozenset[Scope]
     until: datetime
@@ -94,13 +96,14 @@ class Organisations:
         account, own = await self._of(caller, organisation)
         if not may_see_handlers(own, self._ground.now()):
             raise _forbidden()
-        return [await self._seen(relation) for relation in await self._ground.relations.handlers(account.id)]
+        return [await self._seen(relation) for relation in await self._live(account.id)]
 
     async def invite(self, caller: Caller, organisation: str, invited: Invited) -> Seen:
         """Ask somebody to act for it; a newer agreement replaces the older.
 
         NotFoundError `organisation_unknown`, `account_unknown`; ForbiddenError `organisation_forbidden`; ConflictError
-        `relation_open`, `handlers_full`; InvalidInputError `until_invalid`.
+        `relation_open`, `handlers_full`; InvalidInputError `until_invalid`; TooManyError `organisation_tries`. A
+        telephone is answered the same whether or not it is anybody's; whose it is shows once they agree.
         """
         ground, now = self._ground, self._ground.now()
         account, own = await self._of(caller, organisation)
@@ -109,22 +112,22 @@ class Organisations:
         if not now < invited.until <= now + LONGEST:
             zh, en = "截止时间应在将来三年之内", "`until` has to be within the next three years"
             raise InvalidInputError("until_invalid", zh=zh, en=en, field="until")
-        who = await ground.accounts.find_public(invited.account)
-        if who is None or who.kind is not Kind.PERSON or who.state is not AccountState.ACTIVE:
-            raise NotFoundError("account_unknown", zh="没有这个账户", en="there is no such account", field="account")
-        if len(await ground.relations.handlers(account.id)) >= MAX_HANDLERS:
+        if not await ground.names.take_try("invite", caller.id, now, INVITATIONS_A_DAY):
+            raise TooManyError("organisation_tries", zh="今日邀请次数已满", en=f"{INVITATIONS_A_DAY} a day")
+        if len(await self._live(account.id)) >= MAX_HANDLERS:
             raise ConflictError("handlers_full", zh="经办人已达上限", en=f"{MAX_HANDLERS} handlers are the most")
+        who = await self._whom(invited)
         relation = Relation(
-            ground.new_id(), RelationKind.ORGANISATION, who.id, account.id, invited.role, invited.scopes,
+            ground.new_id(), RelationKind.ORGANISATION, who, account.id, invited.role, invited.scopes,
             State.ASKED, now, invited.until,
         )  # fmt: skip
-        if not await ground.relations.insert(relation):
+        if not await ground.relations.insert(relation, invited.phone or invited.account or ""):
             raise ConflictError("relation_open", zh="已有等待答复的邀请", en="an invitation is waiting already")
         await ground.log(caller.account.public, "citizen.handler_invited", f"relation/{relation.id}")
         name = (await self._told(account)).name
         title = Words("经办邀请", "An invitation")
         body = Words(f"{name}邀请您作为经办人，请查看。", f"{name} asks you to act for it. Agree or refuse in the app.")
-        await ground.post.tell(who.id, title, body, key=f"relation-{relation.id}-invited")
+        await ground.post.tell(who, title, body, key=f"relation-{relation.id}-invited")
         return await self._seen(relation)
 
     async def refuse_stranger(self, caller: Caller, organisation: str, relation: str) -> None:
@@ -144,6 +147,20 @@ class Organisations:
                 return account, own
         raise NotFoundError("organisation_unknown", zh="没有这个单位", en="there is no such organisation")
 
+    async def _live(self, organisation: int) -> list[Relation]:
+        now = self._ground.now()
+        return [r for r in await self._ground.relations.handlers(organisation) if is_live(r, now)]
+
+    async def _whom(self, invited: Invited) -> int:
+        """Who is meant. A telephone that is nobody's stands for somebody who will never answer."""
+        if invited.phone is not None:
+            owner = (await self._ground.citizens.find_by_address("sms", [invited.phone])).get(invited.phone)
+            return self._ground.new_citizen() if owner is None else owner
+        who = await self._ground.accounts.find_public(invited.account or "")
+        if who is None or who.kind is not Kind.PERSON or who.state is not AccountState.ACTIVE:
+            raise NotFoundError("account_unknown", zh="没有这个账户", en="there is no such account", field="account")
+        return who.id
+
     async def _account(self, wanted: RealName) -> Account:
         ground = self._ground
         fresh, public = ground.new_citizen(), ground.new_id()
@@ -159,9 +176,16 @@ class Organisations:
         return Organisation(account.public, found.name if found else "", found.number if found else "")
 
     async def _seen(self, relation: Relation) -> Seen:
+        if relation.state is State.ASKED:
+            return Seen(relation, "for_me", mask_typed(await self._ground.relations.label(relation)), None)
         who = await self._ground.accounts.get(relation.actor)
         name = await self._ground.names.find(relation.actor)
         return Seen(relation, "for_me", mask_name(name.name) if name else "", who.public)
+
+
+def mask_typed(text: str) -> str:
+    """A telephone or an account id, so that who typed it recognises it: 138****0001."""
+    return f"{text[:3]}****{text[-4:]}" if text else ""
 
 
 def _forbidden() -> ForbiddenError:

@@ -38,6 +38,7 @@ from server.domain.relations import (
     Scope,
     Side,
     State,
+    as_it_stands,
     is_live,
     may_act,
     may_invite,
@@ -114,16 +115,16 @@ class Relations:
             )
         if not await ground.names.take_try("relative", caller.id, now, ASKS_A_DAY):
             raise TooManyError("relations_tries", zh="今日申请次数已满", en=f"{ASKS_A_DAY} requests a day")
-        if await self._store.count_open(caller.id, RelationKind.RELATIVE) >= MAX_LIVE:
+        if await self._store.count_live(caller.id, RelationKind.RELATIVE, now) >= MAX_LIVE:
             raise ConflictError("relations_full", zh="代办关系已达上限", en=f"{MAX_LIVE} relations are the most")
         relation = Relation(
             ground.new_id(), RelationKind.RELATIVE, caller.id, None, wish.role, wish.scopes, State.ASKED, now,
             now + wish.lasts,
         )  # fmt: skip
-        question = Question(ground.names.identity(number.text), ground.names.name_index(name), name)
+        question = Question(ground.names.identity(number.text), ground.names.name_index(name))
         child = RealName(name, number.text)
         is_guardian = wish.role is Role.CHILD and await self._is_guardian(caller.id, own, child, number)
-        if not await self._store.insert(relation, question):
+        if not await self._store.insert(relation, name, question):
             raise ConflictError("relation_open", zh="已有等待答复的申请", en="a request to them is waiting already")
         await self._log(caller, "asked", relation)
         if is_guardian and (dependant := await self._dependant(child)) is not None:
@@ -144,10 +145,17 @@ class Relations:
         return [await self._seen(relation, citizen) for relation in await self._store.of(citizen, kind)]
 
     async def agree(self, caller: Caller, relation_id: str, kind: RelationKind) -> Seen:
-        """Consent. NotFoundError `relation_unknown` for what does not wait for this person."""
+        """Consent. NotFoundError `relation_unknown` for what does not wait for this person.
+
+        ConflictError `relation_needless`: a legal representative who became a handler would lose that role.
+        """
         relation = await self._asked_of(caller.id, relation_id, kind)
         subject = caller.id if who_agrees(kind) is Side.SUBJECT else relation.subject
         assert subject is not None
+        own = await self._store.between(relation.actor, subject)
+        if any(r.role is Role.REPRESENTATIVE and r.state is State.ACTIVE for r in own):
+            zh, en = "您已是该单位的法定代表人", "you are its legal representative already"
+            raise ConflictError("relation_needless", zh=zh, en=en)
         begun = await self._begin(caller.account.public, relation, subject)
         return await self._seen(begun.relation, caller.id)
 
@@ -254,17 +262,18 @@ class Relations:
         return found.name if found else ""
 
     async def _seen(self, relation: Relation, viewer: int) -> Seen:
+        relation = as_it_stands(relation, self._ground.now())
         if relation.actor != viewer:
             name = await self._name(relation.actor)
             is_asked = relation.state is State.ASKED and relation.kind is RelationKind.RELATIVE
             return Seen(relation, "for_me", name if is_asked else mask_name(name), None)
-        name = await self._store.label(relation)
+        is_public = relation.kind is RelationKind.ORGANISATION
+        name = "" if is_public else await self._store.label(relation)
         account = None
         if relation.subject is not None:
             found = await self._ground.accounts.get(relation.subject)
             account = found.public if relation.state is State.ACTIVE else None
             name = name or await self._name(relation.subject)
-        is_public = relation.kind is RelationKind.ORGANISATION
         return Seen(relation, "for_another", name if is_public else mask_name(name), account)
 
     async def _log(self, caller: Caller, verb: str, relation: Relation) -> None:

@@ -67,15 +67,14 @@ class RealNameStore:
 
     async def move(self, source: int, target: int, session: Session) -> None:
         """Give a verified name to an account that has none, within the caller's transaction. May be repeated."""
-        given = await self._accounts.find_one(
-            {"_id": source, "is_real_name": True}, {"real_name_at": 1}, session=session
-        )
+        named, bare = {"_id": source, "is_real_name": True}, {"_id": target, "is_real_name": False}
+        given = await self._accounts.find_one(named, {"real_name_at": 1}, session=session)
+        takes = await self._accounts.find_one(bare, {"_id": 1}, session=session)
         found = await self.find(source)
-        if given is None or found is None:
+        if given is None or takes is None or found is None:
             return
         sealed = await self.seal(target, found, given["real_name_at"])
         await self.clear(source, session)
-        bare = {"_id": target, "is_real_name": False}
         await self._accounts.update_one(bare, {"$set": sealed, "$inc": {"version": 1}}, session=session)
 
     async def open(self, citizen: int, public: str, kind: Kind, real_name: RealName, now: datetime) -> bool:

@@ -2,8 +2,8 @@
 
 A question to a relative is kept under the blind indexes of the number and name that the asker typed (`about`,
 `name_index`): whoever is verified under both sees it, now or later, and the asker learns nothing about whether there is
-such an account. `label` is the name as the asker typed it, sealed with the asker's key. Of two people one relation at
-most is alive (unique).
+such an account. `label` is what was typed about the other (a name, a number), sealed with the key of who asked: the
+actor, or the organisation. Of two people one relation at most is alive (unique).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ class Question:
 
     about: bytes
     name_index: bytes
-    label: str
 
 
 class RelationStore:
@@ -40,13 +39,14 @@ class RelationStore:
         self._relations = db["relations"]
         self._people = people
 
-    async def insert(self, relation: Relation, question: Question | None = None) -> bool:
+    async def insert(self, relation: Relation, label: str = "", question: Question | None = None) -> bool:
         """Put a new one in; False: the same pair has an open one (of the same kind) already."""
         document = _to_document(relation)
         if question:
-            vault = await self._people.of(relation.actor)
-            label = vault.seal(question.label, owner=f"relations|{relation.id}|label")
-            document |= {"about": question.about, "name_index": question.name_index, "label": label}
+            document |= {"about": question.about, "name_index": question.name_index}
+        if label:
+            vault = await self._people.of(_keeper(relation))
+            document["label"] = vault.seal(label, owner=f"relations|{relation.id}|label")
         await self._end_unanswered(relation.actor, relation.asked_at)
         try:
             await self._relations.insert_one(document)
@@ -81,17 +81,18 @@ class RelationStore:
         query = {"_id": relation, "about": about, "name_index": name_index, "state": State.ASKED.value}
         return await self._relations.find_one(query, {"_id": 1}) is not None
 
-    async def count_open(self, actor: int, kind: Kind) -> int:
+    async def count_live(self, actor: int, kind: Kind, now: datetime) -> int:
         """How many somebody asked for or acts by."""
-        query = {"actor": actor, "kind": kind.value, "state": {"$in": OPEN}}
-        return await self._relations.count_documents(query)
+        asked = {"state": State.ASKED.value, "asked_at": {"$gt": now - ASKED_FOR}}
+        alive = {"state": State.ACTIVE.value, "until": {"$gt": now}}
+        return await self._relations.count_documents({"actor": actor, "kind": kind.value, "$or": [asked, alive]})
 
     async def label(self, relation: Relation) -> str:
-        """The relative's name as the asker typed it, "" without one."""
+        """What was typed about the other, "" without it."""
         document = await self._relations.find_one({"_id": relation.id, "label": {"$exists": True}}, {"label": 1})
         if document is None:
             return ""
-        vault = await self._people.of(relation.actor)
+        vault = await self._people.of(_keeper(relation))
         return vault.open(document["label"], owner=f"relations|{relation.id}|label")
 
     async def agree(self, relation: str, subject: int, until: datetime | None, now: datetime) -> Relation | None:
@@ -153,7 +154,7 @@ class RelationStore:
             actor = target if moved.actor == source else moved.actor
             subject = target if moved.subject == source else moved.subject
             change: dict[str, Any] = {"actor": actor, "subject": subject}
-            if "label" in document and moved.actor == source:
+            if "label" in document and _keeper(moved) == source:
                 change["label"] = await self._resealed(document, target)
             if moved.state.value in OPEN and actor == subject:
                 change["state"] = State.ENDED.value
@@ -179,7 +180,7 @@ class RelationStore:
                     "acts": "for_another" if relation.actor == citizen else "for_me",
                     "scopes": sorted(relation.scopes),
                     "state": relation.state.value,
-                    "name": await self.label(relation) if relation.actor == citizen else "",
+                    "name": await self.label(relation) if _keeper(relation) == citizen else "",
                     "asked_at": relation.asked_at.isoformat(),
                     "until": relation.until.isoformat() if relation.until else None,
                 }
@@ -207,8 +208,14 @@ class RelationStore:
 
     async def _resealed(self, document: Document, target: int) -> bytes:
         owner = f"relations|{document['_id']}|label"
-        label = (await self._people.of(document["actor"])).open(document["label"], owner=owner)
+        keeper = _keeper(_to_relation(document))
+        label = (await self._people.of(keeper)).open(document["label"], owner=owner)
         return (await self._people.of(target)).seal(label, owner=owner)
+
+
+def _keeper(relation: Relation) -> int:
+    """Whose key seals the label."""
+    return relation.actor if relation.kind is Kind.RELATIVE or relation.subject is None else relation.subject
 
 
 def _rival(document: Document, actor: int, subject: int | None) -> dict[str, Any]:

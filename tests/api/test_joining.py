@@ -146,10 +146,10 @@ async def test_a_number_that_was_handed_on_takes_nothing_over_while_its_former_h
     assert (await town.assembly.accounts.get(victim.id)).state == "active"
 
 
-async def test_an_account_that_nobody_used_for_long_waits_and_then_joins(town: Town):
+async def test_an_account_that_nobody_entered_for_long_waits_and_then_joins(town: Town):
     one, other = await town.person(wechat=OPENID), await town.person(sms=PHONE)
     long_ago = datetime.now(UTC) - timedelta(days=91)
-    await town.assembly.db["accounts"].update_one({"_id": other.id}, {"$set": {"log_ins.0.seen_at": long_ago}})
+    await town.assembly.db["accounts"].update_one({"_id": other.id}, {"$set": {"log_ins.0.began_at": long_ago}})
     join = await proved(town, one)
     assert (await one("POST", f"{PATH}/{join['id']}/confirm", {})).code == "join_cooling"
     await let_cool(town, join["id"])

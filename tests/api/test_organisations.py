@@ -174,6 +174,8 @@ async def test_a_stranger_does_not_learn_that_an_organisation_exists(town: Town)
         ({"until": "2099-01-01T00:00:00Z"}, 422, "until_invalid"),
         ({"role": "representative"}, 422, "input_invalid"),
         ({"scopes": []}, 422, "input_invalid"),
+        ({"phone": "13800000005"}, 422, "input_invalid"),
+        ({"account": None}, 422, "input_invalid"),
         ({"account": {"$ne": ""}}, 400, "json_invalid"),
     ],
 )
@@ -182,6 +184,37 @@ async def test_an_invitation_has_to_be_sound(town: Town, change: dict[str, Any],
     clerk = await town.person("王五", "105")
     answer = await boss("POST", f"{PATH}/{firm}/handlers", invitation(clerk) | change)
     assert (answer.status, answer.code) == (status, code)
+
+
+async def test_a_handler_is_asked_by_telephone_and_nobody_learns_whose_it_is(town: Town, relations: Relations):
+    boss, firm = await founded(town)
+    clerk = await town.person("王五", "105", sms="13800000005")
+    wish = {k: v for k, v in invitation(clerk).items() if k != "account"}
+    known, unknown = [
+        await boss("POST", f"{PATH}/{firm}/handlers", wish | {"phone": phone})
+        for phone in ("13800000005", "13900000005")
+    ]
+    changing = ("id", "asked_at")
+    told = [{k: v for k, v in a.json.items() if k not in changing} for a in (known, unknown)]
+    assert told[0] | {"name": ""} == told[1] | {"name": ""}
+    assert [each["name"] for each in told] == ["138****0005", "139****0005"]
+    listed = (await boss("GET", f"{PATH}/{firm}/handlers")).json["relations"]
+    assert [(r["name"], r["account"], r["state"]) for r in listed[:2]] == [
+        ("139****0005", None, "asked"),
+        ("138****0005", None, "asked"),
+    ]
+    assert (await clerk("POST", f"{MINE}/{known.json['id']}/agree")).status == 200
+    assert await may(relations, clerk, firm, Scope.APPLY)
+    assert (await boss("DELETE", f"{PATH}/{firm}/handlers/{unknown.json['id']}")).status == 204
+    [one, _] = (await boss("GET", f"{PATH}/{firm}/handlers")).json["relations"]
+    assert (one["name"], one["account"]) == ("王*", clerk.public)
+
+
+async def test_a_representative_does_not_become_less_by_an_invitation(town: Town, relations: Relations):
+    boss, firm = await founded(town)
+    asked = (await boss("POST", f"{PATH}/{firm}/handlers", invitation(boss))).json["id"]
+    assert (await boss("POST", f"{MINE}/{asked}/agree")).code == "relation_needless"
+    assert await may(relations, boss, firm, Scope.BOOK)
 
 
 async def test_one_invitation_at_a_time_and_no_organisation_as_handler(town: Town):

@@ -101,6 +101,7 @@ async def test_it_runs_out_by_itself(town: Town, relations: Relations):
     past = {"until": datetime.now(UTC) - timedelta(seconds=1)}
     await town.assembly.db["relations"].update_one({"_id": relation}, {"$set": past})
     assert not await may(relations, ann, mother)
+    assert [r["state"] for r in (await ann("GET", BASE)).json["relations"]] == ["ended"]
 
 
 async def test_a_refusal_is_told_and_final(town: Town, relations: Relations):

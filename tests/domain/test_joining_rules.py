@@ -12,7 +12,7 @@ from server.domain.citizens import AccountState, Kind
 from server.domain.joining import COOL_DOWN, RECYCLED_AFTER, Means, Refusal, Standing, refusal, waits_for
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-PLAIN = Standing(AccountState.ACTIVE, Kind.PERSON, None, has_other_way=False, seen_at=NOW)
+PLAIN = Standing(AccountState.ACTIVE, Kind.PERSON, None, has_other_way=False, entered_at=NOW)
 ANN, BOB = b"ann", b"bob"
 NO_TIME = timedelta(0)
 
@@ -61,5 +61,5 @@ def test_an_organisation_is_never_joined(one: Kind, other: Kind):
 def test_a_number_that_may_have_been_handed_on_has_to_wait(
     means: Means, other_ways: int, days_ago: int | None, wait: timedelta
 ):
-    seen_at = None if days_ago is None else NOW - timedelta(days=days_ago)
-    assert waits_for(replace(PLAIN, has_other_way=bool(other_ways), seen_at=seen_at), means, NOW) == wait
+    entered_at = None if days_ago is None else NOW - timedelta(days=days_ago)
+    assert waits_for(replace(PLAIN, has_other_way=bool(other_ways), entered_at=entered_at), means, NOW) == wait
