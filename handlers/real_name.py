@@ -31,7 +31,7 @@ class RealNameView(BaseModel):
             "example": {
                 "is_bound": True,
                 "name": "张*",
-                "id_number": "440***********1238",
+                "id_number": "440***********123X",
                 "age_years": 36,
                 "is_elder": False,
             }
