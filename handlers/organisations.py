@@ -47,7 +47,7 @@ class HandlerForm(BaseModel):
 
     model_config = _example(
         {
-            "phone": "13800000001",
+            "phone": "+8613800000001",
             "role": "handler",
             "scopes": ["apply", "see"],
             "until": "2027-11-24T00:00:00+08:00",
@@ -55,7 +55,7 @@ class HandlerForm(BaseModel):
     )
 
     account: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
-    phone: str | None = Field(default=None, pattern=r"^\+?[0-9]{5,15}$")
+    phone: str | None = Field(default=None, pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164")
     role: Literal["manager", "handler"] = "handler"
     scopes: frozenset[Scope] = Field(min_length=1, max_length=3)
     until: AwareDatetime

@@ -47,7 +47,7 @@ class RelativeForm(BaseModel):
 
 
 class ConsentForm(BaseModel):
-    """The one-time code (purpose `relative`) that the relative got on their own telephone."""
+    """The one-time code (purpose `consent`) that the relative got on their own telephone."""
 
     model_config = _example({"request": "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8", "code": "492039"})
 

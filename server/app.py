@@ -32,7 +32,6 @@ from handlers.alert_views import (
 from handlers.base import ApiHandler
 from handlers.broadcasts import (
     CSV,
-    EVENT_STREAM,
     BroadcastHandler,
     EventsHandler,
     Pace,
@@ -43,12 +42,14 @@ from handlers.broadcasts import (
     UnreachedHandler,
     UnreachedQuery,
 )
+from handlers.docs import docs_routes
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
+from handlers.manners import PLAIN, Manners
 from handlers.office_table import office_routes, session_routes
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
-from handlers.routing import OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
+from handlers.routing import EVENT_STREAM, OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
 from handlers.staff_alerts import (
     XML,
     AlertHandler,
@@ -77,6 +78,7 @@ from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
 from server.routes import joining, organisations, real_name, relations
+from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
@@ -131,6 +133,8 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
+        *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
+        *me_routes(services.citizens.profile),
         *binding_routes(assemble_binding.binding(services.assembly)),
     ]
 
@@ -320,7 +324,9 @@ def with_contract(public: Sequence[Route], admin: Sequence[Route]) -> list[Route
 Saw = Callable[[str, str, int, float], None]  # method, path of the table, status, seconds
 
 
-def make_app(routes: Sequence[Route], gate: Gate, saw: Saw | None = None) -> tornado.web.Application:
+def make_app(
+    routes: Sequence[Route], gate: Gate, saw: Saw | None = None, manners: Manners = PLAIN
+) -> tornado.web.Application:
     """A Tornado application that serves these routes and answers 404 problem+json to everything else."""
 
     def finished(handler: tornado.web.RequestHandler) -> None:
@@ -329,12 +335,14 @@ def make_app(routes: Sequence[Route], gate: Gate, saw: Saw | None = None) -> tor
             path = handler.path if isinstance(handler, ApiHandler) else ""
             saw(handler.request.method or "", path, handler.get_status(), handler.request.request_time())
 
+    shared = {"gate": gate, "manners": manners}
     return tornado.web.Application(
-        [(r.pattern, r.handler, {"path": r.path, "operations": r.operations, "gate": gate, **r.parts}) for r in routes],
+        [(r.pattern, r.handler, {"path": r.path, "operations": r.operations, **shared, **r.parts}) for r in routes],
         default_handler_class=UnknownHandler,
-        default_handler_args={"path": "unknown", "operations": {}, "gate": gate},
+        default_handler_args={"path": "unknown", "operations": {}, **shared},
         compress_response=False,
         cross_origin_protection=True,
+        trusted_origins=manners.origins,
         serve_traceback=False,
         log_function=finished,
     )

@@ -39,6 +39,8 @@ from push.worker import Worker
 from server.assemble_verifier import verifier_of
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
+from server.domain.preferences import Topics
+from server.domain.templates import Registry
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
@@ -110,6 +112,8 @@ class Assembly:
     subjects: Subjects
     one_time_templates: frozenset[str]
     verifier: Verifier
+    templates: Registry
+    topics: Topics
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -142,7 +146,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         wording = catalogues.load_texts()
         outbox = Outbox(db)
         notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
-        world = World(divisions, wording, await people.testers())
+        topics = catalogues.load_topics()
+        world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         yield Assembly(
@@ -170,6 +175,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             subjects=Subjects([notices]),
             one_time_templates=wording.templates.one_time,
             verifier=verifier_of(settings, stack),
+            templates=wording.templates,
+            topics=topics,
         )
 
 

@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from server.assemble import Assembly
+from server.assemble_citizens import profile_holdings
 from server.services.account_holdings import (
     AccountHolding,
     AddressesHolding,
-    GrantsHolding,
     JoinsHolding,
-    PlacesHolding,
     RelationsHolding,
-    WaitingHolding,
 )
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
 from server.storage.joins import JoinStore
-from server.storage.outbox import Outbox
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
 
@@ -38,6 +35,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "intake": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
     "notices": "found by the keys in the outbox, and forgotten some days after they were sent",
+    "outbox": "to move with the inbox, whose holding opens and seals its words; until it lands they stay behind",
     "officers": NOT_ABOUT_CITIZENS,
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
@@ -52,11 +50,9 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     db, vault, people = assembly.db, assembly.vault, assembly.person_vault
     book, joins = AddressBook(db, vault), JoinStore(db)
     return (
-        PlacesHolding(book),
-        GrantsHolding(book),
+        *profile_holdings(assembly),
         AddressesHolding(book),
         RelationsHolding(RelationStore(db, people)),
-        WaitingHolding(Outbox(db)),
         JoinsHolding(joins),
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),
     )

@@ -1,4 +1,4 @@
-"""The holdings of accounts themselves: verified name, addresses, places, grants, relations, joins, waiting notices."""
+"""The holdings of accounts themselves: verified name, addresses, relations, joins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from server.storage.accounts import Accounts
 from server.storage.address_book import AddressBook
 from server.storage.joins import JoinStore
 from server.storage.mongo import Session
-from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
@@ -55,7 +54,7 @@ class AccountHolding:
 
 
 class AddressesHolding:
-    """Addresses; and with them, in one movement, places and grants, which stand in the same two documents."""
+    """Addresses. To be moved and erased after what else stands in the same two documents (places, grants, wishes)."""
 
     name = "addresses"
     collections = ("addresses", "citizens")
@@ -68,52 +67,12 @@ class AddressesHolding:
         return await self._book.export_addresses(citizen)
 
     async def move(self, source: int, target: int, session: Session) -> None:
-        """All of both documents."""
+        """All of them; the two documents go."""
         await self._book.move(source, target, session)
 
     async def erase(self, citizen: int) -> None:
         """Both documents."""
         await self._book.erase(citizen)
-
-
-class PlacesHolding:
-    """Places, as a part of an export of its own."""
-
-    name = "places"
-    collections = ("citizens",)
-
-    def __init__(self, book: AddressBook) -> None:
-        self._book = book
-
-    async def export(self, citizen: int) -> Rows:
-        """Division and point."""
-        return await self._book.export_places(citizen)
-
-    async def move(self, source: int, target: int, session: Session) -> None:
-        """They go with the addresses."""
-
-    async def erase(self, citizen: int) -> None:
-        """They go with the addresses."""
-
-
-class GrantsHolding:
-    """WeChat's accepts, as a part of an export of its own."""
-
-    name = "grants"
-    collections = ("addresses",)
-
-    def __init__(self, book: AddressBook) -> None:
-        self._book = book
-
-    async def export(self, citizen: int) -> Rows:
-        """By template."""
-        return await self._book.export_grants(citizen)
-
-    async def move(self, source: int, target: int, session: Session) -> None:
-        """They go with the addresses."""
-
-    async def erase(self, citizen: int) -> None:
-        """They go with the addresses."""
 
 
 class RelationsHolding:
@@ -158,26 +117,3 @@ class JoinsHolding:
     async def erase(self, citizen: int) -> None:
         """All of them."""
         await self._store.erase(citizen)
-
-
-class WaitingHolding:
-    """Notices that are not due yet."""
-
-    name = "waiting_notices"
-    collections = ("outbox",)
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-
-    async def export(self, citizen: int) -> Rows:
-        """What about, and when."""
-        found = await self._outbox.find_waiting(citizen)
-        return [{"template": entry.template, "due_at": entry.due_at.isoformat()} for entry in found]
-
-    async def move(self, source: int, target: int, session: Session) -> None:
-        """They come to the other account."""
-        await self._outbox.reassign(source, target, session)
-
-    async def erase(self, citizen: int) -> None:
-        """They are never sent."""
-        await self._outbox.withdraw_all(citizen)

@@ -51,7 +51,7 @@ from server.services.binding import Ground
 from server.storage.relations import Question
 
 ASKS_A_DAY = 5
-PURPOSE = "relative"  # of the one-time code
+PURPOSE = "consent"  # of the one-time code
 ROLES = frozenset({Role.PARENT, Role.CHILD, Role.SPOUSE, Role.OTHER})
 Acts = Literal["for_another", "for_me"]
 

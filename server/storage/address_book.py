@@ -1,4 +1,4 @@
-"""What `citizens` and `addresses` hold about one person, as a whole: to hand out, to move to another, to erase.
+"""How one person can be reached, as a whole: to hand out, to move to a joined account, to erase.
 
 Addresses are sealed to their owner, so whoever gets them has them sealed anew. A verified phone or openid belongs to
 one person (unique): the old owner loses it in the same transaction, before the new one gets it.
@@ -31,16 +31,6 @@ class AddressBook:
             for each in document.get(channel, ())
         ]
 
-    async def export_grants(self, citizen: int) -> Sequence[Mapping[str, Any]]:
-        """WeChat's accepts by template."""
-        document = await self._addresses.find_one({"_id": citizen}, {"grants": 1}) or {}
-        return [{"template": name, "left": grant.get("left", 0)} for name, grant in document.get("grants", {}).items()]
-
-    async def export_places(self, citizen: int) -> Sequence[Mapping[str, Any]]:
-        """Division and point of each place."""
-        document = await self._citizens.find_one({"_id": citizen}, {"places": 1}) or {}
-        return [{"division": p["division"], "point": p.get("point")} for p in document.get("places", ())]
-
     async def channels(self, citizen: int) -> frozenset[str]:
         """Where this person can be reached at all."""
         document = await self._addresses.find_one({"_id": citizen}, {f"{c}.index": 1 for c in CHANNELS}) or {}
@@ -51,22 +41,20 @@ class AddressBook:
         return await self._addresses.find_one({"_id": citizen, f"{channel}.index": index}, {"_id": 1}) is not None
 
     async def move(self, source: int, target: int, session: Session) -> None:
-        """Give places, addresses and grants over; settings (language, quiet hours) are the target's own if it has any.
+        """Give the addresses over; the two documents of the source go, with whatever nobody moved before.
 
         May be repeated: then there is nothing left to give.
         """
-        given = await self._addresses.find_one({"_id": source}, session=session)
+        given = await self._addresses.find_one({"_id": source}, session=session) or {}
         kept = await self._addresses.find_one({"_id": target}, session=session) or {}
-        if given is not None:
-            await self._addresses.delete_one({"_id": source}, session=session)
-            fields = self._united(source, target, given, kept)
-            await self._addresses.update_one({"_id": target}, {"$set": fields}, upsert=True, session=session)
-        profile = await self._citizens.find_one({"_id": source}, session=session)
-        own = await self._citizens.find_one({"_id": target}, session=session) or {}
-        if profile is not None or given is not None:
-            fields = self._profile(profile or {}, own, given or {}, kept)
-            await self._citizens.delete_one({"_id": source}, session=session)
-            await self._citizens.update_one({"_id": target}, {"$set": fields}, upsert=True, session=session)
+        await self._addresses.delete_one({"_id": source}, session=session)
+        await self._citizens.delete_one({"_id": source}, session=session)
+        if fields := self._united(source, target, given, kept):
+            fresh = {} if "lang" in kept else {"lang": given["lang"]}
+            await self._addresses.update_one({"_id": target}, {"$set": fields | fresh}, upsert=True, session=session)
+            usable = [c for c in CHANNELS if given.get(c) or kept.get(c)]
+            update = {"$set": {"channels": usable}, "$setOnInsert": {"places": []}}
+            await self._citizens.update_one({"_id": target}, update, upsert=True, session=session)
 
     async def erase(self, citizen: int) -> None:
         """Nothing reaches this person any more. May be repeated."""
@@ -74,38 +62,19 @@ class AddressBook:
         await self._addresses.delete_one({"_id": citizen})
 
     def _united(self, source: int, target: int, given: Document, kept: Document) -> Document:
-        """The fields of the target's addresses that change."""
-        fields = {name: value for name, value in given.items() if name != "_id" and name not in kept}
-        for channel in CHANNELS:
-            if given.get(channel):
-                fields[channel] = [
-                    *kept.get(channel, ()),
-                    *(self._resealed(each, channel, source, target) for each in given[channel]),
-                ]
-        grants = dict(kept.get("grants", {}))
-        for template, grant in given.get("grants", {}).items():
-            grants[template] = _united_grant(grants.get(template), grant)
-        return fields | ({"grants": grants} if grants else {})
+        """The lists of the target's addresses that grow."""
+        return {
+            channel: [
+                *kept.get(channel, ()),
+                *(self._resealed(each, channel, source, target) for each in given[channel]),
+            ]
+            for channel in CHANNELS
+            if given.get(channel)
+        }
 
     def _resealed(self, address: Document, channel: str, source: int, target: int) -> Document:
         text = self._vault.open(address["value"], owner=_owner(source, channel))
         return address | {"value": self._vault.seal(text, owner=_owner(target, channel))}
-
-    @staticmethod
-    def _profile(given: Document, own: Document, addresses: Document, kept: Document) -> Document:
-        fields = {name: value for name, value in given.items() if name != "_id" and name not in own}
-        places = list(own.get("places", ()))
-        places += [place for place in given.get("places", ()) if place not in places]
-        usable = [c for c in CHANNELS if addresses.get(c) or kept.get(c)]
-        return fields | {"places": places, "channels": usable}
-
-
-def _united_grant(kept: Document | None, given: Document) -> Document:
-    """Accepts belong to an openid, and a person may now have two: they add up, the later time counts."""
-    if kept is None:
-        return given
-    times = [at for at in (kept.get("at"), given.get("at")) if at is not None]
-    return {"left": kept.get("left", 0) + given.get("left", 0)} | ({"at": max(times)} if times else {})
 
 
 def _owner(citizen: int, channel: str) -> str:

@@ -1,7 +1,8 @@
 """Citizens and how they can be reached.
 
-`citizens`: {_id, places: [{division, divisions, point}], channels: [those with a usable address]}: who an audience
-query streams, in id order, on the index (places.divisions, _id).
+`citizens`: {_id, places: [{division, divisions, point, ...}], channels: [those with a usable address], order: [the
+own order of channels], is_tester}: who an audience query streams, in id order, on the index (places.divisions, _id).
+What else stands in a place is `storage/profiles.py`'s.
 `addresses`: {_id, lang, quiet, off, wechat | push | sms: [{value: sealed, index: blind index}], grants}: what a sender
 reads for a page, by contiguous id. A verified phone or openid belongs to one citizen (unique blind index).
 """
@@ -23,6 +24,7 @@ from server.domain.divisions import circle, prefix, ring
 from server.storage.mongo import Database, Document
 from server.storage.vault import KeyMissingError, SealedError, Vault
 
+MEMBER = {"places.division": 1, "channels": 1, "order": 1}
 MEMBERS_AT_ONCE = 500  # decoded in one go: more would hold the loop
 SAMPLES = (1024, 32, 1)  # shares of the id space in which an audience is counted until enough are found
 ENOUGH = 50
@@ -48,16 +50,18 @@ class NewCitizen:
     addresses: Mapping[str, Sequence[str]]
     lang: str = "zh"
     quiet: tuple[int, int] | None = None  # minutes of the China day: from, to
-    off: tuple[str, ...] = ()  # opted out: "topic:lane" or "topic"
+    off: tuple[str, ...] = ()  # opted out of: what `delivery.opt_out` writes
+    order: tuple[str, ...] = ()  # the own order of channels
     is_tester: bool = False  # gets exercises and tests
 
 
 class Member(NamedTuple):
-    """Somebody in an audience: id, the index of the matched place's division, channels with a usable address."""
+    """Somebody in an audience: id, index of the matched place's division, channels with a usable address, own order."""
 
     id: int
     division: int
     channels: Sequence[str]
+    order: Sequence[str] = ()  # the person's own order of channels, () = as the broadcast says
 
 
 class Address(NamedTuple):
@@ -108,22 +112,20 @@ class Citizens:
         prefixes, shape = tuple(prefix(code) for code in audience.divisions), surface(audience)
         loose = tuple(prefix(code) for code in audience.loose_districts)
         is_listed = audience.citizens is not None
-        fields = {"places.division": 1, "channels": 1} | ({"places.point": 1} if shape is not None else {})
+        fields = MEMBER | ({"places.point": 1} if shape is not None else {})
         cursor = self._citizens.find(_query(audience, lo, hi), fields).sort("_id", 1).batch_size(MEMBERS_AT_ONCE)
         index = self._division_index
         async for document in cursor:
             for place in document["places"]:
                 if is_listed or place["division"].startswith(prefixes) or _is_inside(place, shape, loose):
-                    yield Member(document["_id"], index(place["division"]), document["channels"])
+                    yield _member(document, index(place["division"]))
                     break
 
     async def by_id(self, ids: Sequence[int]) -> list[Member]:
         """These people as members, whatever their places, in id order: the first place counts, "" if there is none."""
-        cursor = self._citizens.find({"_id": {"$in": list(ids)}}, {"places.division": 1, "channels": 1}).sort("_id", 1)
-        return [
-            Member(d["_id"], self._division_index(next((p["division"] for p in d["places"]), "")), d["channels"])
-            async for d in cursor
-        ]
+        cursor = self._citizens.find({"_id": {"$in": list(ids)}}, MEMBER).sort("_id", 1).batch_size(1_000)
+        index = self._division_index
+        return [_member(d, index(next((p["division"] for p in d["places"]), ""))) async for d in cursor]
 
     async def reach(self, channel: str, ids: Sequence[int]) -> dict[int, Reach]:
         """How these people (ascending ids) can be reached on one channel now; those without an address are absent.
@@ -151,12 +153,6 @@ class Citizens:
         if spoilt and not any(person.addresses for person in opened.values()):
             raise spoilt
         return opened
-
-    async def usable_channels(self, ids: Sequence[int]) -> dict[int, list[str]]:
-        """Which channels these people can be reached on now."""
-        fields = {f"{c}.index": 1 for c in CHANNELS}
-        cursor = self._addresses.find({"_id": {"$in": list(ids)}}, fields)
-        return {d["_id"]: [c for c in CHANNELS if d.get(c)] async for d in cursor}
 
     async def find_by_address(self, channel: str, values: Sequence[str]) -> dict[str, int]:
         """Whose addresses these are: {value: citizen id}."""
@@ -243,14 +239,23 @@ class Citizens:
 
 
 def _to_document(citizen: NewCitizen) -> Document:
-    return {
-        "_id": citizen.id,
-        "places": [
-            {"division": p.division, "divisions": list(p.divisions)} | ({"point": list(p.point)} if p.point else {})
-            for p in citizen.places
-        ],
-        "channels": [c for c in CHANNELS if citizen.addresses.get(c)],
-    } | ({"is_tester": True} if citizen.is_tester else {})
+    own = {"order": list(citizen.order)} if citizen.order else {}
+    return (
+        own
+        | {
+            "_id": citizen.id,
+            "places": [
+                {"division": p.division, "divisions": list(p.divisions)} | ({"point": list(p.point)} if p.point else {})
+                for p in citizen.places
+            ],
+            "channels": [c for c in CHANNELS if citizen.addresses.get(c)],
+        }
+        | ({"is_tester": True} if citizen.is_tester else {})
+    )
+
+
+def _member(document: Document, division: int) -> Member:
+    return Member(document["_id"], division, document["channels"], document.get("order", ()))
 
 
 def _without(channel: str, index: bytes, note: Document) -> list[Document]:

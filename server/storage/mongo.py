@@ -114,6 +114,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("partner", ASCENDING), ("due_at", ASCENDING)], partialFilterExpression={"state": "waiting"}),
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=30 * 24 * 3600),
     ],
+    "idempotency": [IndexModel([("begun_at", ASCENDING)], expireAfterSeconds=DAY_S)],
     "intake": [
         IndexModel([("partner", ASCENDING), ("received_at", ASCENDING)]),
         IndexModel(  # an identifier is never used twice: of two messages that come at once, one is the first
@@ -153,7 +154,6 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"state": "waiting"},
             name="waiting",
         ),
-        IndexModel([("citizen", ASCENDING)], partialFilterExpression={"state": "waiting"}, name="waiting_of"),
         # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known.
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=7 * DAY_S),
     ],

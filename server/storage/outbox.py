@@ -62,21 +62,6 @@ class Outbox:
         )
         return bool(result.modified_count)
 
-    async def reassign(self, source: int, target: int, session: Session) -> None:
-        """What still waits for one person is another's from now on: their accounts are joined."""
-        query = {"citizen": source, "state": "waiting"}
-        await self._entries.update_many(query, {"$set": {"citizen": target}}, session=session)
-
-    async def find_waiting(self, citizen: int) -> list[Entry]:
-        """What waits for one person, first due first."""
-        return [
-            _to_entry(d) async for d in self._entries.find({"citizen": citizen, "state": "waiting"}).sort("due_at", 1)
-        ]
-
-    async def withdraw_all(self, citizen: int) -> None:
-        """Nothing that waits for this person is sent any more, and nothing names them. May be repeated."""
-        await self._entries.delete_many({"citizen": citizen})
-
     async def find_due(self, lane: Lane, templates: Sequence[str], now: datetime, *, limit: int) -> list[Entry]:
         """What waits and is due, longest due first; of templates that this process knows."""
         query = {"state": "waiting", "lane": lane.value, "due_at": {"$lte": now}, "template": {"$in": list(templates)}}

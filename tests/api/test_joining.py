@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from server.domain.broadcasts import Lane
-from server.domain.outbox import Entry
 from tests.api.binding import Person, Town
 from tests.domain.numbers import id_number
 
@@ -33,11 +31,6 @@ async def let_cool(town: Town, join: str) -> None:
 
 async def test_an_account_by_wechat_and_one_by_phone_become_one(town: Town):
     wechat, phone = await town.person(wechat=OPENID), await town.person("张三", "101", sms=PHONE)
-    due = town.assembly.now() + timedelta(days=9)
-    entry = Entry(
-        "later", "notice.told", phone.id, "later", Lane.REMINDER, due_at=due, expires_at=due + timedelta(days=1)
-    )
-    await town.assembly.outbox.put([entry])
     await phone("POST", "/me/relatives", {
         "name": "李秀英", "id_number": id_number("200", born="19550308"), "relation": "parent", "scopes": ["see"]
     })  # fmt: skip
@@ -61,7 +54,6 @@ async def test_an_account_by_wechat_and_one_by_phone_become_one(town: Town):
     assert [(m.id, set(m.channels)) for m in await people.by_id([wechat.id, phone.id])] == [
         (wechat.id, {"wechat", "sms"})
     ]
-    assert [e.key for e in await town.assembly.outbox.find_waiting(wechat.id) if e.about == "later"] == ["later"]
     gone = await town.assembly.accounts.get(phone.id)
     assert (gone.state, gone.log_ins, gone.session_version, gone.is_real_name) == ("joined", (), 2, False)
     entry_of_log = await town.assembly.db["audit"].find_one({"action": "citizen.joined"})

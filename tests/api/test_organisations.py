@@ -174,7 +174,7 @@ async def test_a_stranger_does_not_learn_that_an_organisation_exists(town: Town)
         ({"until": "2099-01-01T00:00:00Z"}, 422, "until_invalid"),
         ({"role": "representative"}, 422, "input_invalid"),
         ({"scopes": []}, 422, "input_invalid"),
-        ({"phone": "13800000005"}, 422, "input_invalid"),
+        ({"phone": "+8613800000005"}, 422, "input_invalid"),
         ({"account": None}, 422, "input_invalid"),
         ({"account": {"$ne": ""}}, 400, "json_invalid"),
     ],
@@ -188,20 +188,20 @@ async def test_an_invitation_has_to_be_sound(town: Town, change: dict[str, Any],
 
 async def test_a_handler_is_asked_by_telephone_and_nobody_learns_whose_it_is(town: Town, relations: Relations):
     boss, firm = await founded(town)
-    clerk = await town.person("王五", "105", sms="13800000005")
+    clerk = await town.person("王五", "105", sms="+8613800000005")
     wish = {k: v for k, v in invitation(clerk).items() if k != "account"}
     known, unknown = [
         await boss("POST", f"{PATH}/{firm}/handlers", wish | {"phone": phone})
-        for phone in ("13800000005", "13900000005")
+        for phone in ("+8613800000005", "+8613900001005")
     ]
     changing = ("id", "asked_at")
     told = [{k: v for k, v in a.json.items() if k not in changing} for a in (known, unknown)]
     assert told[0] | {"name": ""} == told[1] | {"name": ""}
-    assert [each["name"] for each in told] == ["138****0005", "139****0005"]
+    assert [each["name"] for each in told] == ["+86****0005", "+86****1005"]
     listed = (await boss("GET", f"{PATH}/{firm}/handlers")).json["relations"]
     assert [(r["name"], r["account"], r["state"]) for r in listed[:2]] == [
-        ("139****0005", None, "asked"),
-        ("138****0005", None, "asked"),
+        ("+86****1005", None, "asked"),
+        ("+86****0005", None, "asked"),
     ]
     assert (await clerk("POST", f"{MINE}/{known.json['id']}/agree")).status == 200
     assert await may(relations, clerk, firm, Scope.APPLY)

@@ -150,9 +150,7 @@ async def test_nobody_answers_for_somebody_else(town: Town, relations: Relations
             answer = await person("POST", f"{BASE}/{relation}/{verb}")
             assert (answer.status, answer.code) == (404, "relation_unknown")
     assert (await stranger("DELETE", f"{BASE}/{relation}")).status == 404
-    assert (
-        await stranger("POST", f"{BASE}/{relation}/code", town.proofs.send("13800000001", "relative"))
-    ).status == 404
+    assert (await stranger("POST", f"{BASE}/{relation}/code", town.proofs.send("13800000001", "consent"))).status == 404
     assert (await mother("POST", f"/me/organisations/{relation}/agree")).status == 404
     assert not await may(relations, stranger, mother)
 
@@ -161,15 +159,15 @@ async def test_a_relative_agrees_by_a_code_on_their_own_telephone(town: Town, re
     ann, mother = await town.person("张三", "101", sms="13800000001"), await mother_of(town, sms="13800000002")
     relation = (await ann("POST", BASE, WISH)).json["id"]
     for phone in ("13800000001", "13800000003"):
-        answer = await ann("POST", f"{BASE}/{relation}/code", town.proofs.send(phone, "relative"))
+        answer = await ann("POST", f"{BASE}/{relation}/code", town.proofs.send(phone, "consent"))
         assert (answer.status, answer.code) == (403, "consent_foreign")
     other_purpose = await ann("POST", f"{BASE}/{relation}/code", town.proofs.send("13800000002", "join"))
     assert other_purpose.code == "code_wrong"
     assert not await may(relations, ann, mother)
-    done = await ann("POST", f"{BASE}/{relation}/code", town.proofs.send("13800000002", "relative"))
+    done = await ann("POST", f"{BASE}/{relation}/code", town.proofs.send("13800000002", "consent"))
     assert (done.status, done.json["state"], done.json["account"]) == (200, "active", mother.public)
     assert await may(relations, ann, mother)
-    again = await ann("POST", f"{BASE}/{relation}/code", town.proofs.send("13800000002", "relative"))
+    again = await ann("POST", f"{BASE}/{relation}/code", town.proofs.send("13800000002", "consent"))
     assert (again.status, again.code) == (409, "relation_closed")
 
 
