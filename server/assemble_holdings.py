@@ -32,6 +32,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "callbacks": "providers' receipts as they came, for three days",
     "deliveries": NOT_ABOUT_CITIZENS,
     "events": NOT_ABOUT_CITIZENS,
+    "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
     "notices": "found by the keys in the outbox, and forgotten some days after they were sent",
