@@ -36,6 +36,7 @@ from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.assemble_verifier import verifier_of
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.domain.preferences import Topics
@@ -43,6 +44,7 @@ from server.domain.templates import Registry
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
+from server.services.binding import Verifier
 from server.services.broadcasts import Broadcasts
 from server.services.control import Control
 from server.services.notices import Notices
@@ -108,6 +110,7 @@ class Assembly:
     outbox: Outbox
     notices: Notices
     subjects: Subjects
+    verifier: Verifier
     templates: Registry
     topics: Topics
     stack: AsyncExitStack  # is closed with the process: for what has to be closed then
@@ -170,6 +173,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             outbox=outbox,
             notices=notices,
             subjects=Subjects([notices]),
+            verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
             stack=stack,

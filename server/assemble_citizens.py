@@ -8,6 +8,7 @@ from functools import partial
 
 from server import assemble_log_in
 from server.assemble import Assembly
+from server.assemble_binding import BindingParts, binding
 from server.assemble_codes import one_time_codes
 from server.services.holdings import Holding
 from server.services.one_time_codes import OneTimeCodes
@@ -26,16 +27,19 @@ class CitizenParts:
     profile: Profile
     codes: OneTimeCodes
     log_in: assemble_log_in.LogInParts
+    binding: BindingParts
 
 
 def citizens(assembly: Assembly, wechat: WeChat | None = None) -> CitizenParts:
     """The citizens' counters of one API process. Without `wechat` nobody logs in by WeChat."""
     codes = one_time_codes(assembly)
+    log_in = assemble_log_in.log_in(assembly, codes, wechat)
     return CitizenParts(
         accounts=assembly.accounts,
         profile=profile(assembly),
         codes=codes,
-        log_in=assemble_log_in.log_in(assembly, codes, wechat),
+        log_in=log_in,
+        binding=binding(assembly, codes, log_in.wechat_codes),
     )
 
 

@@ -29,11 +29,7 @@ class Accounts:
 
     async def open(self, citizen: int, public: str, *, kind: Kind, now: datetime) -> Account:
         """The account of this citizen, made if there is none (`public` is its public id then). May be repeated."""
-        fresh: dict[str, Any] = {
-            "public": public, "kind": kind.value, "state": AccountState.ACTIVE.value, "session_version": 1,
-            "version": 1, "log_ins": [], "is_real_name": False, "language": "zh", "is_elder_mode": False,
-            "created_at": now,
-        }  # fmt: skip
+        fresh = fresh_account(public, kind, now)
         document = await self._accounts.find_one_and_update(
             {"_id": citizen}, {"$setOnInsert": fresh}, FIELDS, upsert=True, return_document=ReturnDocument.AFTER
         )
@@ -85,6 +81,15 @@ class Accounts:
             session=session,
         )
         return _to_account(document) if document else None
+
+
+def fresh_account(public: str, kind: Kind, now: datetime) -> dict[str, Any]:
+    """The fields of a new account."""
+    return {
+        "public": public, "kind": kind.value, "state": AccountState.ACTIVE.value, "session_version": 1,
+        "version": 1, "log_ins": [], "is_real_name": False, "language": "zh", "is_elder_mode": False,
+        "created_at": now,
+    }  # fmt: skip
 
 
 def _unknown() -> NotFoundError:
