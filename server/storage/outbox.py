@@ -62,6 +62,10 @@ class Outbox:
         )
         return bool(result.modified_count)
 
+    async def forget(self, citizen: int) -> None:
+        """Nothing that waits for this person leaves any more, and nothing that left is remembered."""
+        await self._entries.delete_many({"citizen": citizen})
+
     async def find_due(self, lane: Lane, templates: Sequence[str], now: datetime, *, limit: int) -> list[Entry]:
         """What waits and is due, longest due first; of templates that this process knows."""
         query = {"state": "waiting", "lane": lane.value, "due_at": {"$lte": now}, "template": {"$in": list(templates)}}
