@@ -75,6 +75,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
     "officer": Parameter(r"[0-9a-f]{32}", "id of an account", "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"),
     "session": Parameter(r"[0-9a-f]{32}", "id of a session", "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8"),
+    "purpose": Parameter(r"[a-z][a-z_]{1,39}", "what data may be used for", "location"),
     "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),
     "key": Parameter(r"[A-Za-z0-9_-]{8,128}", "the unguessable part of a callback's address", "sandbox-receipts"),
 }

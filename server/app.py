@@ -62,7 +62,7 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server import assemble, assemble_citizens
+from server import assemble, assemble_citizens, assemble_privacy
 from server.assemble import Assembly
 from server.assemble_citizens import CitizenParts
 from server.assemble_public import PublicParts
@@ -75,6 +75,7 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
+from server.routes import privacy
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
@@ -129,6 +130,7 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
+        *privacy.routes(assemble_privacy.privacy(services.assembly)),
     ]
 
 

@@ -75,5 +75,7 @@ def mark_of(text: str) -> Mark:
     except ValueError:
         is_ours = False
     if not is_ours:
-        raise InvalidInputError("cursor_invalid", zh="续页标记无效", en="this cursor is not one of ours", field="cursor")
+        raise InvalidInputError(
+            "cursor_invalid", zh="续页标记无效", en="this cursor is not one of ours", field="cursor"
+        )
     return mark

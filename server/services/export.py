@@ -68,7 +68,7 @@ class _Sink:
         self._parts: list[bytes] = []
         self.size = 0
 
-    def write(self, part: bytes) -> int:
+    def write(self, part: bytes, /) -> int:
         """Keep it until it is taken."""
         self._parts.append(bytes(part))
         self.size += len(part)
@@ -76,6 +76,9 @@ class _Sink:
 
     def flush(self) -> None:
         """There is nothing to wait for."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def take(self) -> bytes:
         """What was written since the last time."""

@@ -94,7 +94,7 @@ class Accounts:
         )
 
     async def erase(self, citizen: int) -> None:
-        """Leave a tombstone: the ids, the kind, when it was made. Whatever else stood there is gone. May be repeated."""
+        """Leave a tombstone: ids, kind, when it was made. Whatever else stood there is gone. May be repeated."""
         bare: dict[str, Any] = {
             "state": AccountState.ERASED.value, "log_ins": [], "is_real_name": False, "language": "zh",
             "is_elder_mode": False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
@@ -55,7 +56,7 @@ class ConsentStore:
 
     async def find_given(self, citizens: Iterable[int], purpose: str, version: int) -> frozenset[int]:
         """Who of these people agrees to this version now. One query."""
-        latest = [
+        latest: list[dict[str, Any]] = [
             {"$match": {"citizen": {"$in": list(citizens)}, "purpose": purpose}},
             {"$sort": {"citizen": 1, "purpose": 1, "at": 1}},
             {"$group": {"_id": "$citizen", "version": {"$last": "$version"}, "is_given": {"$last": "$is_given"}}},

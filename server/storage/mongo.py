@@ -123,8 +123,22 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"state": "waiting"},
             name="waiting",
         ),
+        IndexModel([("citizen", ASCENDING)]),  # of one person: to hand out, to move, to forget
         # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known.
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=7 * DAY_S),
+    ],
+    "consents": [
+        IndexModel(  # two devices at once: the second looks again
+            [("citizen", ASCENDING), ("purpose", ASCENDING), ("at", ASCENDING)], unique=True
+        )
+    ],
+    "erasures": [
+        IndexModel([("asked_at", ASCENDING)], partialFilterExpression={"done_at": None}, name="open"),
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="proved"),
+    ],
+    "uses": [
+        IndexModel([("citizen", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="forgotten"),
     ],
     "notices": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "batches": [IndexModel([("began_at", ASCENDING)])],
