@@ -9,7 +9,7 @@ import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvloop
@@ -65,8 +65,8 @@ async def _status(*, is_json: bool) -> int:
     async with assembled(settings) as assembly:
         counted = await _rotation(assembly).status()
     if is_json:
-        rows = [
-            {"collection": field.collection, "field": field.path, "versions": dict(versions)}
+        rows: list[dict[str, Any]] = [
+            {"collection": field.collection, "field": field.path, "versions": {**versions}}
             for field, versions in counted.items()
         ]
         typer.echo(json.dumps({"current": settings.data_key_version, "known": sorted(settings.keys), "fields": rows}))
@@ -112,6 +112,6 @@ def _told(done: Rotated, version: int) -> str:
             "全部完成，可移除旧密钥"
         )
     return (
-        f"{done.resealed:,} values sealed anew, {done.left:,} are left, {done.spoilt:,} do not open: keep the old keys; "
-        "does every process seal with the new one? 尚未完成，请保留旧密钥"
+        f"{done.resealed:,} values sealed anew, {done.left:,} are left, {done.spoilt:,} do not open: keep the old "
+        "keys; does every process seal with the new one? 尚未完成，请保留旧密钥"
     )

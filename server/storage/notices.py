@@ -1,6 +1,7 @@
 """Notices to one person in MongoDB: {_id: key, words: sealed, told_at, gone_at, withdrawn_at}.
 
-What somebody is told is about them, so the words are sealed: with the city's key, for a page of 500 is rendered at once.
+What somebody is told is about them, so the words are sealed: with the city's key, for a page of 500 is rendered
+at once.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
+
 from server.domain.notices import Notice
 from server.domain.wording import Words
 from server.storage.mongo import Database, Document
-from server.storage.vault import Vault
+from server.storage.vault import KeyMissingError, SealedError, Vault
+
+log = structlog.get_logger()
 
 
 class NoticeStore:
@@ -30,9 +35,16 @@ class NoticeStore:
         await self._notices.update_one({"_id": key}, {"$setOnInsert": fields}, upsert=True)
 
     async def find(self, keys: Sequence[str]) -> dict[str, Notice]:
-        """Those of these that exist and were not withdrawn."""
-        cursor = self._notices.find({"_id": {"$in": list(keys)}, "withdrawn_at": None})
-        return {d["_id"]: self._opened(d) async for d in cursor}
+        """Those of these that exist and were not withdrawn; one that does not open holds the others up as little."""
+        found = {}
+        async for d in self._notices.find({"_id": {"$in": list(keys)}, "withdrawn_at": None}):
+            try:
+                found[d["_id"]] = self._opened(d)
+            except KeyMissingError:
+                raise  # the fault is ours: nobody goes without for it
+            except SealedError:
+                log.warning("notice_spoilt", notice=d["_id"])
+        return found
 
     async def withdraw(self, key: str, now: datetime) -> None:
         """Forget the words, for good: the key stays, so that telling it again does not bring it back."""

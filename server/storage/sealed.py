@@ -84,7 +84,8 @@ class SealedValues:
 
     async def batch(self, field: SealedField, after: Any = None) -> Batch | None:
         """The next documents; None at the end."""
-        query = {} if after is None else {"_id": {"$gt": after}}
+        # By $expr, for a plain $gt only finds ids of the same type: none may be passed over for having another one.
+        query = {} if after is None else {"$expr": {"$gt": ["$_id", {"$literal": after}]}}
         cursor = self._db[field.collection].find(query, field.projection).sort("_id", ASCENDING).limit(AT_ONCE)
         documents = await cursor.to_list()
         return Batch(documents) if documents else None
