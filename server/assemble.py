@@ -145,7 +145,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
         outbox = Outbox(db)
-        notices = Notices(NoticeStore(db, vault), outbox, wording.templates, clock.now)
+        notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers())
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))

@@ -77,7 +77,7 @@ class Erasure:
         """Nobody logs in, nothing more is planned, nothing waits, no address is left."""
         await self._shelves.accounts.lock(citizen)
         await self._shelves.citizens.erase(citizen)
-        await self._shelves.outbox.forget(citizen)
+        await self._shelves.outbox.withdraw_all(citizen)
 
     async def _sweep(self, citizen: int) -> None:
         """Everything; the account last, for as long as it is not erased somebody may see that this is not over."""

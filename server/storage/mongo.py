@@ -123,7 +123,6 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"state": "waiting"},
             name="waiting",
         ),
-        IndexModel([("citizen", ASCENDING)]),  # of one person: to hand out, to move, to forget
         # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known.
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=7 * DAY_S),
     ],

@@ -62,8 +62,8 @@ class Outbox:
         )
         return bool(result.modified_count)
 
-    async def forget(self, citizen: int) -> None:
-        """Nothing that waits for this person leaves any more, and nothing that left is remembered."""
+    async def withdraw_all(self, citizen: int) -> None:
+        """Nothing that waits for this person is sent any more, and nothing names them. May be repeated."""
         await self._entries.delete_many({"citizen": citizen})
 
     async def find_due(self, lane: Lane, templates: Sequence[str], now: datetime, *, limit: int) -> list[Entry]:

@@ -2,7 +2,7 @@
 
 `SEALED` are the fields under the city's key: `path` with `[]` for a list's elements, `owner` as the store builds it.
 What stands under a person's key (`BY_PERSON`) need not be sealed anew: that key itself is in the list. A test reads the
-code for owners that stand in neither.
+code for owners that stand in none of the lists.
 
 A value is replaced only if it is still the one that was read, in its place: a write in between is never lost, and what
 moved is found by the next pass.
@@ -48,15 +48,29 @@ SEALED = (
         SealedField("addresses", f"{channel}[].value", f"addresses|{{_id}}|{channel}")
         for channel in ("wechat", "push", "sms")
     ),
-    SealedField("notices", "words", "notices|{_id}|words"),
+    SealedField("idempotency", "answer", "idempotency|{_id}|answer"),
     SealedField("officers", "name", "officers|{_id}|name"),
     SealedField("officers", "totp", "officers|{_id}|totp"),
+    SealedField("one_time_codes", "phone", "one_time_codes|{_id}|phone"),
     SealedField("partners", "secret", "partners|{_id}|secret"),
     SealedField("person_keys", "key", "person_keys|{_id}|key"),
     SealedField("sessions", "origin", "sessions|{id}|origin"),
+    SealedField("wechat_sessions", "key", "wechat_sessions|{_id}|key"),
 )
-BY_PERSON: tuple[str, ...] = ()  # owners under a person's key, as "collection|field"
-PASSING = ("tokens|value", "unreached|after")  # in Redis and in callers' hands: gone or asked for anew within hours
+BY_PERSON = (  # owners under a person's key, as "collection|field"
+    "accounts|name",
+    "accounts|id_number",
+    "accounts|uscc",
+    "accounts|{}",
+    "citizens|places.{}.{}",
+    "notices|words",
+    "relations|label",
+)
+PASSING = (  # not in the database, or under a key that only the caller has: nothing to seal anew
+    "tokens|value",
+    "unreached|after",
+    "log_ins|successor",
+)
 
 
 @dataclass(frozen=True, slots=True)
