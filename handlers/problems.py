@@ -58,6 +58,14 @@ _NEXT: Mapping[int, tuple[str, str]] = {
 _NEXT_BY_CODE: Mapping[str, tuple[str, str]] = {
     "same_person": ("请由另一位有权人员发布。", "A second person has to release it."),
     "chief_needed": ("请由值班首长发布。", "A chief has to release it."),
+    "idempotency_mismatch": (
+        "新的请求请换用新的 Idempotency-Key。",
+        "Take a new Idempotency-Key for a new request.",
+    ),
+    "idempotency_in_flight": (
+        "请按 Retry-After 稍候，以同一 Idempotency-Key 重发。",
+        "Wait as long as Retry-After says and send it again under the same Idempotency-Key.",
+    ),
     "totp_stale": ("请重新输入动态口令后再试。", "Give a fresh one-time code, then try again."),
     "alert_faulty": (
         "请用 validate 查看全部问题并修改。",
@@ -106,7 +114,7 @@ class Problem(BaseModel):
     title: str = Field(description="what is wrong, in the caller's language")
     status: int
     detail: str = Field(description="what to do next, in the caller's language")
-    code: str = Field(description="stable; the README lists all")
+    code: str = Field(description="stable; docs/errors.md lists all")
     request_id: str = Field(description="ties the answer to our log")
     field: str | None = Field(default=None, description="the input at fault, as a path: areas[0].divisions[1]")
     errors: tuple[FieldProblem, ...] = Field(default=(), description="every fault of the input, if there are several")

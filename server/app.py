@@ -32,7 +32,6 @@ from handlers.alert_views import (
 from handlers.base import ApiHandler
 from handlers.broadcasts import (
     CSV,
-    EVENT_STREAM,
     BroadcastHandler,
     EventsHandler,
     Pace,
@@ -43,12 +42,14 @@ from handlers.broadcasts import (
     UnreachedHandler,
     UnreachedQuery,
 )
+from handlers.docs import docs_routes
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
+from handlers.manners import PLAIN, Manners
 from handlers.office_table import office_routes, session_routes
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
-from handlers.routing import OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
+from handlers.routing import EVENT_STREAM, OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
 from handlers.staff_alerts import (
     XML,
     AlertHandler,
@@ -131,6 +132,7 @@ def public_routes(services: Services) -> list[Route]:
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
         *privacy.routes(assemble_privacy.privacy(services.assembly)),
+        *docs_routes(),
     ]
 
 
@@ -309,7 +311,9 @@ def with_contract(public: Sequence[Route], admin: Sequence[Route]) -> list[Route
 Saw = Callable[[str, str, int, float], None]  # method, path of the table, status, seconds
 
 
-def make_app(routes: Sequence[Route], gate: Gate, saw: Saw | None = None) -> tornado.web.Application:
+def make_app(
+    routes: Sequence[Route], gate: Gate, saw: Saw | None = None, manners: Manners = PLAIN
+) -> tornado.web.Application:
     """A Tornado application that serves these routes and answers 404 problem+json to everything else."""
 
     def finished(handler: tornado.web.RequestHandler) -> None:
@@ -318,12 +322,14 @@ def make_app(routes: Sequence[Route], gate: Gate, saw: Saw | None = None) -> tor
             path = handler.path if isinstance(handler, ApiHandler) else ""
             saw(handler.request.method or "", path, handler.get_status(), handler.request.request_time())
 
+    shared = {"gate": gate, "manners": manners}
     return tornado.web.Application(
-        [(r.pattern, r.handler, {"path": r.path, "operations": r.operations, "gate": gate, **r.parts}) for r in routes],
+        [(r.pattern, r.handler, {"path": r.path, "operations": r.operations, **shared, **r.parts}) for r in routes],
         default_handler_class=UnknownHandler,
-        default_handler_args={"path": "unknown", "operations": {}, "gate": gate},
+        default_handler_args={"path": "unknown", "operations": {}, **shared},
         compress_response=False,
         cross_origin_protection=True,
+        trusted_origins=manners.origins,
         serve_traceback=False,
         log_function=finished,
     )

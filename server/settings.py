@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -121,6 +121,17 @@ class Settings(BaseSettings):
     )
     trusted_proxies: tuple[Network, ...] = Field(
         default=(), description="addresses or networks of proxies whose X-Forwarded-For is believed"
+    )
+    cors_origins: tuple[Annotated[str, Field(pattern=r"^https?://[^\s/?#*,]+$")], ...] = Field(
+        default=(), max_length=50, description="origins whose pages may call this API; empty = no other site's"
+    )
+    citizen_requests_per_min: int = Field(
+        default=300, ge=0, description="what one citizen may ask of one API process; 0 = no limit"
+    )
+    public_requests_per_min: int = Field(
+        default=3_000,
+        ge=0,
+        description="the same for one network address without a log-in, which may be a whole town's",
     )
     workers: int = Field(
         default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"

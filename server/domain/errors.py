@@ -18,14 +18,20 @@ from __future__ import annotations
 
 
 class HuiminError(Exception):
-    """The root. `code` is stable, `zh` and `en` are for people, `field` names the input that is at fault."""
+    """The root. `code` is stable, `zh` and `en` are for people, `field` names the input that is at fault.
 
-    def __init__(self, code: str, *, zh: str, en: str, field: str | None = None) -> None:
+    `retry_after_s` is for who has to wait and can be told how long; without it a 429 or 503 says a short while.
+    """
+
+    def __init__(
+        self, code: str, *, zh: str, en: str, field: str | None = None, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(f"{code}: {en}")
         self.code = code
         self.zh = zh
         self.en = en
         self.field = field
+        self.retry_after_s = retry_after_s
 
 
 class InvalidInputError(HuiminError):

@@ -84,6 +84,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("partner", ASCENDING), ("due_at", ASCENDING)], partialFilterExpression={"state": "waiting"}),
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=30 * 24 * 3600),
     ],
+    "idempotency": [IndexModel([("begun_at", ASCENDING)], expireAfterSeconds=DAY_S)],
     "intake": [
         IndexModel([("partner", ASCENDING), ("received_at", ASCENDING)]),
         IndexModel(  # an identifier is never used twice: of two messages that come at once, one is the first

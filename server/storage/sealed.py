@@ -51,7 +51,6 @@ SEALED = (
     SealedField("idempotency", "answer", "idempotency|{_id}|answer"),
     SealedField("officers", "name", "officers|{_id}|name"),
     SealedField("officers", "totp", "officers|{_id}|totp"),
-    SealedField("one_time_codes", "phone", "one_time_codes|{_id}|phone"),
     SealedField("partners", "secret", "partners|{_id}|secret"),
     SealedField("person_keys", "key", "person_keys|{_id}|key"),
     SealedField("sessions", "origin", "sessions|{id}|origin"),
@@ -66,10 +65,11 @@ BY_PERSON = (  # owners under a person's key, as "collection|field"
     "notices|words",
     "relations|label",
 )
-PASSING = (  # not in the database, or under a key that only the caller has: nothing to seal anew
+PASSING = (  # gone within minutes, not in the database, or under a key that only the caller has
     "tokens|value",
     "unreached|after",
     "log_ins|successor",
+    "one_time_codes|phone",
 )
 
 

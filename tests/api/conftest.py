@@ -9,8 +9,9 @@ from redis.asyncio import Redis
 
 from handlers.bounds import Limits, listen
 from handlers.front import Front
+from handlers.manners import Manners
 from handlers.routing import Route
-from server import assemble, assemble_public
+from server import assemble, assemble_manners, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.settings import Settings
 from server.storage.mongo import Database
@@ -68,10 +69,16 @@ def citizens(assembly: assemble.Assembly) -> Citizens:
 
 @pytest.fixture
 async def api(
-    routes: list[Route], officers: Officers, citizens: Citizens, readers: assemble_public.PublicParts
+    assembly: assemble.Assembly,
+    routes: list[Route],
+    officers: Officers,
+    citizens: Citizens,
+    readers: assemble_public.PublicParts,
 ) -> AsyncIterator[Client]:
-    """The public port."""
-    server, port = listen(Front(make_app(routes, officers.gate(citizens)), readers.shelf), 0, "127.0.0.1", LIMITS)
+    """The public port, without quotas."""
+    manners = Manners(idempotency=assemble_manners.idempotency(assembly))
+    app = make_app(routes, officers.gate(citizens), manners=manners)
+    server, port = listen(Front(app, readers.shelf), 0, "127.0.0.1", LIMITS)
     yield client_of(port)
     server.stop()
     await server.close_all_connections()
