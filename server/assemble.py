@@ -144,8 +144,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
-        outbox = Outbox(db)
-        notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
+        outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
+        notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers())
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -161,7 +161,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             queue=hints,
             tokens=_tokens(redis, vault),
             vault=vault,
-            person_vault=PersonVault(db, vault, os.urandom),
+            person_vault=persons,
             accounts=Accounts(db),
             consents=Consents(ConsentStore(db, os.urandom), catalogues.load_consents(), clock.now),
             uses=Uses(UseStore(db, os.urandom), clock.now),

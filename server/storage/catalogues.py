@@ -39,6 +39,8 @@ def load_texts(data: Path = DATA) -> wording.Wording:
 def load_consents(data: Path = DATA) -> consents.Purposes:
     """What citizens may agree to, with all versions of the texts."""
     return consents.load(_yaml(data / "consents.yaml"))
+
+
 def load_working_days(data: Path = DATA) -> WorkingDays:
     """The calendar of working days, with the years that the city has written down itself (`working_days/2027.csv`)."""
     years = []

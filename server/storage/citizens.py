@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import shapely
 import structlog
 from pymongo import UpdateOne
-from shapely.geometry.base import BaseGeometry
 
 from server.domain.broadcasts import CHANNELS, ID_SPACE, Audience
-from server.domain.divisions import circle, prefix, ring
+from server.domain.coverage import coverage_of
 from server.storage.mongo import Database, Document
 from server.storage.vault import KeyMissingError, SealedError, Vault
 
@@ -58,6 +56,21 @@ class Member(NamedTuple):
     id: int
     division: int
     channels: Sequence[str]
+
+
+class KnownPlace(NamedTuple):
+    """One place of a person: its id ("" = it has none), its division, its (latitude, longitude) if given."""
+
+    id: str
+    division: str
+    point: tuple[float, float] | None
+
+
+class Whereabouts(NamedTuple):
+    """What one person cares about, and whether exercises and tests are meant for them."""
+
+    places: Sequence[KnownPlace]
+    is_tester: bool
 
 
 class Address(NamedTuple):
@@ -105,15 +118,14 @@ class Citizens:
 
     async def members(self, audience: Audience, lo: int, hi: int) -> AsyncIterator[Member]:
         """Stream the members of the audience with lo <= id <= hi, in id order."""
-        prefixes, shape = tuple(prefix(code) for code in audience.divisions), surface(audience)
-        loose = tuple(prefix(code) for code in audience.loose_districts)
+        coverage = coverage_of(audience)
         is_listed = audience.citizens is not None
-        fields = {"places.division": 1, "channels": 1} | ({"places.point": 1} if shape is not None else {})
+        fields = {"places.division": 1, "channels": 1} | ({"places.point": 1} if coverage.shape is not None else {})
         cursor = self._citizens.find(_query(audience, lo, hi), fields).sort("_id", 1).batch_size(MEMBERS_AT_ONCE)
         index = self._division_index
         async for document in cursor:
             for place in document["places"]:
-                if is_listed or place["division"].startswith(prefixes) or _is_inside(place, shape, loose):
+                if is_listed or coverage.covers(place["division"], place.get("point")):
                     yield Member(document["_id"], index(place["division"]), document["channels"])
                     break
 
@@ -124,6 +136,13 @@ class Citizens:
             Member(d["_id"], self._division_index(next((p["division"] for p in d["places"]), "")), d["channels"])
             async for d in cursor
         ]
+
+    async def whereabouts(self, citizen: int) -> Whereabouts:
+        """What this person cares about; nothing for somebody who has no place."""
+        fields = {"places.id": 1, "places.division": 1, "places.point": 1, "is_tester": 1}
+        document = await self._citizens.find_one({"_id": citizen}, fields) or {}
+        places = [KnownPlace(p.get("id", ""), p["division"], _pair(p.get("point"))) for p in document.get("places", ())]
+        return Whereabouts(places, bool(document.get("is_tester")))
 
     async def reach(self, channel: str, ids: Sequence[int]) -> dict[int, Reach]:
         """How these people (ascending ids) can be reached on one channel now; those without an address are absent.
@@ -247,6 +266,10 @@ class Citizens:
         return document
 
 
+def _pair(point: Sequence[float] | None) -> tuple[float, float] | None:
+    return (point[0], point[1]) if point else None
+
+
 def _to_document(citizen: NewCitizen) -> Document:
     return {
         "_id": citizen.id,
@@ -274,23 +297,3 @@ def _query(audience: Audience, lo: int, hi: int) -> dict[str, Any]:
         return {"_id": interval | {"$in": list(audience.citizens)}}
     codes = sorted({*audience.divisions, *audience.shape_districts})
     return {"_id": interval, "places.divisions": codes[0] if len(codes) == 1 else {"$in": codes}}
-
-
-def surface(audience: Audience) -> BaseGeometry | None:
-    """Polygons and circles as one prepared geometry in (longitude, latitude); None if there are none."""
-    parts = [*map(ring, audience.polygons), *(circle(*each) for each in audience.circles)]
-    if not parts:
-        return None
-    shape = shapely.union_all(parts)
-    shapely.prepare(shape)
-    return shape
-
-
-def _is_inside(place: Mapping[str, Any], shape: BaseGeometry | None, loose: tuple[str, ...]) -> bool:
-    """By point where the place has one, else by its district."""
-    if shape is None:
-        return False
-    point = place.get("point")
-    if point is None:
-        return str(place["division"]).startswith(loose)
-    return bool(shapely.contains_xy(shape, point[1], point[0]))
