@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from server.assemble import Assembly
 from server.assemble_holdings import holdings
+from server.assemble_manners import idempotency
 from server.services.consents import Consents
 from server.services.erasure import Erasure, Shelves
 from server.services.export import Export
@@ -37,6 +38,11 @@ def privacy(assembly: Assembly) -> PrivacyParts:
 def erasure(assembly: Assembly) -> Erasure:
     """What erases people: asked by handlers, finished by workers."""
     shelves = Shelves(
-        ErasureStore(assembly.db), assembly.accounts, assembly.citizens, assembly.outbox, assembly.person_vault
+        erasures=ErasureStore(assembly.db),
+        accounts=assembly.accounts,
+        citizens=assembly.citizens,
+        outbox=assembly.outbox,
+        answers=idempotency(assembly),
+        keys=assembly.person_vault,
     )
     return Erasure(shelves, holdings(assembly), assembly.audit, assembly.now)

@@ -19,6 +19,7 @@ from server.domain.erasure import Erasure as Case
 from server.domain.freshness import refuse_stale_log_in
 from server.services.audit import Audit
 from server.services.holdings import Holding
+from server.services.idempotency import Idempotency
 from server.storage.accounts import Accounts
 from server.storage.citizens import Citizens
 from server.storage.erasures import ErasureStore
@@ -36,6 +37,7 @@ class Shelves:
     accounts: Accounts
     citizens: Citizens
     outbox: Outbox
+    answers: Idempotency  # what they were answered, kept for a day in case they ask again
     keys: PersonVault
 
 
@@ -84,6 +86,7 @@ class Erasure:
         await self._stop(citizen)
         for holding in self._holdings:
             await holding.erase(citizen)
+        await self._shelves.answers.forget(f"citizen/{citizen}")
         await self._shelves.keys.shred(citizen)
         await self._shelves.accounts.erase(citizen)
 

@@ -43,7 +43,8 @@ class Notices:
     ) -> bool:
         """Durable when it returns; sent within seconds, unless the person's quiet hours are on. A key happens once.
 
-        False if the key is known already, or the person was erased. InvalidInputError: nothing is left of title or body on one line.
+        False if the key is known already, or the person was erased. InvalidInputError: nothing is left of title or body
+        on one line.
         """
         for field, words in (("title", title), ("body", body)):
             if not clean(words.zh):
