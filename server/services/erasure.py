@@ -3,8 +3,8 @@
 Promises. When `ask` returns, no log-in of the account works, no audience finds the person and nothing waits for them.
 The rest is a duty of every worker: each step may be repeated, so what a killed worker left is finished by the next, and
 two at once do no harm. Everything is swept twice, a minute apart, for a request that was under way when the account was
-locked may still have written. What is left is a tombstone without anything personal; copies in old backups are sealed
-with a key that is gone.
+locked may still have written. What is left is a tombstone without anything personal; what a backup holds under the
+person's key cannot be opened, if that key was not kept with it (docs/privacy.md).
 """
 
 from __future__ import annotations

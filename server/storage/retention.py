@@ -1,4 +1,4 @@
-"""What is kept how long, in one table: `docs/privacy.md` shows it, and a test holds it against the database's own expiry.
+"""What is kept how long, in one table: `docs/privacy.md` shows it, a test holds it against the database's own expiry.
 
 A collection that is not in the table cannot be added: whoever stores something says until when.
 """
