@@ -46,7 +46,9 @@ async def consent(api: Client, token: str, purpose: str) -> dict[str, Any]:
     return one
 
 
-async def test_a_consent_is_given_and_taken_back_and_holds_at_once(api: Client, assembly: Assembly, me: str):
+async def test_a_consent_is_given_and_taken_back_and_holds_at_once(
+    api: Client, assembly: Assembly, citizens: Citizens, me: str
+):
     assert not await assembly.consents.has(ME, "location")
     given = await api("PUT", "/v1/me/consents/location", {"version": 1}, token=me)
     assert (given.status, given.json["is_given"], given.json["said_version"]) == (200, True, 1)
@@ -54,6 +56,10 @@ async def test_a_consent_is_given_and_taken_back_and_holds_at_once(api: Client, 
     assert await assembly.consents.given_by([ME, OTHER], "location") == {ME}
     assert (await consent(api, me, "location"))["is_given"]
     assert not (await consent(api, me, "health_data"))["is_given"]
+    other = await citizens.enter(OTHER)
+    assert not (await consent(api, other, "location"))["is_given"]
+    assert (await api("DELETE", "/v1/me/consents/location", token=other)).status == 200
+    assert await assembly.consents.has(ME, "location")  # nobody speaks for another
     taken = await api("DELETE", "/v1/me/consents/location", token=me)
     assert (taken.status, taken.json["is_given"]) == (200, False)
     assert not await assembly.consents.has(ME, "location")
