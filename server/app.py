@@ -63,9 +63,10 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server import assemble, assemble_citizens, assemble_privacy
+from server import assemble, assemble_citizens, assemble_inbox, assemble_privacy
 from server.assemble import Assembly
 from server.assemble_citizens import CitizenParts
+from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
@@ -76,7 +77,7 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
-from server.routes import privacy
+from server.routes import inbox, privacy
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
@@ -98,17 +99,20 @@ class Services:
     reading: AlertReading
     public: PublicParts
     citizens: CitizenParts
+    inbox: InboxParts
     audit: AuditReading
 
 
 def services_of(assembly: Assembly, readers: PublicParts) -> Services:
     """The services of one API process."""
+    receipts = assemble.receipts(assembly)
     return Services(
         assembly=assembly,
-        receipts=assemble.receipts(assembly),
+        receipts=receipts,
         reading=AlertReading(assembly.alert_store),
         public=readers,
         citizens=assemble_citizens.citizens(assembly),
+        inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
         audit=assemble.audit_reading(assembly),
     )
 
@@ -131,6 +135,7 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
+        *inbox.routes(services.inbox),
         *privacy.routes(assemble_privacy.privacy(services.assembly)),
         *docs_routes(),
     ]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.assemble import Assembly
+from server.assemble import Assembly, receipts
+from server.assemble_inbox import inbox
+from server.assemble_public import public
 from server.services.holdings import Holding
 
 
 def holdings(assembly: Assembly) -> Sequence[Holding]:
     """Every feature's part. A test holds that no collection with a citizen in it is missing."""
-    return [assembly.consents, assembly.uses]
+    shelf = inbox(assembly, public(assembly).feeds, receipts(assembly))
+    return [*shelf.holdings, assembly.consents, assembly.uses]

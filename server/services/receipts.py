@@ -1,8 +1,9 @@
-"""What providers and people's own phones say later: merged over requests that wait, durable, then answered.
+"""What providers and people's own apps say later: merged over requests that wait, durable, then answered.
 
-Providers are verified by the channel's reader. A receipt carries an address: blind index -> citizen -> the page among the broadcasts of the last three days ->
-position. A sighting names citizen and broadcast. Ranks only rise, so early, late, doubled and reordered ones need no
-special case. While one bulk is being written the next requests gather; there is no timer.
+Providers are verified by the channel's reader. A receipt carries an address: blind index -> citizen -> the page among
+the broadcasts of the last three days -> position. A sighting names citizen and broadcast. Ranks only rise, so early,
+late, doubled and reordered ones need no special case. While one bulk is being written the next requests gather; there
+is no timer.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ class NoticeStore:
 
     async def find(self, keys: Sequence[str]) -> dict[str, Notice]:
         """Those of these that exist, were not withdrawn, and can be opened."""
-        documents = await self._notices.find({"_id": {"$in": list(keys)}, "withdrawn_at": None}).to_list()
+        query = {"_id": {"$in": list(keys)}, "withdrawn_at": None}
+        documents = await self._notices.find(query).batch_size(1_000).to_list()
         return _opened(documents, await self._people.of_all({d["citizen"] for d in documents}) if documents else {})
 
     async def withdraw(self, key: str, now: datetime) -> None:

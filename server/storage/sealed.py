@@ -61,6 +61,7 @@ BY_PERSON = (  # owners under a person's key, as "collection|field"
     "accounts|id_number",
     "accounts|uscc",
     "accounts|{}",
+    "acknowledgements|said",
     "citizens|places.{}.{}",
     "notices|words",
     "relations|label",
