@@ -244,7 +244,7 @@ async def test_who_leaves_is_out_at_once_and_everything_goes_soon(api: Client, a
     await settled(assembly)
     gone = await assembly.accounts.get(ME)
     assert (gone.state, gone.public) == (AccountState.ERASED, f"{ME:032x}")
-    for name in ("citizens", "addresses", "uses", "consents", "outbox"):
+    for name in ("citizens", "addresses", "uses", "consents", "outbox", "notices"):
         assert await assembly.db[name].count_documents({"$or": [{"_id": ME}, {"citizen": ME}]}) == 0, name
     with pytest.raises(ShreddedError):
         await assembly.person_vault.of(ME)
