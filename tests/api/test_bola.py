@@ -40,8 +40,18 @@ async def make_device(_assembly: Assembly, api: Client, _owner: int, token: str)
     return {"device": (await api("PUT", "/v1/me/devices", form, token=token)).json["id"]}
 
 
+async def make_place(_assembly: Assembly, api: Client, _owner: int, token: str) -> Mapping[str, str]:
+    """A place of theirs."""
+    form = {"label": "home", "division": "440305"}
+    return {"place": (await api("POST", "/v1/me/places", form, token=token)).json["id"]}
+
+
 # By the path of the route table. A path that begins with one of these is made by it too.
-MAKERS: dict[str, Maker] = {"/v1/me/log-ins/{log_in}": make_log_in, "/v1/me/devices/{device}": make_device}
+MAKERS: dict[str, Maker] = {
+    "/v1/me/log-ins/{log_in}": make_log_in,
+    "/v1/me/devices/{device}": make_device,
+    "/v1/me/places/{place}": make_place,
+}
 
 # Parameters that name what everybody shares (a purpose in the city's own list): there is nobody whose it is.
 SHARED = frozenset({"purpose"})
