@@ -24,8 +24,16 @@ OWNER, STRANGER = 2**42 + 1, 2**42 + 2
 # Of an assembly, the client, the owner's internal id and token: the parameters of the path of something that is theirs.
 Maker = Callable[[Assembly, Client, int, str], Awaitable[Mapping[str, str]]]
 
+
+async def _place(_assembly: Assembly, api: Client, _citizen: int, token: str) -> Mapping[str, str]:
+    made = await api("POST", "/v1/me/places", {"label": "home", "division": "440305"}, token=token)
+    return {"place": made.json["id"]}
+
+
 # By the path of the route table. A path that begins with one of these is made by it too.
-MAKERS: dict[str, Maker] = {}
+MAKERS: dict[str, Maker] = {
+    "/v1/me/places/{place}": _place,
+}
 
 
 def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:
@@ -84,6 +92,9 @@ async def test_what_is_one_citizens_does_not_exist_for_another(
         values = await make(assembly, api, OWNER, owner)
         assert set(values) == set(route.parameters)
         found += await leaks(api, route, values, stranger)
+        method = next(m for m in route.operations if route.operations[m].entry.who is Who.CITIZEN)
+        own = await ask(api, method, filled(route.path, values), route.operations[method], owner)
+        assert own.status != 404, f"nothing was made for {route.path}"
     assert found == []
 
 
