@@ -82,6 +82,8 @@ PARAMETERS: Mapping[str, Parameter] = {
     "place": Parameter(r"[0-9a-f]{32}", "id of a place", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
     "officer": Parameter(r"[0-9a-f]{32}", "id of an account", "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"),
     "session": Parameter(r"[0-9a-f]{32}", "id of a session", "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8"),
+    "log_in": Parameter(r"[0-9a-f]{32}", "id of a log-in", "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8"),
+    "device": Parameter(r"[0-9a-f]{32}", "id of a device", "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8"),
     "page_file": Parameter(r"page\.(?:css|js)", "a part of the API reference's page", "page.css"),
     "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),
     "key": Parameter(r"[A-Za-z0-9_-]{8,128}", "the unguessable part of a callback's address", "sandbox-receipts"),

@@ -76,10 +76,12 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
+from server.routes import codes, session
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
+from server.services.wechat_codes import WeChat
 from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
@@ -101,14 +103,14 @@ class Services:
     audit: AuditReading
 
 
-def services_of(assembly: Assembly, readers: PublicParts) -> Services:
-    """The services of one API process."""
+def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None = None) -> Services:
+    """The services of one API process. Without `wechat` nobody logs in by WeChat."""
     return Services(
         assembly=assembly,
         receipts=assemble.receipts(assembly),
         reading=AlertReading(assembly.alert_store),
         public=readers,
-        citizens=assemble_citizens.citizens(assembly),
+        citizens=assemble_citizens.citizens(assembly, wechat),
         audit=assemble.audit_reading(assembly),
     )
 
@@ -131,6 +133,8 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
+        *session.routes(services.citizens.log_in),
+        *codes.routes(services.citizens, services.assembly.settings.trusted_proxies),
         *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
         *me_routes(services.citizens.profile),
     ]

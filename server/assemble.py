@@ -108,9 +108,9 @@ class Assembly:
     outbox: Outbox
     notices: Notices
     subjects: Subjects
-    one_time_templates: frozenset[str]
     templates: Registry
     topics: Topics
+    stack: AsyncExitStack  # is closed with the process: for what has to be closed then
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -170,9 +170,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             outbox=outbox,
             notices=notices,
             subjects=Subjects([notices]),
-            one_time_templates=wording.templates.one_time,
             templates=wording.templates,
             topics=topics,
+            stack=stack,
         )
 
 
@@ -190,9 +190,9 @@ def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         subjects=assembly.subjects,
-        accounts=_accounts(assembly, stack),
+        accounts=provider_accounts(assembly, stack),
         counters=EngineCounters(),
-        one_time_templates=assembly.one_time_templates,
+        one_time_templates=assembly.templates.one_time,
         clock=loop.time,
         now=assembly.now,
     )
@@ -282,7 +282,7 @@ def audit_reading(assembly: Assembly) -> AuditReading:
     return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
-def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
+def provider_accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
     """The provider accounts by channel, in the order in which they are used."""
     settings, tokens, now = assembly.settings, assembly.tokens, assembly.now
     built: dict[str, list[Account]] = {"wechat": [], "push": [], "sms": []}

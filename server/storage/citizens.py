@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 import shapely
 import structlog
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
+from pymongo.errors import DuplicateKeyError
 from shapely.geometry.base import BaseGeometry
 
 from server.domain.broadcasts import CHANNELS, ID_SPACE, Audience
 from server.domain.divisions import circle, prefix, ring
-from server.storage.mongo import Database, Document
+from server.storage.mongo import DURABLE, Database, Document, Session
 from server.storage.vault import KeyMissingError, SealedError, Vault
 
 MEMBER = {"places.division": 1, "channels": 1, "order": 1}
@@ -97,6 +98,20 @@ class Citizens:
         await self._addresses.insert_many([self._sealed(c) for c in batch], ordered=False)
         await self._citizens.insert_many([_to_document(c) for c in batch], ordered=False)
 
+    async def add_unless_taken(self, citizen: NewCitizen) -> bool:
+        """Store one new citizen, all or nothing; False if one of the addresses belongs to somebody already."""
+
+        async def store(session: Session) -> None:
+            await self._addresses.insert_one(self._sealed(citizen), session=session)
+            await self._citizens.insert_one(_to_document(citizen), session=session)
+
+        try:
+            async with self._addresses.database.client.start_session() as session:
+                await session.with_transaction(store, write_concern=DURABLE)
+        except DuplicateKeyError:
+            return False
+        return True
+
     async def estimate(self, audience: Audience) -> int:
         """About how many people: counted in a small share of the id space, which random ids make representative."""
         if audience.citizens is not None:
@@ -165,6 +180,69 @@ class Citizens:
                     found[value] = document["_id"]
         return found
 
+    async def addresses_of(self, citizen: int, channel: str) -> list[str]:
+        """The addresses of one person on a channel, opened."""
+        document = await self._addresses.find_one({"_id": citizen}, {f"{channel}.value": 1})
+        owner = f"addresses|{citizen}|{channel}"
+        return [self._vault.open(a["value"], owner=owner) for a in (document or {}).get(channel, ())]
+
+    async def bind(self, citizen: int, channel: str, value: str) -> bool:
+        """Make this the person's one address on the channel; False if it belongs to somebody else."""
+        update = {"$set": {channel: [self._address(citizen, channel, value)]}, "$setOnInsert": {"lang": "zh"}}
+        try:
+            await self._addresses.update_one({"_id": citizen}, update, upsert=True)
+        except DuplicateKeyError:
+            return False
+        await self._citizens.update_one({"_id": citizen}, {"$addToSet": {"channels": channel}})
+        return True
+
+    async def bind_also(self, citizen: int, channel: str, value: str) -> bool:
+        """One more address of theirs; False if it belongs to somebody. A second call changes nothing."""
+        update = {"$push": {channel: self._address(citizen, channel, value)}, "$setOnInsert": {"lang": "zh"}}
+        query = {"_id": citizen, f"{channel}.index": {"$ne": self.index(channel, value)}}
+        try:
+            await self._addresses.update_one(query, update, upsert=True)
+        except DuplicateKeyError:
+            owner = await self.find_by_address(channel, [value])
+            return owner.get(value) == citizen
+        await self._citizens.update_one({"_id": citizen}, {"$addToSet": {"channels": channel}})
+        return True
+
+    async def unbind(self, citizen: int, channel: str, *, keeping: str) -> bool:
+        """Take a person's addresses on a channel away; False, and nothing happens, without one on `keeping`."""
+        query = {"_id": citizen, f"{keeping}.0": {"$exists": True}}
+        result = await self._addresses.update_one(query, {"$unset": {channel: ""}})
+        if not result.matched_count:
+            return False
+        await self._citizens.update_one({"_id": citizen}, {"$pull": {"channels": channel}})
+        return True
+
+    async def let_go(self, citizen: int, channel: str, value: str, *, keeping: str) -> bool:
+        """Take one address away; False, and nothing happens, without one on `keeping` or if it is not theirs."""
+        index = self.index(channel, value)
+        query = {"_id": citizen, f"{channel}.index": index, f"{keeping}.0": {"$exists": True}}
+        return await self._drop(query, channel, index)
+
+    async def take_over(self, citizen: int, channel: str, value: str) -> None:
+        """One address more; whoever had it has it no longer. A second call changes nothing."""
+        index = self.index(channel, value)
+        while not await self.bind_also(citizen, channel, value):
+            owner = await self._addresses.find_one({f"{channel}.index": index}, {"_id": 1})
+            if owner:
+                await self.drop(owner["_id"], channel, index)
+
+    async def drop(self, citizen: int, channel: str, index: bytes) -> None:
+        """Take one address away, by its blind index."""
+        await self._drop({"_id": citizen, f"{channel}.index": index}, channel, index)
+
+    async def _drop(self, query: Document, channel: str, index: bytes) -> bool:
+        after = await self._addresses.find_one_and_update(
+            query, _without(channel, index), {channel: 1}, return_document=ReturnDocument.AFTER
+        )
+        if after is not None and channel not in after:
+            await self._citizens.update_one({"_id": after["_id"]}, {"$pull": {"channels": channel}})
+        return after is not None
+
     def index(self, channel: str, value: str) -> bytes:
         """The blind index of an address."""
         return self._vault.index(value, field=channel)
@@ -176,7 +254,7 @@ class Citizens:
         note = {"channel": channel, "code": code, "at": now}
         await self._addresses.bulk_write(
             [
-                UpdateOne({"_id": citizen, f"{channel}.index": index}, _without(channel, index, note))
+                UpdateOne({"_id": citizen, f"{channel}.index": index}, _retired(channel, index, note))
                 for citizen, index in dead
             ],
             ordered=False,
@@ -230,12 +308,12 @@ class Citizens:
         if citizen.off:
             document["off"] = list(citizen.off)
         for channel, values in citizen.addresses.items():
-            owner = f"addresses|{citizen.id}|{channel}"
-            document[channel] = [
-                {"value": self._vault.seal(v, owner=owner), "index": self._vault.index(v, field=channel)}
-                for v in values
-            ]
+            document[channel] = [self._address(citizen.id, channel, value) for value in values]
         return document
+
+    def _address(self, citizen: int, channel: str, value: str) -> Document:
+        sealed = self._vault.seal(value, owner=f"addresses|{citizen}|{channel}")
+        return {"value": sealed, "index": self._vault.index(value, field=channel)}
 
 
 def _to_document(citizen: NewCitizen) -> Document:
@@ -258,14 +336,19 @@ def _member(document: Document, division: int) -> Member:
     return Member(document["_id"], division, document["channels"], document.get("order", ()))
 
 
-def _without(channel: str, index: bytes, note: Document) -> list[Document]:
+def _without(channel: str, index: bytes) -> list[Document]:
     """Remove one address. An emptied list goes too: a unique index would take two empty lists for the same value."""
     left = {"$filter": {"input": f"${channel}", "cond": {"$ne": ["$$this.index", index]}}}
-    retired = {"$slice": [{"$concatArrays": [{"$ifNull": ["$retired", []]}, [note]]}, -5]}
     return [
-        {"$set": {channel: left, "retired": retired}},
+        {"$set": {channel: left}},
         {"$set": {channel: {"$cond": [{"$eq": [f"${channel}", []]}, "$$REMOVE", f"${channel}"]}}},
     ]
+
+
+def _retired(channel: str, index: bytes, note: Document) -> list[Document]:
+    """Remove one address, with a note that says why."""
+    retired = {"$slice": [{"$concatArrays": [{"$ifNull": ["$retired", []]}, [note]]}, -5]}
+    return [*_without(channel, index), {"$set": {"retired": retired}}]
 
 
 def _query(audience: Audience, lo: int, hi: int) -> dict[str, Any]:

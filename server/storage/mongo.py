@@ -41,6 +41,19 @@ INDEXES: dict[str, list[IndexModel]] = {
     "addresses": [
         IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
     ],
+    "log_ins": [
+        IndexModel([("family", ASCENDING)], unique=True),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "devices": [
+        IndexModel([("log_in", ASCENDING)], unique=True, sparse=True),  # an app has one token at a time
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("index", ASCENDING)]),
+    ],
+    "used_codes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=600)],
+    "wechat_sessions": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "proofs": [IndexModel([("citizen", ASCENDING)]), IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "broadcasts": [
         IndexModel([("state", ASCENDING), ("changed_at", ASCENDING)]),
         IndexModel([("chain", ASCENDING)]),
@@ -127,6 +140,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known.
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=7 * DAY_S),
     ],
+    "one_time_codes": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "notices": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "batches": [IndexModel([("began_at", ASCENDING)])],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -15,6 +16,7 @@ from server import assemble, assemble_manners, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.settings import Settings
 from server.storage.mongo import Database
+from tests.api.citizen_doors import Doors, doors
 from tests.api.client import Citizens, Client, Officers, client_of
 
 LIMITS = Limits(header_timeout_s=1.0, body_timeout_s=1.0)
@@ -65,6 +67,13 @@ def officers(assembly: assemble.Assembly) -> Officers:
 def citizens(assembly: assemble.Assembly) -> Citizens:
     """Citizens by token, without logging in."""
     return Citizens(assembly.accounts, assembly.now)
+
+
+@pytest.fixture
+async def door(assembly: assemble.Assembly, tmp_path: Path) -> AsyncIterator[Doors]:
+    """A port where citizens really log in."""
+    async with doors(assembly, tmp_path / "keys") as found:
+        yield found
 
 
 @pytest.fixture
