@@ -27,6 +27,12 @@ OWNER, STRANGER = 2**42 + 1, 2**42 + 2
 Maker = Callable[[Assembly, Client, int, str], Awaitable[Mapping[str, str]]]
 
 
+async def make_place(_assembly: Assembly, api: Client, _owner: int, token: str) -> Mapping[str, str]:
+    """A place of theirs."""
+    made = await api("POST", "/v1/me/places", {"label": "home", "division": "440305"}, token=token)
+    return {"place": made.json["id"]}
+
+
 async def make_log_in(assembly: Assembly, _api: Client, owner: int, _token: str) -> Mapping[str, str]:
     """Another log-in of theirs."""
     at = assembly.now()
@@ -115,6 +121,9 @@ async def test_what_is_one_citizens_does_not_exist_for_another(
         values = await make(assembly, api, OWNER, owner)
         assert set(values) == set(route.parameters)
         found += await leaks(api, route, values, stranger)
+        method = next(m for m in route.operations if route.operations[m].entry.who is Who.CITIZEN)
+        own = await ask(api, method, filled(route.path, values), route.operations[method], owner)
+        assert own.status != 404, f"nothing was made for {route.path}"
     assert found == []
 
 
