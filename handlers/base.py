@@ -24,7 +24,7 @@ from tornado.httputil import HTTPServerRequest
 
 from handlers.gate import NOBODY, Gate
 from handlers.manners import KEPT_HEADERS, PLAIN, Manners, cors_headers, next_link, preflight_headers
-from handlers.problems import HTTP, UNEXPECTED, language_of, problem, problem_of, status_of
+from handlers.problems import AWAY, HTTP, UNEXPECTED, language_of, problem, problem_of, status_of
 from handlers.reading import read_model, read_query
 from handlers.routing import Operation, Who, may_repeat
 from server.domain import errors
@@ -223,7 +223,7 @@ class ApiHandler(tornado.web.RequestHandler):
         else:
             what = UNEXPECTED if status_code >= 500 else HTTP.get(status_code, HTTP[400])
             if isinstance(error, PyMongoError):
-                status_code, what = 503, ("database_away", "数据库暂时不可用", "the database is away")
+                status_code, what = 503, AWAY
             body = problem(status_code, what, self.language, self.request_id)
         self._explain(status_code, error.retry_after_s if isinstance(error, errors.HuiminError) else None)
         self.set_status(status_code)

@@ -40,6 +40,7 @@ HTTP: Mapping[int, tuple[str, str, str]] = {
     405: ("method_not_allowed", "此地址不支持该方法", "this path does not have this method"),
 }
 UNEXPECTED = ("unexpected", "服务暂时出错", "something broke here")
+AWAY = ("database_away", "数据库暂时不可用", "the database is away")
 _NEXT: Mapping[int, tuple[str, str]] = {
     400: ("请按 /openapi.json 检查请求格式后重发。", "Check the request against /openapi.json and send it again."),
     401: ("请先登录，再以 Authorization: Bearer 带上令牌。", "Log in and send the token as Authorization: Bearer."),

@@ -131,8 +131,8 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
+        *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
         *me_routes(services.citizens.profile),
-        *docs_routes(),
     ]
 
 

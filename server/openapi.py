@@ -215,5 +215,6 @@ def _identifier(path: str, method: str) -> str:
 
 
 def _tag(path: str) -> str:
-    words: list[str] = [word for word in re.findall(r"[a-z]+", path.removeprefix("/v1")) if word != "staff"]
+    below = path.removeprefix("/v1").removeprefix("/.well-known")
+    words: list[str] = [word for word in re.findall(r"[a-z]+", below) if word != "staff"]
     return ("staff " if "/staff/" in path else "") + words[0]

@@ -133,6 +133,11 @@ class Settings(BaseSettings):
         ge=0,
         description="the same for one network address without a log-in, which may be a whole town's",
     )
+    security_contact: str = Field(
+        default="",
+        pattern=r"^((mailto:|https://|tel:)[\x21-\x7e]{1,200})?$",
+        description="whom to tell of a weakness, in /.well-known/security.txt; empty = there is no such file",
+    )
     workers: int = Field(
         default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
     )

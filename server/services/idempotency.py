@@ -42,7 +42,7 @@ class Idempotency:
         found = await self._store.claim(hold.name, print_, hold.owner)
         if found.owner == hold.owner:
             return hold
-        if found.print != print_:
+        if not found.is_same:
             raise mismatch()
         if found.answer is None:
             raise in_flight()

@@ -1,8 +1,8 @@
 """Requests that callers have named, and what they were answered.
 
 `idempotency`: {_id: "<caller> <key>", print, owner, begun_at, answer: sealed}. Promises. One write takes a key, and of
-many that want it at once one gets it. Ages are by the database's clock. Caller and key are blind indexes and an answer
-is sealed, for it may be personal; one that has lived a day is as if it were not there, and is deleted soon after.
+many that want it at once one gets it. Ages are by the database's clock. Caller, key and print are blind indexes and
+an answer is sealed, for all may be personal; what has lived a day is as if it were not there, and is soon deleted.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from server.storage.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """How a key stands: whose it is, for which request, and what that was answered, if it was."""
+    """How a key stands: whose it is, if it is for the request asked about, and what that was answered, if it was."""
 
     owner: str
-    print: bytes
+    is_same: bool
     answer: Answer | None
 
 
@@ -43,15 +43,16 @@ class IdempotencyStore:
 
     async def claim(self, name: str, print_: bytes, owner: str) -> Claimed:
         """Take a key that is free, or was left by the same request; how it stands now. Again: nothing changes."""
+        blind = self._vault.index(print_.hex(), field="idempotency.print")
         while True:
             try:
                 found = await self._keys.find_one_and_update(
-                    {"_id": name}, _taken(print_, owner), upsert=True, return_document=ReturnDocument.AFTER
+                    {"_id": name}, _taken(blind, owner), upsert=True, return_document=ReturnDocument.AFTER
                 )
             except DuplicateKeyError:  # another process was first to insert it
                 continue
             assert found is not None
-            return Claimed(found["owner"], found["print"], self._opened(found))
+            return Claimed(found["owner"], found["print"] == blind, self._opened(found))
 
     async def mark_answered(self, name: str, owner: str, answer: Answer) -> bool:
         """Keep the answer; False if the key has gone to another meanwhile."""

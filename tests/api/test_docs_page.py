@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
 
-from handlers.docs import FOLDER, KINDS
-from tests.api.client import Client
+from handlers.bounds import listen
+from handlers.docs import FOLDER, KINDS, docs_routes
+from server.app import make_app
+from server.assemble import Assembly
+from tests.api.client import Client, Officers, client_of
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,23 @@ def test_nothing_of_the_page_is_anothers_or_written_as_markup():
     for name in KINDS:
         text = (FOLDER / name).read_text()
         assert re.findall(r"https?://|innerHTML|insertAdjacentHTML|document\.write|eval\(|style=|onclick=", text) == []
+
+
+async def test_a_city_that_names_a_contact_tells_it_and_another_tells_nothing(
+    api: Client, assembly: Assembly, officers: Officers
+):
+    assert (await api("GET", "/.well-known/security.txt")).code == "path_unknown"
+    named = make_app(docs_routes("mailto:security@sz.example", assembly.now), officers.gate())
+    server, port = listen(named, 0, "127.0.0.1")
+    answer = await client_of(port)("GET", "/.well-known/security.txt")
+    server.stop()
+    await server.close_all_connections()
+    told = dict(line.split(": ") for line in answer.body.decode().splitlines())
+    assert (answer.headers["Content-Type"], told["Contact"]) == (
+        "text/plain; charset=utf-8",
+        "mailto:security@sz.example",
+    )
+    assert timedelta(days=100) < datetime.fromisoformat(told["Expires"]) - assembly.now() < timedelta(days=365)
 
 
 async def test_no_other_file_can_be_asked_for(api: Client):

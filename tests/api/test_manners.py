@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import ip_network
 
 import pytest
+from pydantic import ValidationError
 
 from handlers.base import SECURITY_HEADERS
 from handlers.bounds import listen
@@ -21,6 +22,7 @@ from server.assemble import Assembly
 from server.assemble_public import PublicParts
 from server.domain.alerts.forms import AlertForm, alert_of
 from server.domain.officers import Role
+from server.settings import Settings
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
 from tests.api.test_bola import ThingHandler
 from tests.services.desk import officer
@@ -189,3 +191,19 @@ async def test_a_list_says_where_it_goes_on(api: Client, officers: Officers, ass
         assert bool(link) == bool(answer.json["next"])
         path = link.partition(">")[0].removeprefix("<")
     assert len(set(seen)) == len(seen) == 3
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "https://*.example", "https://a.example/", "ftp://a.example", "a.example"]
+)
+def test_an_origin_that_no_browser_sends_is_no_setting(origin: str):
+    with pytest.raises(ValidationError):
+        Settings(cors_origins=(origin,))
+
+
+async def test_the_settings_are_what_the_public_port_goes_by(assembly: Assembly):
+    settings = Settings(cors_origins=(CITY,), citizen_requests_per_min=0, public_requests_per_min=7)
+    manners = assemble_manners.manners(replace(assembly, settings=settings))
+    assert manners.origins == {CITY}
+    assert {who: throttle.take("a").quota for who, throttle in manners.throttles.items()} == {Who.PUBLIC: 7}
+    assert manners.idempotency is not None
