@@ -148,6 +148,7 @@ def _kept(person: Document, address: Document) -> Kept:
     quiet = address.get("quiet")
     grants, told = address.get("grants", {}), address.get("told", {})
     return Kept(
+        lang=address.get("lang", ""),
         quiet=(quiet[0], quiet[1]) if quiet else None,
         off=tuple(address.get("off", ())),
         order=tuple(person.get("order", ())),
