@@ -117,7 +117,7 @@ class MeView(BaseModel):
         quiet = kept.quiet and Quiet(begins=clock(kept.quiet[0]), ends=clock(kept.quiet[1]))
         return cls(
             id=account.public,
-            language=account.language,
+            language=kept.lang or account.language,
             is_elder_mode=account.is_elder_mode,
             is_real_name=account.is_real_name,
             is_tester=kept.is_tester,

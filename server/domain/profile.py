@@ -134,6 +134,7 @@ def _outside() -> InvalidInputError:
 class Kept:
     """The settings of one person. `has`: channels with a usable address; `quiet`: minutes of the China day."""
 
+    lang: str = ""  # in which notices are written; "" = nobody was asked or registered
     quiet: tuple[int, int] | None = None
     off: tuple[str, ...] = ()
     order: tuple[str, ...] = ()

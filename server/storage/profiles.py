@@ -18,7 +18,7 @@ from pymongo.errors import DuplicateKeyError
 from server.domain.broadcasts import CHANNELS
 from server.domain.preferences import Grant, Told
 from server.domain.profile import Datum, Kept, Label, OwnPlace, Where
-from server.storage.mongo import Database, Document, Session
+from server.storage.mongo import DURABLE, Database, Document, Session
 from server.storage.person_keys import PersonVault
 from server.storage.vault import Vault
 
@@ -134,7 +134,7 @@ class Profiles:
             return is_good
 
         async with self._db.client.start_session() as session:
-            return await session.with_transaction(attempt)
+            return await session.with_transaction(attempt, write_concern=DURABLE)
 
 
 def _update(kept: Mapping[str, Any], fresh: Document) -> Document:
@@ -148,6 +148,7 @@ def _kept(person: Document, address: Document) -> Kept:
     quiet = address.get("quiet")
     grants, told = address.get("grants", {}), address.get("told", {})
     return Kept(
+        lang=address.get("lang", ""),
         quiet=(quiet[0], quiet[1]) if quiet else None,
         off=tuple(address.get("off", ())),
         order=tuple(person.get("order", ())),

@@ -272,11 +272,12 @@ async def test_words_about_a_place_are_sealed_with_the_persons_own_key(
     assert await assembly.db["person_keys"].count_documents({"_id": ANNA}) == 1
 
 
-async def test_who_was_registered_by_the_city_finds_the_place_there_and_may_change_it(
+async def test_who_was_registered_by_the_city_finds_language_and_place_there_and_may_change_it(
     api: Client, anna: str, assembly: Assembly
 ) -> None:
     place = Place(NANSHAN, ("440300", NANSHAN))
-    await assembly.citizens.add([NewCitizen(ANNA, (place,), {"sms": ("+8613800000001",)})])
+    await assembly.citizens.add([NewCitizen(ANNA, (place,), {"sms": ("+8613800000001",)}, lang="en")])
+    assert (await api("GET", "/v1/me", token=anna)).json["language"] == "en"
     [first], [again] = await places(api, anna), await places(api, anna)
     assert first == again
     assert first["label"] == "home"
