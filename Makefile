@@ -7,7 +7,7 @@ PY = $(VENV)/bin/python
 PIP = $(PY) -m pip --disable-pip-version-check install -qq --require-hashes
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup demo run test check bench chaos lock clean
+.PHONY: help setup demo run test check docs bench chaos lock clean
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -37,6 +37,9 @@ check: $(VENV)/.dev ## lint, format, types, floors, locks: under a minute
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(PY) -m pytest -q tests/test_house.py
+
+docs: $(VENV)/.embedded ## write docs/api.md and docs/errors.md anew from the route table and the source
+	@$(PY) -m server docs $(ARGS)
 
 bench: $(VENV)/.dev ## measure the figures that the README promises, into bench/results.json
 	@$(PY) -m bench $(ARGS)

@@ -12,11 +12,11 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from handlers.base import ApiHandler
+from handlers.routing import EVENT_STREAM
 from server.services.control import Control
 from server.services.reports import MAX_LIST, Wanted
 from server.services.watching import Feed
 
-EVENT_STREAM = "text/event-stream"
 CSV = "text/csv"
 SEND_BUFFER_BYTES = 65_536  # several states of a city
 
@@ -184,4 +184,6 @@ class UnreachedHandler(ApiHandler):
         """Part of the list."""
         query = self.asked(UnreachedQuery)
         wanted = Wanted(query.division, query.purpose, query.after, query.limit, query.unconfirmed)
-        self.respond(await self.control.unreached(self.officer, identifier, wanted))
+        part = await self.control.unreached(self.officer, identifier, wanted)
+        self.link_next({"after": part.next})
+        self.respond(part)

@@ -13,7 +13,7 @@ from typing import Literal, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from handlers.base import JSON, SECURITY_HEADERS, ApiHandler
+from handlers.base import JSON, LANGUAGES, SECURITY_HEADERS, ApiHandler
 from handlers.front import Ready, Shelf
 from server.domain.alerts.guotu_writing import to_guotu
 from server.domain.datum import gcj02_to_wgs84
@@ -92,6 +92,10 @@ class PublicHandler(ApiHandler):
             "Access-Control-Allow-Origin": "*",
             "Cross-Origin-Resource-Policy": "cross-origin",
         }
+        if kind not in (CAP_TYPE, GUOTU_TYPE):  # a message says for itself which languages it has
+            headers["Content-Language"] = LANGUAGES[self.language]
+        if "Link" in self._headers:
+            headers["Link"] = self._headers["Link"]
         for name, value in headers.items():
             self.set_header(name, value)
         if target is not None and target == self.request.uri:
@@ -115,6 +119,7 @@ class AlertsHandler(PublicHandler):
         page, more = _page(board, query)
         alerts = tuple(public_alert(message, Standing.ACTIVE) for message in page)
         answer = ActiveAlerts(version=board.version, changed_at=board.changed_at, alerts=alerts, next=more)
+        self.link_next({"after": more})
         is_plain = place is None and query.after is None and query.limit == AlertsQuery().limit
         self.tell_model(answer, board.until, _target("/v1/alerts", query.division) if is_plain else None)
 
@@ -217,6 +222,7 @@ class EventsHandler(PublicHandler):
         found = await self.feeds.events(query.since, query.limit)
         events = tuple(FeedEvent(seq=event.seq, released_at=event.at, alert=told.as_json()) for event, told in found)
         answer = FeedEvents(events=events, next=events[-1].seq if events else query.since)
+        self.link_next({"since": answer.next if len(events) == query.limit else None})
         self.tell_model(answer, None, None)
 
 

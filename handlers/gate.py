@@ -57,6 +57,15 @@ class Entrant:
     partner: Any = None
     caller: Caller | None = None
 
+    @property
+    def name(self) -> str:
+        """Who this is over all log-ins: `citizen/<id>`, `officer/<id>` or `partner/<id>`; "" for nobody."""
+        if self.caller is not None:
+            return f"citizen/{self.caller.id}"
+        if self.session is not None:
+            return f"officer/{self.session.officer.id}"
+        return f"partner/{self.partner.id}" if self.partner is not None else ""
+
 
 NOBODY = Entrant()
 

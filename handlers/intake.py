@@ -144,6 +144,7 @@ class ProposalsHandler(_StaffHandler):
         asked = self.asked(ProposalsQuery)
         found = await self.intake.page(self.officer, asked.state, asked.before, asked.limit)
         more = found[-1].received_at if len(found) == asked.limit else None
+        self.link_next({"before": more.isoformat() if more else None})
         self.respond(ProposalPage(proposals=tuple(map(ProposalView.of, found)), next=more))
 
 

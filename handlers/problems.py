@@ -28,6 +28,7 @@ BY_CODE: Mapping[str, int] = {
     "json_invalid": 400,
     "query_invalid": 400,
     "alert_changed": 412,  # what If-Match named is no longer the newest
+    "profile_changed": 412,
     "body_too_large": 413,
     "media_type_unknown": 415,
     "version_missing": 428,
@@ -39,6 +40,7 @@ HTTP: Mapping[int, tuple[str, str, str]] = {
     405: ("method_not_allowed", "此地址不支持该方法", "this path does not have this method"),
 }
 UNEXPECTED = ("unexpected", "服务暂时出错", "something broke here")
+AWAY = ("database_away", "数据库暂时不可用", "the database is away")
 _NEXT: Mapping[int, tuple[str, str]] = {
     400: ("请按 /openapi.json 检查请求格式后重发。", "Check the request against /openapi.json and send it again."),
     401: ("请先登录，再以 Authorization: Bearer 带上令牌。", "Log in and send the token as Authorization: Bearer."),
@@ -58,6 +60,14 @@ _NEXT: Mapping[int, tuple[str, str]] = {
 _NEXT_BY_CODE: Mapping[str, tuple[str, str]] = {
     "same_person": ("请由另一位有权人员发布。", "A second person has to release it."),
     "chief_needed": ("请由值班首长发布。", "A chief has to release it."),
+    "idempotency_mismatch": (
+        "新的请求请换用新的 Idempotency-Key。",
+        "Take a new Idempotency-Key for a new request.",
+    ),
+    "idempotency_in_flight": (
+        "请按 Retry-After 稍候，以同一 Idempotency-Key 重发。",
+        "Wait as long as Retry-After says and send it again under the same Idempotency-Key.",
+    ),
     "totp_stale": ("请重新输入动态口令后再试。", "Give a fresh one-time code, then try again."),
     "alert_faulty": (
         "请用 validate 查看全部问题并修改。",
@@ -66,6 +76,10 @@ _NEXT_BY_CODE: Mapping[str, tuple[str, str]] = {
     "alert_unacknowledged": (
         "请在 acknowledged 中列出已知悉的警告代码，或修改内容。",
         "List the codes of the warnings you accept in `acknowledged`, or change the alert.",
+    ),
+    "proof_of_work_needed": (
+        "请求过多：请求解 work 后，在 proof 中带上 challenge 与解重发。",
+        "Too much is asked for: solve `work` and send it again with the challenge and the solution in `proof`.",
     ),
     "digest_changed": (
         "请重新预览，以新的摘要发布。",
@@ -82,6 +96,15 @@ class FieldProblem(BaseModel):
 
     field: str
     detail: str
+
+
+class Work(BaseModel):
+    """A puzzle: find a text so that SHA-256 of `<challenge>.<text>` begins with so many zero bits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    challenge: str
+    bits: int
 
 
 class Problem(BaseModel):
@@ -106,10 +129,11 @@ class Problem(BaseModel):
     title: str = Field(description="what is wrong, in the caller's language")
     status: int
     detail: str = Field(description="what to do next, in the caller's language")
-    code: str = Field(description="stable; the README lists all")
+    code: str = Field(description="stable; docs/errors.md lists all")
     request_id: str = Field(description="ties the answer to our log")
     field: str | None = Field(default=None, description="the input at fault, as a path: areas[0].divisions[1]")
     errors: tuple[FieldProblem, ...] = Field(default=(), description="every fault of the input, if there are several")
+    work: Work | None = Field(default=None, description="what to solve first, where the code is proof_of_work_needed")
 
 
 def status_of(error: errors.HuiminError) -> int:
@@ -124,7 +148,8 @@ def problem_of(error: errors.HuiminError, language: str, request_id: str) -> Pro
     found = problem(status, (error.code, error.zh, error.en), language, request_id)
     faults = error.faults if isinstance(error, FaultyInputError) and len(error.faults) > 1 else ()
     told = tuple(FieldProblem(field=each.field, detail=each.zh if language == "zh" else each.en) for each in faults)
-    return found.model_copy(update={"field": error.field, "errors": told})
+    work = Work(challenge=error.challenge, bits=error.bits) if isinstance(error, errors.WorkNeededError) else None
+    return found.model_copy(update={"field": error.field, "errors": told, "work": work})
 
 
 def problem(status: int, what: tuple[str, str, str], language: str, request_id: str) -> Problem:

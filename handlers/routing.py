@@ -21,6 +21,9 @@ JSON_BYTES = 131_072  # a JSON body: room for an alert with every point it may h
 DOCUMENT_BYTES = 1_048_576  # a CAP message, a provider's callback: what the handler reads itself
 
 
+EVENT_STREAM = "text/event-stream"
+
+
 class Who(StrEnum):
     """Who may enter."""
 
@@ -30,6 +33,9 @@ class Who(StrEnum):
     PARTNER = "partner"  # a key of a partner
     PROVIDER = "provider"  # the handler's reader verifies the signature
     OPERATOR = "operator"  # the admin port, reachable from inside only
+
+
+KEYED = frozenset({Who.CITIZEN, Who.OFFICER, Who.PARTNER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,12 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "item": Parameter(r"[0-9a-f]{32}", "id of an item of the inbox", "9f86d081884c7d659a2feaa0c55ad015"),
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
+    "place": Parameter(r"[0-9a-f]{32}", "id of a place", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
     "officer": Parameter(r"[0-9a-f]{32}", "id of an account", "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"),
     "session": Parameter(r"[0-9a-f]{32}", "id of a session", "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8"),
+    "log_in": Parameter(r"[0-9a-f]{32}", "id of a log-in", "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8"),
+    "device": Parameter(r"[0-9a-f]{32}", "id of a device", "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8"),
+    "page_file": Parameter(r"page\.(?:css|js)", "a part of the API reference's page", "page.css"),
     "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),
     "key": Parameter(r"[A-Za-z0-9_-]{8,128}", "the unguessable part of a callback's address", "sandbox-receipts"),
 }
@@ -115,6 +125,19 @@ class Operation:
     def has_body(self) -> bool:
         """Whether it takes a body at all."""
         return self.takes is not None or bool(self.takes_raw)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether its answer comes bit by bit, as server-sent events."""
+        return EVENT_STREAM in self.gives_raw
+
+
+def may_repeat(method: str, operation: Operation) -> bool:
+    """Whether an Idempotency-Key is heeded: on every POST of somebody who is known, and whose answer is one piece.
+
+    Not before a log-in: a key belongs to its caller, and there is none yet whose answers nobody else could ask for.
+    """
+    return method == "POST" and operation.entry.who in KEYED and not operation.is_stream
 
 
 @dataclass(frozen=True, slots=True)

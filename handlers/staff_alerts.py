@@ -70,6 +70,7 @@ class AlertsHandler(_DeskHandler):
         asked = self.asked(AlertsQuery)
         wanted = Wanted(asked.state, asked.division, asked.cursor, asked.limit)
         page, following = await self.reading.page(self.officer, wanted)
+        self.link_next({"cursor": following})
         self.respond(AlertPage(alerts=tuple(map(AlertSummary.of, page)), next=following))
 
     async def post(self) -> None:

@@ -19,6 +19,7 @@ class AuditHandler(ApiHandler):
         asked = self.asked(AuditQuery)
         entries = await self.audit.page(self.officer, asked.stream, asked.before, asked.limit)
         following = entries[-1].seq if len(entries) == asked.limit and entries[-1].seq > 1 else None
+        self.link_next({"before": following})
         self.respond(AuditPage(entries=tuple(map(EntryView.of, entries)), next=following))
 
 

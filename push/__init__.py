@@ -34,9 +34,9 @@ lease; what has not left half a second after its window began is not sent. What 
 database at once. The all-clear for a range is planned when none of its old pages is held by anybody, for everybody
 who may have got something, by the channel that reached them.
 
-**One after the other.** Yellow and below climb a `ladder`: a follow-up page per page, its id derived from its parent,
-takes those whom a channel refused, and later those of whom no receipt came. Quiet hours move people to a page of a
-later time.
+**One after the other.** Yellow and below climb a `ladder`, rung by rung in the person's own order of channels: a
+follow-up page per page, its id derived from its parent, takes those whom a channel refused or who switched it off, and
+later those of whom no receipt came. Quiet hours move people to a page of a later time.
 
 **One thing, one person.** A personal notice waits in the outbox, put there in the transaction of its cause. `outbox`
 fills a standing broadcast per template and day with what is due; a batch is written down before it claims anything, so

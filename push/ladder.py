@@ -1,20 +1,20 @@
 """One channel after the other, until a person is reached (yellow and below).
 
-After a page has been sent, those whom this channel refused go on at once; those without word of arrival go on when the
-wait is over. Each follow-up is a page of its own whose id is derived from its parent, inserted if absent: a crash
-between insert and mark repeats it without effect. Quiet hours work the same way: the people move to a page of a later
-time.
+After a page has been sent, those whom this channel refused, or who switched it off, go on at once; those without word
+of arrival go on when the wait is over. Each follow-up is a page of its own whose id is derived from its parent,
+inserted if absent: a crash between insert and mark repeats it without effect. Quiet hours work the same way: the people
+move to a page of a later time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from server.domain import ranks
 from server.domain.broadcasts import Broadcast
+from server.domain.delivery import next_channel
 from server.domain.pages import Page, PageState, refused, unreached
 from server.storage import pages as ledger
 from server.storage.citizens import Citizens
@@ -50,17 +50,16 @@ class Ladder:
                 moved.update(i for i in positions if page.to[i] in there)
         return moved
 
-    async def after_sending(self, page: Page, broadcast: Broadcast, current: Sequence[int]) -> Mapping[str, Any]:
+    async def after_sending(self, page: Page, broadcast: Broadcast) -> Mapping[str, Any]:
         """What happens to a page whose notices all have a final status: the change that gives it back."""
         if not broadcast.falls:
             return ledger.release(state=PageState.DONE)
         if page.is_fallen:
             return await self.after_waiting(page, broadcast)
-        settled = replace(page, outcomes=current)
-        await self._fall(page, broadcast, refused(settled), AT_ONCE)
+        await self._fall(page, broadcast, refused(page), AT_ONCE)
         waits_until = self._now() + timedelta(seconds=broadcast.wait_s)
         is_last = not _rungs_left(page, broadcast)
-        if not broadcast.waits or is_last or waits_until >= page.expires_at or not unreached(settled):
+        if not broadcast.waits or is_last or waits_until >= page.expires_at or not unreached(page):
             return ledger.release(state=PageState.DONE)
         return ledger.combine(ledger.release(not_before=waits_until), ledger.fallen(waits_until))
 
@@ -77,14 +76,15 @@ class Ladder:
         return ledger.release(state=PageState.DONE)
 
     async def _fall(self, page: Page, broadcast: Broadcast, positions: Sequence[int], step: str) -> None:
-        rungs = _rungs_left(page, broadcast)
-        if not positions or not rungs:
+        """Put these people on the next rung of each: by the own order among the channels that they have."""
+        left = _rungs_left(page, broadcast)
+        if not positions or not left:
             return
-        usable = await self._citizens.usable_channels([page.to[i] for i in positions])
+        people = {m.id: m for m in await self._citizens.by_id([page.to[i] for i in positions])}
         by_channel: dict[str, list[int]] = {}
-        for i in positions:
-            has = usable.get(page.to[i], ())
-            if channel := next((c for c in rungs if c in has), None):
+        for i in sorted({*positions}):
+            person = people.get(page.to[i])
+            if person and (channel := next_channel(person.channels, left, person.order)):
                 by_channel.setdefault(channel, []).append(i)
         for channel, whom in by_channel.items():
             await self._insert(page, f"{page.id}+{channel}.{step}", channel, whom, self._now())

@@ -105,7 +105,8 @@ class Filler:
                 about=entry.about,
                 expires_at=entry.expires_at,
                 division=member.division,
-                channels=first_channels(member.channels, standing.order, standing.policy) or (UNREACHABLE,),
+                channels=first_channels(member.channels, standing.order, standing.policy, member.order)
+                or (UNREACHABLE,),
             )
             for entry in entries
             if (member := members.get(entry.citizen)) is not None

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from push.parts import Parts
 from server.domain import ranks
 from server.domain.broadcasts import CHANNELS, PAGE_SIZE, UNREACHABLE, Broadcast, State, page_id
-from server.domain.delivery import all_clear_order, first_channels
+from server.domain.delivery import all_clear_order, first_channels, rungs
 from server.domain.pages import Page, PageState, effective, may_have_it
 from server.storage.broadcasts import Range
 from server.storage.citizens import Member
@@ -58,12 +58,12 @@ class Planner:
         if broadcast.replaces and not await self._gate(range_, broadcast):
             return False
         renewed_at = parts.clock()
-        rungs: dict[tuple[str, ...], Iterable[str]] = {}
+        planned: dict[tuple[tuple[str, ...], tuple[str, ...]], Iterable[str]] = {}
         async for member in self._members(range_, broadcast, lo):
-            usable = tuple(member.channels)
-            if usable not in rungs:
-                rungs[usable] = _channels(usable, broadcast)
-            full = [channel for channel in rungs[usable] if shelves[channel].put(member)]
+            ways = tuple(member.channels), tuple(member.order)
+            if ways not in planned:
+                planned[ways] = _channels(*ways, broadcast)
+            full = [channel for channel in planned[ways] if shelves[channel].put(member)]
             if full and not await self._flush_all(range_, broadcast, shelves, full):
                 return False
             if parts.clock() - renewed_at > RENEW_EVERY_S:
@@ -142,13 +142,14 @@ class Planner:
         members: dict[int, Member] = {}
         ids = sorted(reached)
         for start in range(0, len(ids), PAGE_SIZE):
-            usable = await self._parts.citizens.usable_channels(ids[start : start + PAGE_SIZE])
+            people = {m.id: m for m in await self._parts.citizens.by_id(ids[start : start + PAGE_SIZE])}
             for i in ids[start : start + PAGE_SIZE]:
-                channels: Sequence[str] = usable.get(i, ())
+                person = people.get(i, Member(i, division[i], ()))
+                channels = person.channels
                 if is_best_only:  # by the channel that reached them, else by the next that they have
-                    order = dict.fromkeys((*all_clear_order(reached[i]), *broadcast.order))
+                    order = dict.fromkeys((*all_clear_order(reached[i]), *rungs(broadcast.order, person.order)))
                     channels = [c for c in order if c in channels][:1]
-                members[i] = Member(i, division[i], channels)
+                members[i] = Member(i, division[i], channels, person.order)
         return members
 
     async def _flush(self, range_: Range, broadcast: Broadcast, channel: str, shelf: _Shelf) -> bool:
@@ -175,8 +176,8 @@ class Planner:
         return True
 
 
-def _channels(usable: tuple[str, ...], broadcast: Broadcast) -> Iterable[str]:
-    """Where somebody with these usable channels is planned. An all-clear's members name their one channel already."""
+def _channels(usable: tuple[str, ...], own: tuple[str, ...], broadcast: Broadcast) -> Iterable[str]:
+    """Where somebody with these channels and this order is planned. An all-clear's members name their one channel."""
     if broadcast.is_all_clear:
         return usable or (UNREACHABLE,)
-    return first_channels(usable, broadcast.order, broadcast.policy) or (UNREACHABLE,)
+    return first_channels(usable, broadcast.order, broadcast.policy, own) or (UNREACHABLE,)

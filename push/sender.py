@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,9 +20,9 @@ from push.contents import Contents, PageContents
 from push.pace import Account
 from push.parts import Parts
 from server.domain import ranks
-from server.domain.broadcasts import Broadcast, State
-from server.domain.delivery import may_not_go, quiet_until
-from server.domain.pages import MOVED, Page, PageState, Sent, effective, in_doubt, unfinished
+from server.domain.broadcasts import CHANNELS, Broadcast, State
+from server.domain.delivery import opt_outs, quiet_until
+from server.domain.pages import CHANNEL_OFF, MOVED, Page, PageState, Sent, effective, in_doubt, unfinished
 from server.storage import pages as ledger
 from server.storage.citizens import Address, Reach
 
@@ -62,6 +62,8 @@ class PageRun:
         self._quiet = asyncio.Event()
         self._attempt = 1
         self._ranks = effective(page)
+        self._off = {c: opt_outs(broadcast.topic, page.lane, c) for c in CHANNELS}  # what keeps it back on each channel
+        self._why = dict(page.why)
         self._not_again = set(page.resent)  # sent a second time already, or may not be sent any more
         self.result = Result()
 
@@ -107,7 +109,7 @@ class PageRun:
 
     async def _drop(self, todo: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
         """Take out who may not get it, with the reason; people in quiet hours move to a page of a later time."""
-        now, lane, topic = self._parts.now(), self._page.lane, self._broadcast.topic
+        now, lane = self._parts.now(), self._page.lane
         nobody = self._why_not()
         why: dict[int, str] = {}
         final: dict[int, int] = {}
@@ -117,8 +119,10 @@ class PageRun:
             person = reach.get(self._page.to[i])
             if person is None or not person.addresses:
                 final[i], why[i] = ranks.REFUSED, nobody
-            elif i in moot or may_not_go(person.off, topic, lane):
-                final[i], why[i] = ranks.SUPPRESSED, "moot" if i in moot else "opted_out"
+            elif i in moot:
+                final[i], why[i] = ranks.SUPPRESSED, "moot"
+            elif reason := self._opted_out(person.off):
+                final[i], why[i] = ranks.SUPPRESSED, reason
             elif person.quiet and (until := quiet_until(person.quiet, lane, now)):
                 if until < self._page.expires_at:
                     later.setdefault(until, []).append(i)
@@ -127,6 +131,7 @@ class PageRun:
         moved = await self._parts.ladder.defer(self._page, later)
         final |= dict.fromkeys(moved, ranks.SUPPRESSED)
         why |= dict.fromkeys(moved, MOVED)
+        self._why |= why
         if final:
             self._note(final)
             self._not_again.update(final)
@@ -135,6 +140,13 @@ class PageRun:
                 return []
         quiet = {i for positions in later.values() for i in positions}  # who was not moved waits for the next turn
         return [i for i in todo if i not in final and i not in quiet]
+
+    def _opted_out(self, off: frozenset[str]) -> str:
+        """Why the person's own settings keep this back here, "" if they do not."""
+        if not off or self._off[self._page.channel].isdisjoint(off):
+            return ""
+        is_off_everywhere = not any(self._off[c].isdisjoint(off) for c in self._broadcast.order)
+        return "opted_out" if is_off_everywhere else CHANNEL_OFF
 
     async def _hand_over(self, positions: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
         """Window after window; returns positions that could not be started now."""
@@ -310,7 +322,7 @@ class PageRun:
                 if not await self._write_or_lose(last, {}):
                     return
                 last = {}
-            change = await self._parts.ladder.after_sending(self._page, self._broadcast, self._ranks)
+            change = await self._parts.ladder.after_sending(self._as_settled(), self._broadcast)
         is_ours = await self._write_or_lose(last, change)
         if is_ours and change["$set"]["state"] == PageState.DONE.value:
             self.result.reached = [
@@ -319,11 +331,15 @@ class PageRun:
 
     async def _go_on_without(self, left: Sequence[int]) -> Mapping[str, Any]:
         """Our template is wrong: a human has to look, but people on a ladder do not wait for that."""
-        if not left or not await self._parts.ladder.go_on(self._page, self._broadcast, left):
+        if not left or not await self._parts.ladder.go_on(self._as_settled(), self._broadcast, left):
             return {}
         final = dict.fromkeys(left, ranks.SUPPRESSED)
         self._note(final)
         return ledger.outcomes(final, dict.fromkeys(left, "went_on"), {}, "")
+
+    def _as_settled(self) -> Page:
+        """The page as it stands by now."""
+        return replace(self._page, outcomes=self._ranks, why=self._why)
 
     def _due_in_s(self, left: Sequence[int]) -> float:
         closed = [a.closed_until - self._clock() for a in self._parts.accounts[self._page.channel]]

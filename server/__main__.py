@@ -24,6 +24,7 @@ from server.commands import (
     counters,
     database,
     demo,
+    docs,
     doctor,
     health,
     ledger,
@@ -75,6 +76,7 @@ def command_line() -> typer.Typer:
     app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
+    app.command("docs", rich_help_panel=HOUSE)(docs.docs)
     app.command("health", rich_help_panel=HOUSE)(health.health)
     app.command("version", rich_help_panel=HOUSE)(version.version)
     return app

@@ -32,7 +32,6 @@ from handlers.alert_views import (
 from handlers.base import ApiHandler
 from handlers.broadcasts import (
     CSV,
-    EVENT_STREAM,
     BroadcastHandler,
     EventsHandler,
     Pace,
@@ -43,12 +42,14 @@ from handlers.broadcasts import (
     UnreachedHandler,
     UnreachedQuery,
 )
+from handlers.docs import docs_routes
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
+from handlers.manners import PLAIN, Manners
 from handlers.office_table import office_routes, session_routes
 from handlers.openapi import OpenApiHandler
 from handlers.receipts import ReceiptHandler
-from handlers.routing import OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
+from handlers.routing import EVENT_STREAM, OPERATOR, PROVIDER, PUBLIC, Operation, Route, officer
 from handlers.staff_alerts import (
     XML,
     AlertHandler,
@@ -76,10 +77,12 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
-from server.routes import inbox
+from server.routes import codes, inbox, session
+from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
+from server.services.wechat_codes import WeChat
 from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
@@ -102,15 +105,15 @@ class Services:
     audit: AuditReading
 
 
-def services_of(assembly: Assembly, readers: PublicParts) -> Services:
-    """The services of one API process."""
+def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None = None) -> Services:
+    """The services of one API process. Without `wechat` nobody logs in by WeChat."""
     receipts = assemble.receipts(assembly)
     return Services(
         assembly=assembly,
         receipts=receipts,
         reading=AlertReading(assembly.alert_store),
         public=readers,
-        citizens=assemble_citizens.citizens(assembly),
+        citizens=assemble_citizens.citizens(assembly, wechat),
         inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
         audit=assemble.audit_reading(assembly),
     )
@@ -134,6 +137,10 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
+        *session.routes(services.citizens.log_in),
+        *codes.routes(services.citizens, services.assembly.settings.trusted_proxies),
+        *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
+        *me_routes(services.citizens.profile),
         *inbox.routes(services.inbox),
     ]
 
@@ -313,7 +320,9 @@ def with_contract(public: Sequence[Route], admin: Sequence[Route]) -> list[Route
 Saw = Callable[[str, str, int, float], None]  # method, path of the table, status, seconds
 
 
-def make_app(routes: Sequence[Route], gate: Gate, saw: Saw | None = None) -> tornado.web.Application:
+def make_app(
+    routes: Sequence[Route], gate: Gate, saw: Saw | None = None, manners: Manners = PLAIN
+) -> tornado.web.Application:
     """A Tornado application that serves these routes and answers 404 problem+json to everything else."""
 
     def finished(handler: tornado.web.RequestHandler) -> None:
@@ -322,12 +331,14 @@ def make_app(routes: Sequence[Route], gate: Gate, saw: Saw | None = None) -> tor
             path = handler.path if isinstance(handler, ApiHandler) else ""
             saw(handler.request.method or "", path, handler.get_status(), handler.request.request_time())
 
+    shared = {"gate": gate, "manners": manners}
     return tornado.web.Application(
-        [(r.pattern, r.handler, {"path": r.path, "operations": r.operations, "gate": gate, **r.parts}) for r in routes],
+        [(r.pattern, r.handler, {"path": r.path, "operations": r.operations, **shared, **r.parts}) for r in routes],
         default_handler_class=UnknownHandler,
-        default_handler_args={"path": "unknown", "operations": {}, "gate": gate},
+        default_handler_args={"path": "unknown", "operations": {}, **shared},
         compress_response=False,
         cross_origin_protection=True,
+        trusted_origins=manners.origins,
         serve_traceback=False,
         log_function=finished,
     )

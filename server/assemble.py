@@ -38,6 +38,8 @@ from push.watch import Watch
 from push.worker import Worker
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
+from server.domain.preferences import Topics
+from server.domain.templates import Registry
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
@@ -106,7 +108,9 @@ class Assembly:
     outbox: Outbox
     notices: Notices
     subjects: Subjects
-    one_time_templates: frozenset[str]
+    templates: Registry
+    topics: Topics
+    stack: AsyncExitStack  # is closed with the process: for what has to be closed then
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -139,7 +143,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         wording = catalogues.load_texts()
         outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
         notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
-        world = World(divisions, wording, await people.testers())
+        topics = catalogues.load_topics()
+        world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         yield Assembly(
@@ -165,7 +170,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             outbox=outbox,
             notices=notices,
             subjects=Subjects([notices]),
-            one_time_templates=wording.templates.one_time,
+            templates=wording.templates,
+            topics=topics,
+            stack=stack,
         )
 
 
@@ -183,9 +190,9 @@ def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         subjects=assembly.subjects,
-        accounts=_accounts(assembly, stack),
+        accounts=provider_accounts(assembly, stack),
         counters=EngineCounters(),
-        one_time_templates=assembly.one_time_templates,
+        one_time_templates=assembly.templates.one_time,
         clock=loop.time,
         now=assembly.now,
     )
@@ -275,7 +282,7 @@ def audit_reading(assembly: Assembly) -> AuditReading:
     return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
-def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
+def provider_accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
     """The provider accounts by channel, in the order in which they are used."""
     settings, tokens, now = assembly.settings, assembly.tokens, assembly.now
     built: dict[str, list[Account]] = {"wechat": [], "push": [], "sms": []}

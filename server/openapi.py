@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from handlers.base import JSON
 from handlers.problems import Problem
-from handlers.routing import PARAMETERS, Operation, Route, Who
+from handlers.routing import KEYED, PARAMETERS, Operation, Route, Who, may_repeat
 
 Json = dict[str, Any]
 REF = "#/components/schemas/{model}"
@@ -32,7 +32,7 @@ _MEANINGS: Mapping[int, str] = {
     429: "too many requests; Retry-After says when",
     503: "a part is away; Retry-After says when",
 }
-_SECURITY: Mapping[Who, list[Json]] = {who: [{who.value: []}] for who in (Who.CITIZEN, Who.OFFICER, Who.PARTNER)}
+_SECURITY: Mapping[Who, list[Json]] = {who: [{who.value: []}] for who in sorted(KEYED)}
 _DESCRIPTION = (
     "The mobile back end of a city: emergency warnings over WeChat, push and SMS, with proof of who was reached. "
     "Errors are RFC 9457 problems in Chinese or English (Accept-Language)."
@@ -63,7 +63,13 @@ def document_of(public: Sequence[Route], admin: Sequence[Route], version: str, a
                 },
                 "AcceptLanguage": {
                     "name": "Accept-Language", "in": "header", "required": False, "example": "en",
-                    "description": "zh (default) or en: the language of errors", "schema": {"type": "string"},
+                    "description": "zh-CN (default) or en: the language of errors", "schema": {"type": "string"},
+                },
+                "IdempotencyKey": {
+                    "name": "Idempotency-Key", "in": "header", "required": False,
+                    "example": "8e03978e-40d5-43e8-bc93-6894a57f9324",
+                    "description": "the caller's own name of this request: sent again, it is answered as before for "
+                    "24 hours, and not done twice", "schema": {"type": "string", "maxLength": 130},
                 },
             },
         },
@@ -130,10 +136,11 @@ def _operation(route: Route, method: str, operation: Operation, schemas: _Schema
         "tags": [_tag(route.path)],
         "parameters": [
             *({"$ref": "#/components/parameters/IfMatch"} for _ in range(operation.needs_version)),
+            *({"$ref": "#/components/parameters/IdempotencyKey"} for _ in range(may_repeat(method, operation))),
             {"$ref": "#/components/parameters/AcceptLanguage"},
             *_query(operation, schemas),
         ],
-        "responses": _responses(route, operation, schemas),
+        "responses": _responses(route, method, operation, schemas),
     }
     if operation.has_body:
         content = {kind: {"schema": {"type": "string"}} for kind in operation.takes_raw}
@@ -145,7 +152,7 @@ def _operation(route: Route, method: str, operation: Operation, schemas: _Schema
     return found
 
 
-def _responses(route: Route, operation: Operation, schemas: _Schemas) -> Json:
+def _responses(route: Route, method: str, operation: Operation, schemas: _Schemas) -> Json:
     content: Json = {
         kind: {"schema": {"type": "string"}, "example": said} for kind, said in operation.gives_raw.items()
     }
@@ -158,12 +165,12 @@ def _responses(route: Route, operation: Operation, schemas: _Schemas) -> Json:
     for status, meaning in operation.answers_as.items():
         found[str(status)] = {"description": meaning} | ({} if status == 304 else {"content": content})
     problem = {"content": {PROBLEM: _described(schemas.given(Problem), schemas)}}
-    for status in _problems(route, operation):
+    for status in _problems(route, method, operation):
         found.setdefault(str(status), {"description": _MEANINGS[status]} | problem)
     return found | {"default": {"description": "a problem (RFC 9457)"} | problem}
 
 
-def _problems(route: Route, operation: Operation) -> list[int]:
+def _problems(route: Route, method: str, operation: Operation) -> list[int]:
     """The statuses that the table itself makes possible."""
     found = {405, 503}
     found |= {401, 403} if operation.entry.who in _SECURITY else set()
@@ -171,6 +178,8 @@ def _problems(route: Route, operation: Operation) -> list[int]:
     found |= {404} if route.parameters else set()
     found |= {400, 422} if operation.query or operation.takes else set()
     found |= {413, 415} if operation.has_body else set()
+    found |= {409, 422} if may_repeat(method, operation) else set()
+    found |= {429} if operation.entry.who in (Who.CITIZEN, Who.PUBLIC) else set()
     found |= {412, 428} if operation.needs_version else set()
     found |= {409} if operation.entry.who is Who.OFFICER and operation.status < 300 and operation.has_body else set()
     return sorted(found)
@@ -206,5 +215,6 @@ def _identifier(path: str, method: str) -> str:
 
 
 def _tag(path: str) -> str:
-    words: list[str] = [word for word in re.findall(r"[a-z]+", path.removeprefix("/v1")) if word != "staff"]
+    below = path.removeprefix("/v1").removeprefix("/.well-known")
+    words: list[str] = [word for word in re.findall(r"[a-z]+", below) if word != "staff"]
     return ("staff " if "/staff/" in path else "") + words[0]

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta, timezone
 
 from server.domain.broadcasts import CHANNELS, Lane, Policy
 
 CHINA = timezone(timedelta(hours=8))
+ANY = "*"  # in an opt-out: every topic, lane or channel
 
 
-def may_not_go(off: Collection[str], topic: str, lane: Lane) -> bool:
-    """The person opted out of this topic, or of this lane of it. Red and orange ignore that."""
-    return bool(off) and not lane.is_urgent and (topic in off or f"{topic}:{lane.value}" in off)
+def opt_out(topic: str, lane: str = ANY, channel: str = ANY) -> str:
+    """One opt-out as it is stored: topic:lane:channel, "*" for all of them, without stars at the end.
+
+    >>> opt_out("notice"), opt_out("alert.weather", "blue"), opt_out("*", "*", "sms")
+    ('notice', 'alert.weather:blue', '*:*:sms')
+    """
+    return f"{topic}:{lane}:{channel}".removesuffix(f":{ANY}").removesuffix(f":{ANY}")
+
+
+def opt_outs(topic: str, lane: Lane, channel: str) -> frozenset[str]:
+    """Every opt-out that keeps this back: a topic is covered by those it is part of (alert.weather by alert and "*").
+
+    None for red and orange: nobody opts out of them.
+    """
+    if lane.is_urgent:
+        return frozenset()
+    steps = topic.split(".")
+    topics = (*(".".join(steps[: i + 1]) for i in range(len(steps))), ANY)
+    return frozenset(opt_out(t, la, c) for t in topics for la in (lane.value, ANY) for c in (channel, ANY))
+
+
+def may_not_go(off: Collection[str], topic: str, lane: Lane, channel: str) -> bool:
+    """The person opted out of this topic, lane and channel, or of more than that."""
+    return bool(off) and not opt_outs(topic, lane, channel).isdisjoint(off)
 
 
 def quiet_until(quiet: tuple[int, int] | None, lane: Lane, now: datetime) -> datetime | None:
@@ -29,16 +51,26 @@ def quiet_until(quiet: tuple[int, int] | None, lane: Lane, now: datetime) -> dat
     return (ends if ends > local else ends + timedelta(days=1)).astimezone(now.tzinfo)
 
 
-def first_channels(usable: Collection[str], order: tuple[str, ...], policy: Policy) -> tuple[str, ...]:
-    """The channels on which a person is planned: all usable ones, or the first rung of the ladder."""
-    wanted = tuple(c for c in order if c in usable)
+def rungs(order: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
+    """The channels of a broadcast in the person's own order; those the person did not rank follow in the broadcast's.
+
+    >>> rungs(("wechat", "push"), ("sms", "push"))
+    ('push', 'wechat')
+    """
+    return (*(c for c in own if c in order), *(c for c in order if c not in own))
+
+
+def first_channels(
+    usable: Collection[str], order: Sequence[str], policy: Policy, own: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The channels on which a person is planned: all usable ones, or the first rung of the ladder in the own order."""
+    wanted = tuple(c for c in (order if policy is Policy.ALL else rungs(order, own)) if c in usable)
     return wanted if policy is Policy.ALL else wanted[:1]
 
 
-def next_channel(usable: Collection[str], order: tuple[str, ...], after: str) -> str | None:
-    """The next rung of the ladder for a person, or None."""
-    rungs = order[order.index(after) + 1 :] if after in order else ()
-    return next((c for c in rungs if c in usable), None)
+def next_channel(usable: Collection[str], left: Sequence[str], own: Sequence[str] = ()) -> str | None:
+    """The next rung for a person among the channels that are `left`, or None."""
+    return next((c for c in rungs(left, own) if c in usable), None)
 
 
 def all_clear_order(reached: dict[str, int]) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class PageState(StrEnum):
     DEAD = "dead"
 
 
+CHANNEL_OFF = "channel_off"  # reason: the person wants it, but not on this channel (ladder: they go on at once)
 MOVED = "moved"  # reason of a suppressed position whose person went on to a page of a later time: not counted twice
 
 
@@ -133,8 +134,12 @@ def may_have_it(page: Page) -> list[int]:
 
 
 def refused(page: Page) -> list[int]:
-    """Positions that this channel will never reach (ladder: they go on at once)."""
-    return [i for i, rank in enumerate(page.outcomes) if rank == ranks.REFUSED]
+    """Positions that this channel will never reach, or may not (ladder: they go on at once)."""
+    return [
+        i
+        for i, rank in enumerate(page.outcomes)
+        if rank == ranks.REFUSED or (rank == ranks.SUPPRESSED and page.why.get(i) == CHANNEL_OFF)
+    ]
 
 
 def unreached(page: Page) -> list[int]:

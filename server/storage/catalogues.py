@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from server.domain import divisions, texts, wording
+from server.domain import divisions, preferences, texts, wording
 from server.domain.errors import ConfigurationError
 from server.domain.working_days import WorkingDays, by_year, read_year
 
@@ -48,6 +48,11 @@ def load_working_days(data: Path = DATA) -> WorkingDays:
         return WorkingDays(by_year(years))
     except ValueError as error:
         raise _wrong(data / "working_days", str(error)) from None
+
+
+def load_topics(data: Path = DATA) -> preferences.Topics:
+    """What citizens may switch off."""
+    return preferences.load_topics(_yaml(data / "topics.yaml"))
 
 
 def read_sources(data: Path) -> wording.Sources:

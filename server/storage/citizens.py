@@ -1,7 +1,8 @@
 """Citizens and how they can be reached.
 
-`citizens`: {_id, places: [{division, divisions, point}], channels: [those with a usable address]}: who an audience
-query streams, in id order, on the index (places.divisions, _id).
+`citizens`: {_id, places: [{division, divisions, point, ...}], channels: [those with a usable address], order: [the
+own order of channels], is_tester}: who an audience query streams, in id order, on the index (places.divisions, _id).
+What else stands in a place is `storage/profiles.py`'s.
 `addresses`: {_id, lang, quiet, off, wechat | push | sms: [{value: sealed, index: blind index}], grants}: what a sender
 reads for a page, by contiguous id. A verified phone or openid belongs to one citizen (unique blind index).
 """
@@ -14,13 +15,15 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import structlog
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
+from pymongo.errors import DuplicateKeyError
 
 from server.domain.broadcasts import CHANNELS, ID_SPACE, Audience
 from server.domain.coverage import coverage_of
-from server.storage.mongo import Database, Document
+from server.storage.mongo import DURABLE, Database, Document, Session
 from server.storage.vault import KeyMissingError, SealedError, Vault
 
+MEMBER = {"places.division": 1, "channels": 1, "order": 1}
 MEMBERS_AT_ONCE = 500  # decoded in one go: more would hold the loop
 SAMPLES = (1024, 32, 1)  # shares of the id space in which an audience is counted until enough are found
 ENOUGH = 50
@@ -46,16 +49,18 @@ class NewCitizen:
     addresses: Mapping[str, Sequence[str]]
     lang: str = "zh"
     quiet: tuple[int, int] | None = None  # minutes of the China day: from, to
-    off: tuple[str, ...] = ()  # opted out: "topic:lane" or "topic"
+    off: tuple[str, ...] = ()  # opted out of: what `delivery.opt_out` writes
+    order: tuple[str, ...] = ()  # the own order of channels
     is_tester: bool = False  # gets exercises and tests
 
 
 class Member(NamedTuple):
-    """Somebody in an audience: id, the index of the matched place's division, channels with a usable address."""
+    """Somebody in an audience: id, index of the matched place's division, channels with a usable address, own order."""
 
     id: int
     division: int
     channels: Sequence[str]
+    order: Sequence[str] = ()  # the person's own order of channels, () = as the broadcast says
 
 
 class KnownPlace(NamedTuple):
@@ -106,6 +111,20 @@ class Citizens:
         await self._addresses.insert_many([self._sealed(c) for c in batch], ordered=False)
         await self._citizens.insert_many([_to_document(c) for c in batch], ordered=False)
 
+    async def add_unless_taken(self, citizen: NewCitizen) -> bool:
+        """Store one new citizen, all or nothing; False if one of the addresses belongs to somebody already."""
+
+        async def store(session: Session) -> None:
+            await self._addresses.insert_one(self._sealed(citizen), session=session)
+            await self._citizens.insert_one(_to_document(citizen), session=session)
+
+        try:
+            async with self._addresses.database.client.start_session() as session:
+                await session.with_transaction(store, write_concern=DURABLE)
+        except DuplicateKeyError:
+            return False
+        return True
+
     async def estimate(self, audience: Audience) -> int:
         """About how many people: counted in a small share of the id space, which random ids make representative."""
         if audience.citizens is not None:
@@ -120,22 +139,20 @@ class Citizens:
         """Stream the members of the audience with lo <= id <= hi, in id order."""
         coverage = coverage_of(audience)
         is_listed = audience.citizens is not None
-        fields = {"places.division": 1, "channels": 1} | ({"places.point": 1} if coverage.shape is not None else {})
+        fields = MEMBER | ({"places.point": 1} if coverage.shape is not None else {})
         cursor = self._citizens.find(_query(audience, lo, hi), fields).sort("_id", 1).batch_size(MEMBERS_AT_ONCE)
         index = self._division_index
         async for document in cursor:
             for place in document["places"]:
                 if is_listed or coverage.covers(place["division"], place.get("point")):
-                    yield Member(document["_id"], index(place["division"]), document["channels"])
+                    yield _member(document, index(place["division"]))
                     break
 
     async def by_id(self, ids: Sequence[int]) -> list[Member]:
         """These people as members, whatever their places, in id order: the first place counts, "" if there is none."""
-        cursor = self._citizens.find({"_id": {"$in": list(ids)}}, {"places.division": 1, "channels": 1}).sort("_id", 1)
-        return [
-            Member(d["_id"], self._division_index(next((p["division"] for p in d["places"]), "")), d["channels"])
-            async for d in cursor
-        ]
+        cursor = self._citizens.find({"_id": {"$in": list(ids)}}, MEMBER).sort("_id", 1).batch_size(1_000)
+        index = self._division_index
+        return [_member(d, index(next((p["division"] for p in d["places"]), ""))) async for d in cursor]
 
     async def whereabouts(self, citizen: int) -> Whereabouts:
         """What this person cares about; nothing for somebody who has no place."""
@@ -171,12 +188,6 @@ class Citizens:
             raise spoilt
         return opened
 
-    async def usable_channels(self, ids: Sequence[int]) -> dict[int, list[str]]:
-        """Which channels these people can be reached on now."""
-        fields = {f"{c}.index": 1 for c in CHANNELS}
-        cursor = self._addresses.find({"_id": {"$in": list(ids)}}, fields)
-        return {d["_id"]: [c for c in CHANNELS if d.get(c)] async for d in cursor}
-
     async def find_by_address(self, channel: str, values: Sequence[str]) -> dict[str, int]:
         """Whose addresses these are: {value: citizen id}."""
         by_index = {self._vault.index(v, field=channel): v for v in values}
@@ -187,6 +198,69 @@ class Citizens:
                 if (value := by_index.get(bytes(address["index"]))) is not None:
                     found[value] = document["_id"]
         return found
+
+    async def addresses_of(self, citizen: int, channel: str) -> list[str]:
+        """The addresses of one person on a channel, opened."""
+        document = await self._addresses.find_one({"_id": citizen}, {f"{channel}.value": 1})
+        owner = f"addresses|{citizen}|{channel}"
+        return [self._vault.open(a["value"], owner=owner) for a in (document or {}).get(channel, ())]
+
+    async def bind(self, citizen: int, channel: str, value: str) -> bool:
+        """Make this the person's one address on the channel; False if it belongs to somebody else."""
+        update = {"$set": {channel: [self._address(citizen, channel, value)]}, "$setOnInsert": {"lang": "zh"}}
+        try:
+            await self._addresses.update_one({"_id": citizen}, update, upsert=True)
+        except DuplicateKeyError:
+            return False
+        await self._citizens.update_one({"_id": citizen}, {"$addToSet": {"channels": channel}})
+        return True
+
+    async def bind_also(self, citizen: int, channel: str, value: str) -> bool:
+        """One more address of theirs; False if it belongs to somebody. A second call changes nothing."""
+        update = {"$push": {channel: self._address(citizen, channel, value)}, "$setOnInsert": {"lang": "zh"}}
+        query = {"_id": citizen, f"{channel}.index": {"$ne": self.index(channel, value)}}
+        try:
+            await self._addresses.update_one(query, update, upsert=True)
+        except DuplicateKeyError:
+            owner = await self.find_by_address(channel, [value])
+            return owner.get(value) == citizen
+        await self._citizens.update_one({"_id": citizen}, {"$addToSet": {"channels": channel}})
+        return True
+
+    async def unbind(self, citizen: int, channel: str, *, keeping: str) -> bool:
+        """Take a person's addresses on a channel away; False, and nothing happens, without one on `keeping`."""
+        query = {"_id": citizen, f"{keeping}.0": {"$exists": True}}
+        result = await self._addresses.update_one(query, {"$unset": {channel: ""}})
+        if not result.matched_count:
+            return False
+        await self._citizens.update_one({"_id": citizen}, {"$pull": {"channels": channel}})
+        return True
+
+    async def let_go(self, citizen: int, channel: str, value: str, *, keeping: str) -> bool:
+        """Take one address away; False, and nothing happens, without one on `keeping` or if it is not theirs."""
+        index = self.index(channel, value)
+        query = {"_id": citizen, f"{channel}.index": index, f"{keeping}.0": {"$exists": True}}
+        return await self._drop(query, channel, index)
+
+    async def take_over(self, citizen: int, channel: str, value: str) -> None:
+        """One address more; whoever had it has it no longer. A second call changes nothing."""
+        index = self.index(channel, value)
+        while not await self.bind_also(citizen, channel, value):
+            owner = await self._addresses.find_one({f"{channel}.index": index}, {"_id": 1})
+            if owner:
+                await self.drop(owner["_id"], channel, index)
+
+    async def drop(self, citizen: int, channel: str, index: bytes) -> None:
+        """Take one address away, by its blind index."""
+        await self._drop({"_id": citizen, f"{channel}.index": index}, channel, index)
+
+    async def _drop(self, query: Document, channel: str, index: bytes) -> bool:
+        after = await self._addresses.find_one_and_update(
+            query, _without(channel, index), {channel: 1}, return_document=ReturnDocument.AFTER
+        )
+        if after is not None and channel not in after:
+            await self._citizens.update_one({"_id": after["_id"]}, {"$pull": {"channels": channel}})
+        return after is not None
 
     def index(self, channel: str, value: str) -> bytes:
         """The blind index of an address."""
@@ -199,7 +273,7 @@ class Citizens:
         note = {"channel": channel, "code": code, "at": now}
         await self._addresses.bulk_write(
             [
-                UpdateOne({"_id": citizen, f"{channel}.index": index}, _without(channel, index, note))
+                UpdateOne({"_id": citizen, f"{channel}.index": index}, _retired(channel, index, note))
                 for citizen, index in dead
             ],
             ordered=False,
@@ -253,12 +327,12 @@ class Citizens:
         if citizen.off:
             document["off"] = list(citizen.off)
         for channel, values in citizen.addresses.items():
-            owner = f"addresses|{citizen.id}|{channel}"
-            document[channel] = [
-                {"value": self._vault.seal(v, owner=owner), "index": self._vault.index(v, field=channel)}
-                for v in values
-            ]
+            document[channel] = [self._address(citizen.id, channel, value) for value in values]
         return document
+
+    def _address(self, citizen: int, channel: str, value: str) -> Document:
+        sealed = self._vault.seal(value, owner=f"addresses|{citizen}|{channel}")
+        return {"value": sealed, "index": self._vault.index(value, field=channel)}
 
 
 def _pair(point: Sequence[float] | None) -> tuple[float, float] | None:
@@ -266,24 +340,38 @@ def _pair(point: Sequence[float] | None) -> tuple[float, float] | None:
 
 
 def _to_document(citizen: NewCitizen) -> Document:
-    return {
-        "_id": citizen.id,
-        "places": [
-            {"division": p.division, "divisions": list(p.divisions)} | ({"point": list(p.point)} if p.point else {})
-            for p in citizen.places
-        ],
-        "channels": [c for c in CHANNELS if citizen.addresses.get(c)],
-    } | ({"is_tester": True} if citizen.is_tester else {})
+    own = {"order": list(citizen.order)} if citizen.order else {}
+    return (
+        own
+        | {
+            "_id": citizen.id,
+            "places": [
+                {"division": p.division, "divisions": list(p.divisions)} | ({"point": list(p.point)} if p.point else {})
+                for p in citizen.places
+            ],
+            "channels": [c for c in CHANNELS if citizen.addresses.get(c)],
+        }
+        | ({"is_tester": True} if citizen.is_tester else {})
+    )
 
 
-def _without(channel: str, index: bytes, note: Document) -> list[Document]:
+def _member(document: Document, division: int) -> Member:
+    return Member(document["_id"], division, document["channels"], document.get("order", ()))
+
+
+def _without(channel: str, index: bytes) -> list[Document]:
     """Remove one address. An emptied list goes too: a unique index would take two empty lists for the same value."""
     left = {"$filter": {"input": f"${channel}", "cond": {"$ne": ["$$this.index", index]}}}
-    retired = {"$slice": [{"$concatArrays": [{"$ifNull": ["$retired", []]}, [note]]}, -5]}
     return [
-        {"$set": {channel: left, "retired": retired}},
+        {"$set": {channel: left}},
         {"$set": {channel: {"$cond": [{"$eq": [f"${channel}", []]}, "$$REMOVE", f"${channel}"]}}},
     ]
+
+
+def _retired(channel: str, index: bytes, note: Document) -> list[Document]:
+    """Remove one address, with a note that says why."""
+    retired = {"$slice": [{"$concatArrays": [{"$ifNull": ["$retired", []]}, [note]]}, -5]}
+    return [*_without(channel, index), {"$set": {"retired": retired}}]
 
 
 def _query(audience: Audience, lo: int, hi: int) -> dict[str, Any]:

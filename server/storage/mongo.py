@@ -42,6 +42,19 @@ INDEXES: dict[str, list[IndexModel]] = {
     "addresses": [
         IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
     ],
+    "log_ins": [
+        IndexModel([("family", ASCENDING)], unique=True),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "devices": [
+        IndexModel([("log_in", ASCENDING)], unique=True, sparse=True),  # an app has one token at a time
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("index", ASCENDING)]),
+    ],
+    "used_codes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=600)],
+    "wechat_sessions": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "proofs": [IndexModel([("citizen", ASCENDING)]), IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "broadcasts": [
         IndexModel([("state", ASCENDING), ("changed_at", ASCENDING)]),
         IndexModel([("chain", ASCENDING)]),
@@ -85,6 +98,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("partner", ASCENDING), ("due_at", ASCENDING)], partialFilterExpression={"state": "waiting"}),
         IndexModel([("done_at", ASCENDING)], expireAfterSeconds=30 * 24 * 3600),
     ],
+    "idempotency": [IndexModel([("begun_at", ASCENDING)], expireAfterSeconds=DAY_S)],
     "intake": [
         IndexModel([("partner", ASCENDING), ("received_at", ASCENDING)]),
         IndexModel(  # an identifier is never used twice: of two messages that come at once, one is the first
@@ -148,6 +162,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=180 * DAY_S),
     ],
+    "one_time_codes": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "batches": [IndexModel([("began_at", ASCENDING)])],
 }
 

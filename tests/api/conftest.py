@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
 from handlers.bounds import Limits, listen
 from handlers.front import Front
+from handlers.manners import Manners
 from handlers.routing import Route
-from server import assemble, assemble_public
+from server import assemble, assemble_manners, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.settings import Settings
 from server.storage.mongo import Database
+from tests.api.citizen_doors import Doors, doors
 from tests.api.client import Citizens, Client, Officers, client_of
 
 LIMITS = Limits(header_timeout_s=1.0, body_timeout_s=1.0)
@@ -67,11 +70,24 @@ def citizens(assembly: assemble.Assembly) -> Citizens:
 
 
 @pytest.fixture
+async def door(assembly: assemble.Assembly, tmp_path: Path) -> AsyncIterator[Doors]:
+    """A port where citizens really log in."""
+    async with doors(assembly, tmp_path / "keys") as found:
+        yield found
+
+
+@pytest.fixture
 async def api(
-    routes: list[Route], officers: Officers, citizens: Citizens, readers: assemble_public.PublicParts
+    assembly: assemble.Assembly,
+    routes: list[Route],
+    officers: Officers,
+    citizens: Citizens,
+    readers: assemble_public.PublicParts,
 ) -> AsyncIterator[Client]:
-    """The public port."""
-    server, port = listen(Front(make_app(routes, officers.gate(citizens)), readers.shelf), 0, "127.0.0.1", LIMITS)
+    """The public port, without quotas."""
+    manners = Manners(idempotency=assemble_manners.idempotency(assembly))
+    app = make_app(routes, officers.gate(citizens), manners=manners)
+    server, port = listen(Front(app, readers.shelf), 0, "127.0.0.1", LIMITS)
     yield client_of(port)
     server.stop()
     await server.close_all_connections()

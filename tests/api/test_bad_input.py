@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from handlers.alert_views import AlertsQuery
 from handlers.reading import MAX_DEPTH, FaultyInputError, read_query, refuse_unfit_json
-from handlers.routing import PARAMETERS, Route, Who
+from handlers.routing import KEYED, PARAMETERS, Route, Who
 from server.domain.officers import Officer, Role
-from tests.api.client import SECURITY, Answer, Client, Officers
+from tests.api.client import SECURITY, Answer, Citizens, Client, Officers
 from tests.services.desk import officer
 
 DESK = "/v1/staff/alerts"
+CITIZEN = 2**41 + 7
 EVERYTHING: Officer = officer("everything", *Role)  # no such person may exist; here it opens every door
 PROBLEM = {"type", "title", "status", "detail", "code", "request_id"}
 FORM = {"event": "11B01", "colour": "Red", "areas": [{"divisions": ["440305"]}], "expires_at": "2099-01-01T00:00:00Z"}
@@ -28,6 +29,12 @@ FORM = {"event": "11B01", "colour": "Red", "areas": [{"divisions": ["440305"]}],
 @pytest.fixture
 def token(officers: Officers) -> str:
     return officers.enter(EVERYTHING)
+
+
+@pytest.fixture
+async def tokens(token: str, citizens: Citizens) -> dict[Who, str]:
+    """Who may enter where somebody has to be known."""
+    return {Who.OFFICER: token, Who.CITIZEN: await citizens.enter(CITIZEN)}
 
 
 def is_sound(answer: Answer, method: str = "GET") -> bool:
@@ -190,7 +197,7 @@ REQUESTS = st.tuples(
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(REQUESTS)
 async def test_no_input_to_any_route_is_a_server_error(
-    api: Client, token: str, routes: list[Route], request_: tuple[Any, ...]
+    api: Client, tokens: dict[Who, str], routes: list[Route], request_: tuple[Any, ...]
 ) -> None:
     which, method, segments, query, body, kind, version = request_
     route = routes[which % len(routes)]
@@ -199,8 +206,53 @@ async def test_no_input_to_any_route_is_a_server_error(
     for name, segment in zip(route.parameters, segments, strict=False):
         path = path.replace(f"{{{name}}}", PARAMETERS[name].example if segment is None else segment)
     sent = None if method in ("GET", "HEAD") else body
+    asked = route.operations.get(method) or next(iter(route.operations.values()))
+    token = tokens.get(asked.entry.who, "")
     answer = await api(method, f"{path}?{query}", sent, token=token, Content_Type=kind, If_Match=version)
     assert is_sound(answer, method), (method, path, query, body, answer.status, answer.body[:300])
+
+
+def _spoilt(example: dict[str, Any]) -> dict[str, bytes]:
+    """A good body made bad in ways that some reader of JSON somewhere lets pass."""
+    good = json.dumps(example)[1:-1]
+    name, rest = next(iter(example), "x"), f", {good}" if good else ""
+
+    def first(value: str) -> bytes:
+        others = json.dumps({k: v for k, v in example.items() if k != name})[1:-1]
+        return f'{{"{name}": {value}{", " if others else ""}{others}}}'.encode()
+
+    return {
+        "an unknown field": f'{{"is_admin": true{rest}}}'.encode(),
+        "an operator": f'{{"$where": "1"{rest}}}'.encode(),
+        "a key twice": f'{{"x": 1, "x": 1{rest}}}'.encode(),
+        "NUL": first('"\\u0000"'),
+        "half a surrogate pair": first('"\\ud800"'),
+        "no number": first("1e999"),
+        "NaN": first("NaN"),
+        "an object with an operator": first('{"$gt": ""}'),
+        "too deep": first("[" * 60 + "]" * 60),
+        "no object": b'["x"]',
+        "no JSON": b"{",
+        "nothing": b"",
+    }
+
+
+async def test_no_spoilt_body_gets_past_any_operation(api: Client, tokens: dict[Who, str], routes: list[Route]) -> None:
+    tried = 0
+    for route in routes:
+        path = route.path
+        for name in route.parameters:
+            path = path.replace(f"{{{name}}}", PARAMETERS[name].example)
+        for method, operation in route.operations.items():
+            if operation.takes is None:
+                continue
+            example = operation.takes.model_json_schema()["example"]
+            for what, body in _spoilt(example).items():
+                answer = await api(method, path, body, token=tokens.get(operation.entry.who, ""), If_Match='"v1"')
+                assert answer.status in (400, 422), (method, path, what, answer.status, answer.code)
+                assert answer.code in ("json_invalid", "input_invalid"), (method, path, what, answer.code)
+                tried += 1
+    assert tried > 100
 
 
 def refusal_of(data: bytes) -> str:
@@ -238,14 +290,14 @@ def test_the_bound_of_depth_is_exact() -> None:
         refuse_unfit_json(b"[" * (MAX_DEPTH + 2) + b"]" * (MAX_DEPTH + 2))
 
 
-async def test_every_route_for_officers_is_closed_to_strangers(api: Client, routes: list[Route]) -> None:
+async def test_every_route_for_somebody_known_is_closed_to_strangers(api: Client, routes: list[Route]) -> None:
     asked = 0
     for route in routes:
         path = route.path
         for name in route.parameters:
             path = path.replace(f"{{{name}}}", PARAMETERS[name].example)
         for method, operation in route.operations.items():
-            if operation.entry.who not in (Who.OFFICER, Who.PARTNER):
+            if operation.entry.who not in KEYED:
                 continue
             for credential in ("", "Bearer", "Bearer x", "Basic YTpi", "Bearer " + "a" * 600, "bearer \xe9"):
                 answer = await api(method, path, b"{}" if method != "GET" else None, Authorization=credential)

@@ -15,7 +15,9 @@ from server.domain.alerts.verbs import first_message
 from server.domain.alerts.vocabulary import DIVISION_CODE, Colour, Scope, Status
 from server.domain.broadcasts import Lane, Policy
 from server.domain.errors import InvalidInputError
+from server.domain.preferences import Topics
 from server.domain.wording import Kind
+from server.storage.catalogues import load_topics
 from tests.services.desk import DIVISIONS, NANSHAN_RING, START, TEXTS, UNIT, typhoon
 
 WORLD = World(DIVISIONS, TEXTS)
@@ -52,6 +54,12 @@ def test_only_an_actual_public_alert_can_become_a_broadcast_for_everyone(
     assert built.audience.citizens == test_list != ()
     for channel in ("wechat", "push", "sms"):
         assert "演练" in str(built.texts[channel]["zh"])
+
+
+@pytest.mark.parametrize("topics", [Topics(), load_topics()])
+def test_a_warning_has_the_topic_of_its_event_and_one_of_its_own_if_no_topic_takes_it(topics: Topics):
+    built = broadcast_of(desk_alert(), replace(WORLD, topics=topics), (), START)
+    assert built.topic == ("alert.weather" if topics.topics else "alert")
 
 
 def test_texts_that_forget_to_say_exercise_stop_it():

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from server.domain import ranks
 from server.domain.broadcasts import CHANNELS, Lane, Policy
-from server.domain.delivery import CHINA, all_clear_order, first_channels, may_not_go, next_channel, quiet_until
+from server.domain.delivery import (
+    CHINA,
+    all_clear_order,
+    first_channels,
+    may_not_go,
+    next_channel,
+    opt_out,
+    opt_outs,
+    quiet_until,
+    rungs,
+)
 
 NIGHT = (22 * 60, 7 * 60)
 URGENT = [Lane.RED, Lane.ORANGE]
@@ -58,24 +68,65 @@ def test_equal_ends_and_no_setting_mean_no_quiet_hours():
 
 @pytest.mark.parametrize("lane", REST)
 def test_who_opted_out_of_a_topic_or_of_a_lane_of_it_gets_nothing(lane: Lane):
-    assert may_not_go({"alert"}, "alert", lane)
-    assert may_not_go({f"alert:{lane.value}"}, "alert", lane)
-    assert not may_not_go({"digest", "alert:other"}, "alert", lane)
+    assert may_not_go({"alert"}, "alert", lane, "sms")
+    assert may_not_go({f"alert:{lane.value}"}, "alert", lane, "sms")
+    assert not may_not_go({"digest", "alert:other"}, "alert", lane, "sms")
+
+
+@pytest.mark.parametrize("off", ["*", "alert", "alert.weather", "*:yellow", "alert:*:sms", "alert.weather:yellow:sms"])
+def test_an_opt_out_covers_the_topics_lanes_and_channels_below_it(off: str):
+    assert may_not_go({off}, "alert.weather", Lane.YELLOW, "sms")
+
+
+@pytest.mark.parametrize(
+    "off", ["alert.sea", "alert.weather.hail", "*:blue", "alert:*:push", "alert.weather:yellow:push"]
+)
+def test_an_opt_out_leaves_everything_else_alone(off: str):
+    assert not may_not_go({off}, "alert.weather", Lane.YELLOW, "sms")
+
+
+TOPIC = st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=3).map(".".join)
+
+
+@given(TOPIC, st.sampled_from(list(Lane)), st.sampled_from(CHANNELS), st.data())
+def test_what_covers_a_notice_is_just_what_matches_part_by_part(
+    topic: str, lane: Lane, channel: str, data: st.DataObject
+):
+    asked = data.draw(st.one_of(st.just("*"), TOPIC))
+    level = data.draw(st.sampled_from(["*", *Lane]))
+    by = data.draw(st.sampled_from(["*", *CHANNELS]))
+    matches = (
+        (asked == "*" or f"{topic}.".startswith(f"{asked}."))
+        and level in ("*", lane.value)
+        and by in ("*", channel)
+        and not lane.is_urgent
+    )
+    assert (opt_out(asked, level, by) in opt_outs(topic, lane, channel)) == matches
 
 
 @pytest.mark.parametrize("lane", URGENT)
 def test_nobody_opts_out_of_red_and_orange(lane: Lane):
-    assert not may_not_go({"alert", f"alert:{lane.value}"}, "alert", lane)
+    assert not may_not_go({"*", "alert", f"alert:{lane.value}", f"alert:{lane.value}:sms"}, "alert", lane, "sms")
 
 
-@given(st.permutations(CHANNELS), st.sets(st.sampled_from(CHANNELS)))
-def test_the_ladder_climbs_every_usable_rung_once_and_in_order(order: list[str], usable: set[str]):
-    rungs = tuple(order)
-    climbed = list(first_channels(usable, rungs, Policy.LADDER))
-    while climbed and (after := next_channel(usable, rungs, climbed[-1])):
+SOME = st.lists(st.sampled_from(CHANNELS), unique=True)
+
+
+@given(SOME, SOME, st.sets(st.sampled_from(CHANNELS)))
+def test_the_ladder_climbs_every_usable_rung_once_and_in_the_persons_own_order(
+    order: list[str], own: list[str], usable: set[str]
+):
+    climbed = list(first_channels(usable, order, Policy.LADDER, own))
+    while climbed and (after := next_channel(usable, [c for c in order if c not in climbed], own)):
         climbed.append(after)
-    assert climbed == [c for c in order if c in usable]
-    assert list(first_channels(usable, rungs, Policy.ALL)) == climbed
+    assert climbed == [c for c in rungs(order, own) if c in usable]
+    ranked, others = [c for c in climbed if c in own], [c for c in climbed if c not in own]
+    assert climbed == [*sorted(ranked, key=own.index), *sorted(others, key=order.index)]
+
+
+@given(SOME, SOME, st.sets(st.sampled_from(CHANNELS)))
+def test_all_channels_at_once_know_no_own_order(order: list[str], own: list[str], usable: set[str]):
+    assert first_channels(usable, order, Policy.ALL, own) == first_channels(usable, order, Policy.ALL)
 
 
 def test_the_all_clear_goes_first_where_the_warning_arrived_most_surely():

@@ -204,5 +204,5 @@ async def _look(city: Assembly, place: Town, released: Sequence[Broadcast], afte
             if Counter(sums) == after.page_sums(broadcast.id):
                 break
             await asyncio.sleep(0.1)
-    reached = {id_: set(c) for id_, c in (await city.citizens.usable_channels([c.id for c in after.citizens])).items()}
+    reached = {m.id: set(m.channels) for m in await city.citizens.by_id([c.id for c in after.citizens])}
     after.retired = {(ch, c.id) for c in after.citizens for ch in c.addresses if ch not in reached.get(c.id, set())}

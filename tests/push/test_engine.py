@@ -162,8 +162,8 @@ async def test_dead_addresses_are_retired_and_not_planned_again(city: City):
     assert 0 < dead < 40
 
     async def retired() -> bool:
-        usable = await city.assembly.citizens.usable_channels(sorted(ids(city.citizens)))
-        return sum("push" not in channels for channels in usable.values()) == dead
+        people = await city.assembly.citizens.by_id(sorted(ids(city.citizens)))
+        return sum("push" not in person.channels for person in people) == dead
 
     await until(retired)
     again = await city.release("dead-again", Lane.RED)

@@ -8,7 +8,7 @@ wrong, because there is no other way to build one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from server.domain.alerts.vocabulary import Colour, ResponseType, Scope, Status,
 from server.domain.broadcasts import Audience, Broadcast, Lane, Policy, digest
 from server.domain.divisions import Divisions, circle, ring
 from server.domain.errors import InvalidInputError
+from server.domain.preferences import Topics
 from server.domain.texts import Facts, render
 from server.domain.wording import LANGUAGES, Kind, Wording, Words
 from server.domain.wording import Colour as TextColour
@@ -42,11 +43,12 @@ PAGE = "pages/alerts/alerts?id="  # of the mini-program
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a release depends on besides the alert: the map, the texts, and the citizens who take part in exercises."""
+    """What a release depends on besides the alert: the map, the texts, who takes part in exercises, topics."""
 
     divisions: Divisions
     wording: Wording
     test_list: tuple[int, ...] = ()
+    topics: Topics = field(default_factory=Topics)
 
 
 def broadcast_of(desk: DeskAlert, world: World, replaces: tuple[str, ...], sent_at: datetime) -> Broadcast:
@@ -63,6 +65,7 @@ def broadcast_of(desk: DeskAlert, world: World, replaces: tuple[str, ...], sent_
         id=desk.identifier,
         subject=desk.identifier,
         chain=desk.chain,
+        topic=world.topics.of_event(desk.facts.events[0] if desk.facts.events else ""),
         lane=lane,
         policy=Policy.ALL if lane.is_urgent else Policy.LADDER,
         is_loud=desk.is_loud,

@@ -45,14 +45,19 @@ def refuse_faulty(findings: Sequence[Finding], acknowledged: frozenset[str]) -> 
     """InvalidInputError `alert_faulty` for errors, `alert_unacknowledged` for warnings whose code is not in the set."""
     errors = [finding for finding in findings if finding.severity is Gravity.ERROR]
     open_ones = [finding for finding in findings if finding.code not in acknowledged]
-    for code, found in (("alert_faulty", errors), ("alert_unacknowledged", open_ones)):
-        if found:
-            raise InvalidInputError(
-                code,
-                zh="；".join(f"{each.code} {each.path}：{each.zh}" for each in found[:10]),
-                en="; ".join(f"{each.code} {each.path}: {each.en}" for each in found[:10]),
-                field=found[0].path,
-            )
+    if errors:
+        raise _listed("alert_faulty", errors)
+    if open_ones:
+        raise _listed("alert_unacknowledged", open_ones)
+
+
+def _listed(code: str, found: Sequence[Finding]) -> InvalidInputError:
+    return InvalidInputError(
+        code,
+        zh="；".join(f"{each.code} {each.path}：{each.zh}" for each in found[:10]),
+        en="; ".join(f"{each.code} {each.path}: {each.en}" for each in found[:10]),
+        field=found[0].path,
+    )
 
 
 def _as_sent(desk: DeskAlert, world: World, at: datetime) -> Alert:

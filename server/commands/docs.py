@@ -1,0 +1,47 @@
+"""`docs`: write the pages that are made from the route table and the source, so that no page can say another thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import orjson
+import typer
+import uvloop
+
+from handlers.routing import Route
+from server import assemble_public
+from server.app import admin_routes, public_routes, services_of, with_contract
+from server.commands.serve import assembled
+from server.error_codes import error_codes, errors_page
+from server.reference import api_page
+from server.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = "docs"
+
+
+def docs(
+    folder: Annotated[Path, typer.Option(help="Where the pages are written.")] = ROOT / FOLDER,
+) -> None:
+    """Write docs/api.md and docs/errors.md anew (for who works on Huimin; starts a database for a moment)."""
+    for name, text in uvloop.run(_pages()).items():
+        (folder / name).write_text(text, "utf-8")
+        typer.echo(f"{folder / name}")
+
+
+def pages_of(routes: Sequence[Route]) -> Mapping[str, str]:
+    """The pages by name. `routes` end with the contract."""
+    document = next(route.parts["document"] for route in routes if "document" in route.parts)
+    return {"api.md": api_page(orjson.loads(document)), "errors.md": errors_page(error_codes(ROOT))}
+
+
+async def _pages() -> Mapping[str, str]:
+    """The table is made of live objects, so they are assembled; nothing is asked of them."""
+    with TemporaryDirectory(prefix="huimin-docs-") as home:
+        async with assembled(Settings(home=Path(home), mongo_url=None, redis_url=None)) as assembly:
+            services = services_of(assembly, assemble_public.public(assembly))
+            inside = admin_routes(assembly, lambda: b"")
+            return pages_of(with_contract(public_routes(services), inside))
