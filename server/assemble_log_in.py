@@ -18,7 +18,7 @@ from server.domain.one_time_codes import Purpose
 from server.services.access_tokens import AccessTokens
 from server.services.devices import Devices
 from server.services.holdings import Holding
-from server.services.log_in import Counters, LogIns, Named, Stores
+from server.services.log_in import Counters, LogIns, Stores
 from server.services.log_in_holdings import DevicesHolding, LogInsHolding
 from server.services.means import Means
 from server.services.one_time_codes import OneTimeCodes
@@ -27,6 +27,7 @@ from server.settings import SANDBOX_PREFIX, Settings
 from server.storage.attempts import Attempts
 from server.storage.devices import DeviceStore
 from server.storage.log_ins import LogInStore, Proofs, SessionKeys, UsedCodes
+from server.storage.real_names import RealNameStore
 from server.storage.token_keys import KeyFolder, make_key
 
 
@@ -54,7 +55,13 @@ def log_in(assembly: Assembly, codes: OneTimeCodes, wechat: WeChat | None = None
         Proofs(db, assembly.vault),
         Attempts(db, assembly.vault),
     )
-    counters = Counters(wechat_codes, _NoRealNames(), devices, assembly.notices, assembly.audit)
+    counters = Counters(
+        wechat_codes,
+        RealNameStore(db, assembly.vault, assembly.person_vault),
+        devices,
+        assembly.notices,
+        assembly.audit,
+    )
     return LogInParts(
         log_ins=LogIns(
             stores,
@@ -109,11 +116,3 @@ def _token_keys(settings: Settings) -> KeyFolder:
             en=f"{name} in HUIMIN_TOKEN_KEYS is a key of the sandbox",
         )
     return keys
-
-
-class _NoRealNames:
-    """Until real names can be verified nobody has one."""
-
-    async def find(self, citizen: int) -> Named | None:  # noqa: ARG002 - the protocol's
-        """None."""
-        return None

@@ -84,6 +84,15 @@ class TencentSmsAccount(Account):
     receipt_key: SecretStr = Field(description="unguessable part of the receipt path; Tencent signs nothing")
 
 
+class AuthorityAccount(Account):
+    """The city's authority that verifies names and ID numbers; its interface stands in channels/authority.py."""
+
+    rate_per_s: float = 50.0
+    connections: int = 8
+    key: SecretStr
+    timeout_s: float = Field(default=5.0, gt=0, le=30)
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -154,6 +163,9 @@ class Settings(BaseSettings):
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()
+    authority: AuthorityAccount | None = Field(
+        default=None, description="verifies real names; None = nobody is verified (the sandbox has one of its own)"
+    )
 
     @field_validator("data_key", "index_key", "audit_key")
     @classmethod
@@ -174,7 +186,7 @@ class Settings(BaseSettings):
 def load(environ: Mapping[str, str]) -> Settings:
     """Read and check the settings; ConfigurationError names each variable that is wrong and why."""
     known = {f"HUIMIN_{name.upper()}" for name in Settings.model_fields}
-    nested = {"HUIMIN_WECHAT", "HUIMIN_FCM"}
+    nested = {"HUIMIN_WECHAT", "HUIMIN_FCM", "HUIMIN_AUTHORITY"}
     given = [name.upper() for name in environ if name.upper().startswith("HUIMIN_")]
     unknown = sorted(n for n in given if n not in known and n.split("__")[0] not in nested)
     if unknown:
@@ -192,7 +204,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def _refuse_sandbox_values(settings: Settings) -> None:
-    accounts = [a for a in (settings.wechat, settings.fcm, *settings.sms) if a is not None]
+    accounts = [a for a in (settings.wechat, settings.fcm, settings.authority, *settings.sms) if a is not None]
     keys = ("data_key", "index_key", "audit_key")
     secrets: dict[str, SecretStr] = {f"HUIMIN_{name.upper()}": getattr(settings, name) for name in keys}
     for account in accounts:

@@ -5,8 +5,9 @@ MongoDB is the truth. Reads that decide go to the primary; leases and deadlines 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from bson import CodecOptions
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
@@ -23,6 +24,7 @@ Document = dict[str, Any]
 Database = AsyncDatabase[Document]
 Collection = AsyncCollection[Document]
 Session = AsyncClientSession  # of a transaction that several stores take part in
+T = TypeVar("T")
 
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
@@ -34,6 +36,34 @@ INDEXES: dict[str, list[IndexModel]] = {
     "accounts": [
         IndexModel([("public", ASCENDING)], unique=True),
         IndexModel([("id_index", ASCENDING)], unique=True, sparse=True),  # an ID number or USCC belongs to one account
+    ],
+    "relations": [
+        IndexModel(  # of two people one relation is alive; and one question waits
+            [("actor", ASCENDING), ("subject", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"state": "active"},
+            name="one_alive",
+        ),
+        IndexModel(
+            [("actor", ASCENDING), ("about", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"state": "asked", "about": {"$exists": True}},
+            name="one_question",
+        ),
+        IndexModel(
+            [("actor", ASCENDING), ("subject", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"state": "asked", "kind": "organisation"},
+            name="one_invitation",
+        ),
+        IndexModel([("about", ASCENDING)], partialFilterExpression={"state": "asked"}, name="asked_of"),
+        IndexModel([("actor", ASCENDING), ("asked_at", DESCENDING)]),
+        IndexModel([("subject", ASCENDING), ("asked_at", DESCENDING)]),
+    ],
+    "joins": [
+        IndexModel([("survivor", ASCENDING)]),
+        IndexModel([("absorbed", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
     ],
     "citizens": [
         IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
@@ -163,6 +193,19 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("at", ASCENDING)], expireAfterSeconds=180 * DAY_S),
     ],
     "one_time_codes": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "consents": [
+        IndexModel(  # two devices at once: the second looks again
+            [("citizen", ASCENDING), ("purpose", ASCENDING), ("at", ASCENDING)], unique=True
+        )
+    ],
+    "erasures": [
+        IndexModel([("asked_at", ASCENDING)], partialFilterExpression={"done_at": None}, name="open"),
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="proved"),
+    ],
+    "uses": [
+        IndexModel([("citizen", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="forgotten"),
+    ],
     "batches": [IndexModel([("began_at", ASCENDING)])],
 }
 
@@ -216,3 +259,9 @@ async def _set_expiry(db: Database, name: str, indexes: list[IndexModel]) -> Non
         wanted = index.document.get("expireAfterSeconds")
         if wanted is not None and index.document["name"] in there:
             await db.command("collMod", name, index={"name": index.document["name"], "expireAfterSeconds": wanted})
+
+
+async def in_transaction(db: Database, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Do all of `work` or nothing: durable when it returns. `work` is repeated after a conflict with another writer."""
+    async with db.client.start_session() as session:
+        return await session.with_transaction(work, ReadConcern("snapshot"), DURABLE)

@@ -43,6 +43,9 @@ async def make_device(_assembly: Assembly, api: Client, _owner: int, token: str)
 # By the path of the route table. A path that begins with one of these is made by it too.
 MAKERS: dict[str, Maker] = {"/v1/me/log-ins/{log_in}": make_log_in, "/v1/me/devices/{device}": make_device}
 
+# Parameters that name what everybody shares (a purpose in the city's own list): there is nobody whose it is.
+SHARED = frozenset({"purpose"})
+
 
 def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:
     """The maker of a path, or of the nearest one above it."""
@@ -50,8 +53,10 @@ def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:
 
 
 def of_citizens(routes: Iterable[Route]) -> list[Route]:
-    """The routes of citizens that have an id."""
-    return [r for r in routes if r.parameters and any(o.entry.who is Who.CITIZEN for o in r.operations.values())]
+    """The routes of citizens that have an id of something."""
+    return [
+        r for r in routes if {*r.parameters} - SHARED and any(o.entry.who is Who.CITIZEN for o in r.operations.values())
+    ]
 
 
 def filled(path: str, values: Mapping[str, str]) -> str:
