@@ -65,4 +65,6 @@ class HelpHandler(ApiHandler):
         """Part of the list."""
         query = self.asked(HelpQuery)
         wanted = Wanted(query.purpose, query.division, query.numbers, query.after, query.limit)
-        self.respond(await self.acknowledgements.in_need(self.officer, identifier, wanted))
+        page = await self.acknowledgements.in_need(self.officer, identifier, wanted)
+        self.link_next({"after": page.next})
+        self.respond(page)

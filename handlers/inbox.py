@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.base import ApiHandler
@@ -52,10 +50,7 @@ class InboxHandler(ApiHandler):
         """A page; the Link header (RFC 8288) leads to the next one."""
         query = self.asked(InboxQuery)
         page = await self.inbox.read(self.caller.id, Wanted(query.since, query.after, query.limit))
-        if page.next:
-            asked = {"since": query.since, "after": page.next, "limit": str(query.limit)}
-            target = urlencode({name: value for name, value in asked.items() if value})
-            self.set_header("Link", f'<{self.path}?{target}>; rel="next"')
+        self.link_next({"after": page.next})
         self.respond(page)
 
 

@@ -137,7 +137,7 @@ def _figures_of(counters: Counters) -> Callable[[], bytes]:
 
 
 def _counted(receipts: ReceiptCounters) -> dict[tuple[str, ...], float]:
-    return {(name,): getattr(receipts, name) for name in ("applied", "unplaced", "forged", "rounds")}
+    return {(name,): getattr(receipts, name) for name in ("applied", "unplaced", "forged", "rounds", "seen")}
 
 
 def _say_ready(**facts: object) -> None:

@@ -41,7 +41,14 @@ _ITEM = {
 _IN_FORCE = {
     "alert": dict(ALERT),
     "is_exercise": False,
-    "places": [{"id": "home", "division": "440305001", "name": "南头街道"}],
+    "places": [
+        {
+            "id": "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8",
+            "label": "home",
+            "division": "440305001",
+            "division_name": "南头街道",
+        }
+    ],
     "read_at": None,
 }
 
@@ -57,9 +64,10 @@ class _Told(BaseModel):
 class InboxPlace(_Told):
     """One of the reader's own places."""
 
-    id: str = Field(description="as under /v1/me/places")
+    id: str = Field(description="as under /v1/me/places; empty for one that nobody has looked at there yet")
+    label: str = Field(description="home, work, parents, other")
     division: str
-    name: str
+    division_name: str
 
 
 class InboxAlert(_Told):

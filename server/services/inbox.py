@@ -179,7 +179,12 @@ class Inbox:
 
     def _named(self, place: KnownPlace) -> InboxPlace:
         division = self._feeds.divisions.find(place.division)
-        return InboxPlace(id=place.id, division=place.division, name=division.name if division else "")
+        return InboxPlace(
+            id=place.id,
+            label=place.label,
+            division=place.division,
+            division_name=division.name if division else "",
+        )
 
     async def _render(self, entries: Sequence[Stored]) -> Rendered:
         """The words of all of these, one query per template, all at once."""

@@ -64,9 +64,10 @@ class Member(NamedTuple):
 
 
 class KnownPlace(NamedTuple):
-    """One place of a person: its id ("" = it has none), its division, its (latitude, longitude) if given."""
+    """One place of a person: its id ("" = it has none yet), label, division, (latitude, longitude) if given."""
 
     id: str
+    label: str
     division: str
     point: tuple[float, float] | None
 
@@ -156,9 +157,12 @@ class Citizens:
 
     async def whereabouts(self, citizen: int) -> Whereabouts:
         """What this person cares about; nothing for somebody who has no place."""
-        fields = {"places.id": 1, "places.division": 1, "places.point": 1, "is_tester": 1}
+        fields = {f"places.{name}": 1 for name in ("id", "label", "division", "point")} | {"is_tester": 1}
         document = await self._citizens.find_one({"_id": citizen}, fields) or {}
-        places = [KnownPlace(p.get("id", ""), p["division"], _pair(p.get("point"))) for p in document.get("places", ())]
+        places = [
+            KnownPlace(p.get("id", ""), p.get("label", "home"), p["division"], _pair(p.get("point")))
+            for p in document.get("places", ())
+        ]
         return Whereabouts(places, bool(document.get("is_tester")))
 
     async def reach(self, channel: str, ids: Sequence[int]) -> dict[int, Reach]:
