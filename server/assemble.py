@@ -110,10 +110,10 @@ class Assembly:
     outbox: Outbox
     notices: Notices
     subjects: Subjects
-    one_time_templates: frozenset[str]
     verifier: Verifier
     templates: Registry
     topics: Topics
+    stack: AsyncExitStack  # is closed with the process: for what has to be closed then
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -144,8 +144,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
-        outbox = Outbox(db)
-        notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
+        outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
+        notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
         topics = catalogues.load_topics()
         world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
@@ -162,7 +162,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             queue=hints,
             tokens=_tokens(redis, vault),
             vault=vault,
-            person_vault=PersonVault(db, vault, os.urandom),
+            person_vault=persons,
             accounts=Accounts(db),
             counters=Counters(db),
             broadcasts=counter,
@@ -173,10 +173,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             outbox=outbox,
             notices=notices,
             subjects=Subjects([notices]),
-            one_time_templates=wording.templates.one_time,
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
+            stack=stack,
         )
 
 
@@ -194,9 +194,9 @@ def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         subjects=assembly.subjects,
-        accounts=_accounts(assembly, stack),
+        accounts=provider_accounts(assembly, stack),
         counters=EngineCounters(),
-        one_time_templates=assembly.one_time_templates,
+        one_time_templates=assembly.templates.one_time,
         clock=loop.time,
         now=assembly.now,
     )
@@ -286,7 +286,7 @@ def audit_reading(assembly: Assembly) -> AuditReading:
     return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
-def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
+def provider_accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
     """The provider accounts by channel, in the order in which they are used."""
     settings, tokens, now = assembly.settings, assembly.tokens, assembly.now
     built: dict[str, list[Account]] = {"wechat": [], "push": [], "sms": []}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from server.assemble import Assembly
 from server.assemble_holdings import holdings
-from server.domain.errors import UnavailableError
 from server.services.binding import Codes, Ground, OpenIds
 from server.services.joining import Joining, Stores
 from server.services.organisations import Organisations
@@ -17,18 +16,6 @@ from server.storage.address_book import AddressBook
 from server.storage.joins import JoinStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
-
-
-class NoProof:
-    """Where no SMS or WeChat account is configured, nothing is proved by them."""
-
-    async def check(self, request: str, code: str, purpose: str) -> str:  # noqa: ARG002
-        """UnavailableError `proof_away`."""
-        raise _away()
-
-    async def openid(self, code: str) -> str:  # noqa: ARG002
-        """UnavailableError `proof_away`."""
-        raise _away()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +28,7 @@ class BindingParts:
     joining: Joining
 
 
-def binding(assembly: Assembly, codes: Codes | None = None, wechat: OpenIds | None = None) -> BindingParts:
+def binding(assembly: Assembly, codes: Codes, wechat: OpenIds) -> BindingParts:
     """The counters of one API process. `codes` checks one-time codes, `wechat` reads `wx.login` codes."""
     db, people = assembly.db, assembly.person_vault
     ground = Ground(
@@ -50,7 +37,7 @@ def binding(assembly: Assembly, codes: Codes | None = None, wechat: OpenIds | No
         names=RealNameStore(db, assembly.vault, people),
         relations=RelationStore(db, people),
         verifier=assembly.verifier,
-        codes=codes or NoProof(),
+        codes=codes,
         post=assembly.notices,
         audit=assembly.audit,
         now=assembly.now,
@@ -61,9 +48,5 @@ def binding(assembly: Assembly, codes: Codes | None = None, wechat: OpenIds | No
         real_names=RealNames(ground),
         relations=Relations(ground),
         organisations=Organisations(ground),
-        joining=Joining(ground, stores, holdings(assembly), wechat or NoProof()),
+        joining=Joining(ground, stores, holdings(assembly), wechat),
     )
-
-
-def _away() -> UnavailableError:
-    return UnavailableError("proof_away", zh="暂时无法核验", en="codes cannot be checked here at the moment")

@@ -6,10 +6,14 @@ import secrets
 from dataclasses import dataclass
 from functools import partial
 
+from server import assemble_log_in
 from server.assemble import Assembly
+from server.assemble_codes import one_time_codes
 from server.services.holdings import Holding
+from server.services.one_time_codes import OneTimeCodes
 from server.services.profile import City, Profile
 from server.services.profile_holdings import GrantsHolding, PlacesHolding, PreferencesHolding
+from server.services.wechat_codes import WeChat
 from server.storage.accounts import Accounts
 from server.storage.profiles import Profiles
 
@@ -20,11 +24,19 @@ class CitizenParts:
 
     accounts: Accounts
     profile: Profile
+    codes: OneTimeCodes
+    log_in: assemble_log_in.LogInParts
 
 
-def citizens(assembly: Assembly) -> CitizenParts:
-    """The citizens' counters of one API process."""
-    return CitizenParts(accounts=assembly.accounts, profile=profile(assembly))
+def citizens(assembly: Assembly, wechat: WeChat | None = None) -> CitizenParts:
+    """The citizens' counters of one API process. Without `wechat` nobody logs in by WeChat."""
+    codes = one_time_codes(assembly)
+    return CitizenParts(
+        accounts=assembly.accounts,
+        profile=profile(assembly),
+        codes=codes,
+        log_in=assemble_log_in.log_in(assembly, codes, wechat),
+    )
 
 
 def profile(assembly: Assembly) -> Profile:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from server.assemble import Assembly
+from server.assemble import Assembly, receipts
 from server.assemble_citizens import profile_holdings
+from server.assemble_inbox import inbox
+from server.assemble_log_in import log_in_holdings
+from server.assemble_public import public
 from server.services.account_holdings import (
     AccountHolding,
     AddressesHolding,
@@ -35,8 +38,6 @@ EXCEPTIONS: Mapping[str, str] = {
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
-    "notices": "found by the keys in the outbox, and forgotten some days after they were sent",
-    "outbox": "to move with the inbox, whose holding opens and seals its words; until it lands they stay behind",
     "officers": NOT_ABOUT_CITIZENS,
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
@@ -52,8 +53,10 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     book, joins = AddressBook(db, vault), JoinStore(db)
     return (
         *profile_holdings(assembly),
+        *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         AddressesHolding(book),
         RelationsHolding(RelationStore(db, people)),
         JoinsHolding(joins),
+        *log_in_holdings(assembly),
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),
     )

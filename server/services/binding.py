@@ -9,6 +9,7 @@ from typing import Protocol
 
 from server.domain.audit import Detail, Event
 from server.domain.errors import ForbiddenError
+from server.domain.one_time_codes import Purpose
 from server.domain.real_name import RealName, Verdict
 from server.domain.texts import CHINA
 from server.domain.wording import Words
@@ -38,7 +39,7 @@ class Verifier(Protocol):
 class Codes(Protocol):
     """One-time codes by SMS."""
 
-    async def check(self, request: str, code: str, purpose: str) -> str:
+    async def check(self, request: str, code: str, purpose: Purpose) -> str:
         """The number that the code was sent to; an error of ours if it is wrong, over, or for another purpose."""
         ...
 

@@ -24,6 +24,7 @@ from server.domain.joining import (
     refusal,
     waits_for,
 )
+from server.domain.one_time_codes import Purpose
 from server.domain.real_name import read_id_number
 from server.domain.wording import Words
 from server.services.binding import Ground, OpenIds
@@ -32,7 +33,6 @@ from server.storage.address_book import AddressBook
 from server.storage.joins import JoinStore
 from server.storage.mongo import Session
 
-PURPOSE = "join"  # of the one-time code
 TRIES_A_DAY = 5
 KEEP = timedelta(days=365)  # a join that was done: a repeated request is answered the same
 CHANNEL = {Means.PHONE: "sms", Means.WECHAT: "wechat"}
@@ -68,7 +68,7 @@ class Joining:
 
     async def prove_phone(self, caller: Caller, request: str, code: str) -> Offered:
         """Show a one-time code sent to the other account's telephone."""
-        phone = await self._ground.codes.check(request, code, PURPOSE)
+        phone = await self._ground.codes.check(request, code, Purpose.JOIN)
         return await self._prove(caller, Means.PHONE, phone)
 
     async def prove_wechat(self, caller: Caller, code: str) -> Offered:

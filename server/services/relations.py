@@ -21,6 +21,7 @@ from server.domain.errors import (
     TooManyError,
     UnavailableError,
 )
+from server.domain.one_time_codes import Purpose
 from server.domain.real_name import (
     ADULT_YEARS,
     IdNumber,
@@ -51,7 +52,6 @@ from server.services.binding import Ground
 from server.storage.relations import Question
 
 ASKS_A_DAY = 5
-PURPOSE = "consent"  # of the one-time code
 ROLES = frozenset({Role.PARENT, Role.CHILD, Role.SPOUSE, Role.OTHER})
 Acts = Literal["for_another", "for_me"]
 
@@ -178,7 +178,7 @@ class Relations:
             raise relation_unknown()
         if relation.state is not State.ASKED or not is_live(relation, self._ground.now()):
             raise ConflictError("relation_closed", zh="该申请已有结果或已过期", en="it was answered, or is too old")
-        phone = await self._ground.codes.check(request, code, PURPOSE)
+        phone = await self._ground.codes.check(request, code, Purpose.CONSENT)
         owner = (await self._ground.citizens.find_by_address("sms", [phone])).get(phone)
         indexes = await self._ground.names.find_indexes(owner) if owner is not None else None
         if owner is None or indexes is None or not await self._store.is_asked(relation_id, *indexes):

@@ -14,7 +14,7 @@ from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, ReadPre
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import CollectionInvalid, PyMongoError
+from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 # Pages are written a few times and read once: a denser compressor saves a third of the disk, 21 for 34 bytes a person.
@@ -30,6 +30,7 @@ DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 DAY_S = 24 * 3600
+INDEX_OPTIONS_CONFLICT = 85
 
 INDEXES: dict[str, list[IndexModel]] = {
     "accounts": [
@@ -71,6 +72,19 @@ INDEXES: dict[str, list[IndexModel]] = {
     "addresses": [
         IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
     ],
+    "log_ins": [
+        IndexModel([("family", ASCENDING)], unique=True),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "devices": [
+        IndexModel([("log_in", ASCENDING)], unique=True, sparse=True),  # an app has one token at a time
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("index", ASCENDING)]),
+    ],
+    "used_codes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=600)],
+    "wechat_sessions": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "proofs": [IndexModel([("citizen", ASCENDING)]), IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "broadcasts": [
         IndexModel([("state", ASCENDING), ("changed_at", ASCENDING)]),
         IndexModel([("chain", ASCENDING)]),
@@ -154,10 +168,31 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"state": "waiting"},
             name="waiting",
         ),
-        # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known.
-        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=7 * DAY_S),
+        IndexModel([("citizen", ASCENDING), ("due_at", DESCENDING), ("item", DESCENDING)], name="inbox"),
+        # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known; and
+        # as long as its citizen shall find it in the inbox.
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=90 * DAY_S),
     ],
-    "notices": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "notices": [
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+        IndexModel([("citizen", ASCENDING)]),
+    ],
+    "marks": [
+        IndexModel([("citizen", ASCENDING), ("chain", ASCENDING)], unique=True),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=90 * DAY_S),
+    ],
+    "acknowledgements": [
+        IndexModel([("chain", ASCENDING), ("citizen", ASCENDING)], unique=True),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("chain", ASCENDING), ("division", ASCENDING), ("state", ASCENDING)], name="counted"),
+        IndexModel(
+            [("chain", ASCENDING), ("since", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"state": "help"},
+            name="help",
+        ),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=180 * DAY_S),
+    ],
+    "one_time_codes": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "batches": [IndexModel([("began_at", ASCENDING)])],
 }
 
@@ -189,11 +224,28 @@ def database(mongo: AsyncMongoClient[Document], name: str) -> Database:
 
 
 async def prepare(db: Database) -> None:
-    """Create what is missing: the ledger, and indexes of every collection. A second call changes nothing."""
+    """Create what is missing: the ledger, and indexes of every collection. A second call changes nothing.
+
+    A database of an older version learns how long this one keeps things.
+    """
     with suppress(CollectionInvalid):  # it is there
         await db.create_collection("pages", storageEngine=DENSE)
     for name, indexes in INDEXES.items():
-        await db[name].create_indexes(indexes)
+        try:
+            await db[name].create_indexes(indexes)
+        except OperationFailure as error:
+            if error.code != INDEX_OPTIONS_CONFLICT:
+                raise
+            await _set_expiry(db, name, indexes)
+            await db[name].create_indexes(indexes)
+
+
+async def _set_expiry(db: Database, name: str, indexes: list[IndexModel]) -> None:
+    there = await db[name].index_information()
+    for index in indexes:
+        wanted = index.document.get("expireAfterSeconds")
+        if wanted is not None and index.document["name"] in there:
+            await db.command("collMod", name, index={"name": index.document["name"], "expireAfterSeconds": wanted})
 
 
 async def in_transaction(db: Database, work: Callable[[Session], Awaitable[T]]) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -16,6 +17,7 @@ from server.app import admin_routes, binding_routes, make_app, public_routes, se
 from server.settings import Settings
 from server.storage.mongo import Database
 from tests.api.binding import Proofs, Town
+from tests.api.citizen_doors import Doors, doors
 from tests.api.client import Citizens, Client, Officers, client_of
 
 LIMITS = Limits(header_timeout_s=1.0, body_timeout_s=1.0)
@@ -66,6 +68,13 @@ def officers(assembly: assemble.Assembly) -> Officers:
 def citizens(assembly: assemble.Assembly) -> Citizens:
     """Citizens by token, without logging in."""
     return Citizens(assembly.accounts, assembly.now)
+
+
+@pytest.fixture
+async def door(assembly: assemble.Assembly, tmp_path: Path) -> AsyncIterator[Doors]:
+    """A port where citizens really log in."""
+    async with doors(assembly, tmp_path / "keys") as found:
+        yield found
 
 
 @pytest.fixture
