@@ -39,11 +39,13 @@ EXCEPTIONS: Mapping[str, str] = {
     "intake": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
     "officers": NOT_ABOUT_CITIZENS,
+    "one_time_codes": "blind indexes and counts, for as long as codes are limited by them",
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
+    "used_codes": "hashes of WeChat's codes, until those are void",
 }
 
 

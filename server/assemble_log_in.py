@@ -55,7 +55,8 @@ def log_in(assembly: Assembly, codes: OneTimeCodes, wechat: WeChat | None = None
         Proofs(db, assembly.vault),
         Attempts(db, assembly.vault),
     )
-    counters = Counters(wechat_codes, RealNameStore(db, assembly.vault, assembly.person_vault), devices, assembly.notices, assembly.audit)
+    names = RealNameStore(db, assembly.vault, assembly.person_vault)
+    counters = Counters(wechat_codes, names, devices, assembly.notices, assembly.audit)
     return LogInParts(
         log_ins=LogIns(
             stores,
