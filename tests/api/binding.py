@@ -16,6 +16,7 @@ from server.domain.real_name import RealName
 from server.domain.relations import Kind, Relation, Role, Scope, State
 from server.storage.citizens import NewCitizen, Place
 from server.storage.joins import JoinStore
+from server.storage.notices import NoticeStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
 from tests.api.client import Answer, Citizens, Client
@@ -101,8 +102,8 @@ class Town:
         """The titles of what somebody was told, oldest first."""
         db = self.assembly.db
         keys = [d["_id"] async for d in db["outbox"].find({"citizen": person.id}).sort("due_at", 1)]
-        by_key = {d["_id"]: d["title"][1] async for d in db["notices"].find({"_id": {"$in": keys}})}
-        return [by_key[key] for key in keys]
+        found = await NoticeStore(db, self.assembly.person_vault).find(keys)
+        return [found[key].title.en for key in keys]
 
 
 async def make_relation(assembly: Assembly, _api: Client, owner: int, _token: str) -> dict[str, str]:
