@@ -63,7 +63,7 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server import assemble, assemble_binding, assemble_citizens, assemble_inbox
+from server import assemble, assemble_citizens, assemble_inbox, assemble_privacy
 from server.assemble import Assembly
 from server.assemble_binding import BindingParts
 from server.assemble_citizens import CitizenParts
@@ -78,7 +78,7 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
-from server.routes import codes, inbox, joining, organisations, real_name, relations, session
+from server.routes import codes, inbox, joining, organisations, privacy, real_name, relations, session
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
@@ -143,14 +143,9 @@ def public_routes(services: Services) -> list[Route]:
         *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
         *me_routes(services.citizens.profile),
         *inbox.routes(services.inbox),
-        *binding_routes(_binding_of(services)),
+        *binding_routes(services.citizens.binding),
+        *privacy.routes(assemble_privacy.privacy(services.assembly)),
     ]
-
-
-def _binding_of(services: Services) -> BindingParts:
-    """Its counters, with those that check codes."""
-    proofs = services.citizens.codes, services.citizens.log_in.wechat_codes
-    return assemble_binding.binding(services.assembly, *proofs)
 
 
 def binding_routes(parts: BindingParts) -> list[Route]:

@@ -46,14 +46,16 @@ from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
 from server.services.binding import Verifier
 from server.services.broadcasts import Broadcasts
+from server.services.consents import Consents
 from server.services.control import Control
 from server.services.notices import Notices
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
-from server.services.reports import Reports, Shelves
+from server.services.reports import Reports, Shelves, Watchers
 from server.services.subjects import Subjects
+from server.services.uses import Uses
 from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
@@ -73,12 +75,14 @@ from server.storage.accounts import Accounts
 from server.storage.alerts import AlertStore
 from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
+from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
+from server.storage.uses import UseStore
 from server.storage.vault import SealedError, Vault
 
 log = structlog.get_logger()
@@ -101,6 +105,8 @@ class Assembly:
     vault: Vault
     person_vault: PersonVault
     accounts: Accounts
+    consents: Consents
+    uses: Uses
     counters: Counters
     broadcasts: Broadcasts
     audit: AuditLog
@@ -138,6 +144,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             {version: key.get_secret_value() for version, key in settings.keys.items()},
             b64decode(settings.index_key.get_secret_value()),
             os.urandom,
+            settings.data_key_version,
         )
         numbers = {division.code: division.index for division in divisions.by_index.values()}
         people = citizens.Citizens(db, vault, partial(_number, numbers))
@@ -164,6 +171,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             vault=vault,
             person_vault=persons,
             accounts=Accounts(db),
+            consents=Consents(ConsentStore(db, os.urandom), catalogues.load_consents(), clock.now),
+            uses=Uses(UseStore(db, os.urandom), clock.now),
             counters=Counters(db),
             broadcasts=counter,
             audit=audit,
@@ -229,7 +238,8 @@ def control(assembly: Assembly, look_every_s: float = LOOK_EVERY_S) -> Control:
     """What officers may see of broadcasts and do to them; event streams look at the ledger every `look_every_s`."""
     shelves = Shelves(assembly.broadcast_store, assembly.pages, assembly.citizens, assembly.vault)
     watching = Watching(assembly.broadcasts, assembly.divisions, assembly.now, time.monotonic, look_every_s)
-    reports = Reports(assembly.broadcasts, shelves, assembly.divisions, assembly.audit, assembly.now)
+    watchers = Watchers(assembly.audit, assembly.uses)
+    reports = Reports(assembly.broadcasts, shelves, assembly.divisions, watchers, assembly.now)
     return Control(assembly.broadcast_store, assembly.broadcasts, watching, reports, assembly.audit)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from server.assemble import Assembly, receipts
-from server.assemble_citizens import profile_holdings
 from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
+from server.assemble_profile import profile_holdings
 from server.assemble_public import public
 from server.services.account_holdings import (
     AccountHolding,
@@ -34,31 +34,36 @@ EXCEPTIONS: Mapping[str, str] = {
     "broadcasts": "an audience that lists people by id is frozen: who was warned is not rewritten; ids tell nothing",
     "callbacks": "providers' receipts as they came, for three days",
     "deliveries": NOT_ABOUT_CITIZENS,
+    "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
     "events": NOT_ABOUT_CITIZENS,
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
     "officers": NOT_ABOUT_CITIZENS,
-    "one_time_codes": "blind indexes and counts, for as long as codes are limited by them",
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
+    "person_keys": "the key of each person: it goes when the account does",
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
-    "used_codes": "hashes of WeChat's codes, until those are void",
 }
 
 
 def holdings(assembly: Assembly) -> Sequence[Holding]:
-    """In the order in which they are moved and erased: the account comes last, its key opens what the others hold."""
+    """In the order in which they are moved and erased.
+
+    The account comes late, for its key opens what the others hold; the joins after it: they tell whose keys go with it.
+    """
     db, vault, people = assembly.db, assembly.vault, assembly.person_vault
     book, joins = AddressBook(db, vault), JoinStore(db)
     return (
         *profile_holdings(assembly),
-        *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         AddressesHolding(book),
         RelationsHolding(RelationStore(db, people)),
-        JoinsHolding(joins),
         *log_in_holdings(assembly),
+        *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
+        assembly.consents,
+        assembly.uses,
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),
+        JoinsHolding(joins),
     )

@@ -10,6 +10,7 @@ from server.services.feeds import Feeds
 from server.services.inbox import Inbox, Shelves
 from server.services.inbox_holdings import AcknowledgementHolding, InboxHolding
 from server.services.receipts import Receipts
+from server.services.reports import Watchers
 from server.services.sightings import Sightings
 from server.storage.acknowledgements import AcknowledgementStore
 from server.storage.drills import Drills
@@ -36,7 +37,10 @@ def inbox(assembly: Assembly, feeds: Feeds, receipts: Receipts) -> InboxParts:
         inbox=shown,
         sightings=Sightings(receipts, shown),
         acknowledgements=Acknowledgements(
-            Cabinet(assembly.citizens, answers, assembly.alert_store), assembly.divisions, assembly.audit, assembly.now
+            Cabinet(assembly.citizens, answers, assembly.alert_store),
+            assembly.divisions,
+            Watchers(assembly.audit, assembly.uses),
+            assembly.now,
         ),
         holdings=(
             InboxHolding(news, NoticeStore(assembly.db, people), shown),

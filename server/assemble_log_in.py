@@ -55,8 +55,13 @@ def log_in(assembly: Assembly, codes: OneTimeCodes, wechat: WeChat | None = None
         Proofs(db, assembly.vault),
         Attempts(db, assembly.vault),
     )
-    names = RealNameStore(db, assembly.vault, assembly.person_vault)
-    counters = Counters(wechat_codes, names, devices, assembly.notices, assembly.audit)
+    counters = Counters(
+        wechat_codes,
+        RealNameStore(db, assembly.vault, assembly.person_vault),
+        devices,
+        assembly.notices,
+        assembly.audit,
+    )
     return LogInParts(
         log_ins=LogIns(
             stores,

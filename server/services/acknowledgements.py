@@ -2,7 +2,8 @@
 
 Promises. An answer is durable when it is given, may be changed, and stays with the chain when an Update follows. Where
 somebody is and what they say is sealed with their own key. Officers see counts of their division; whoever looks at the
-list of people gives a purpose, and the look is in the audit log before the first name is opened.
+list of people gives a purpose, and the look is in the audit log and in the people's own lists of uses before anybody is
+shown.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from server.domain.audit import Detail, Event
 from server.domain.divisions import Divisions, normal
 from server.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from server.domain.officers import Officer
-from server.services.audit import Audit
-from server.services.reports import PURPOSE_LENGTH
+from server.services.reports import PURPOSE_LENGTH, Watchers
+from server.services.uses import user_of
 from server.storage.acknowledgements import AcknowledgementStore
 from server.storage.alerts import AlertStore
 from server.storage.citizens import Citizens, Whereabouts
@@ -70,10 +71,10 @@ class Cabinet:
 class Acknowledgements:
     """The verbs of citizens and officers."""
 
-    def __init__(self, cabinet: Cabinet, divisions: Divisions, audit: Audit, now: Callable[[], datetime]) -> None:
+    def __init__(self, cabinet: Cabinet, divisions: Divisions, watchers: Watchers, now: Callable[[], datetime]) -> None:
         self._cabinet = cabinet
         self._divisions = divisions
-        self._audit = audit
+        self._watchers = watchers
         self._now = now
 
     async def answer(self, citizen: int, identifier: str, form: AcknowledgementForm) -> Acknowledged:
@@ -130,9 +131,12 @@ class Acknowledgements:
         desk = await self._within_reach(officer, identifier)
         refuse(officer, Deed.ACKNOWLEDGEMENT_HELP, [root])
         details: dict[str, Detail] = {"division": root, "purpose": purpose, "numbers": wanted.shows_numbers}
-        await self._audit.record(Event(officer.id, Deed.ACKNOWLEDGEMENT_HELP, identifier, details=details))
+        await self._watchers.audit.record(Event(officer.id, Deed.ACKNOWLEDGEMENT_HELP, identifier, details=details))
         limit = max(1, min(MAX_LIST, wanted.limit))
         found = await self._cabinet.answers.find_in_need(desk.chain, root, after, limit + 1)
+        shown = ("answer", "place", "phone" if wanted.shows_numbers else "phone_masked")
+        seen = {each.citizen for each in found[:limit]}
+        await self._watchers.uses.note(sorted(seen), user_of(officer), purpose, shown, about=identifier)
         people = await self._people(found[:limit], shows_numbers=wanted.shows_numbers)
         return HelpPage(people=tuple(people), next=_mark(found[limit - 1]) if len(found) > limit else None)
 

@@ -82,6 +82,22 @@ class Accounts:
         )
         return _to_account(document) if document else None
 
+    async def lock(self, citizen: int) -> None:
+        """End all its log-ins and let nobody log in any more. What is erased or joined stays so."""
+        await self._accounts.update_one(
+            {"_id": citizen, "state": {"$in": [AccountState.ACTIVE.value, AccountState.LOCKED.value]}},
+            {"$set": {"state": AccountState.LOCKED.value, "log_ins": []}, "$inc": {"session_version": 1}},
+        )
+
+    async def erase(self, citizen: int) -> None:
+        """Leave a tombstone: ids, kind, when it was made. Whatever else stood there is gone. May be repeated."""
+        bare: dict[str, Any] = {
+            "state": AccountState.ERASED.value, "log_ins": [], "is_real_name": False, "language": "zh",
+            "is_elder_mode": False,
+        }  # fmt: skip
+        kept = {name: f"${name}" for name in ("_id", "public", "kind", "session_version", "version", "created_at")}
+        await self._accounts.update_one({"_id": citizen}, [{"$replaceWith": kept | bare}])
+
 
 def fresh_account(public: str, kind: Kind, now: datetime) -> dict[str, Any]:
     """The fields of a new account."""

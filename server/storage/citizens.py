@@ -284,6 +284,11 @@ class Citizens:
         ]
         await self._citizens.update_many({"_id": {"$in": none_left}}, {"$pull": {"channels": channel}})
 
+    async def erase(self, citizen: int) -> None:
+        """Forget this person: first that they can be planned for, then their addresses. May be repeated."""
+        await self._citizens.delete_one({"_id": citizen})
+        await self._addresses.delete_one({"_id": citizen})
+
     async def spend_grants(self, template: str, citizens: Sequence[int]) -> None:
         """A forecast, settled once per finished page: each accepted message used up one accept."""
         field_name = f"grants.{template}.left"

@@ -193,6 +193,19 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("at", ASCENDING)], expireAfterSeconds=180 * DAY_S),
     ],
     "one_time_codes": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "consents": [
+        IndexModel(  # two devices at once: the second looks again
+            [("citizen", ASCENDING), ("purpose", ASCENDING), ("at", ASCENDING)], unique=True
+        )
+    ],
+    "erasures": [
+        IndexModel([("asked_at", ASCENDING)], partialFilterExpression={"done_at": None}, name="open"),
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="proved"),
+    ],
+    "uses": [
+        IndexModel([("citizen", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="forgotten"),
+    ],
     "batches": [IndexModel([("began_at", ASCENDING)])],
 }
 

@@ -73,6 +73,10 @@ class Outbox:
         )
         return before is not None and before["state"] == "waiting"
 
+    async def withdraw_all(self, citizen: int) -> None:
+        """Nothing that waits for this person is sent any more, and nothing names them. May be repeated."""
+        await self._entries.delete_many({"citizen": citizen})
+
     async def find_due(self, lane: Lane, templates: Sequence[str], now: datetime, *, limit: int) -> list[Entry]:
         """What waits and is due, longest due first; of templates that this process knows."""
         query = {"state": "waiting", "lane": lane.value, "due_at": {"$lte": now}, "template": {"$in": list(templates)}}

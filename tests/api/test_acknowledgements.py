@@ -142,6 +142,8 @@ async def test_numbers_are_masked_until_they_are_asked_for_and_every_look_is_in_
     entries = await assembly.audit.latest("acknowledgement")
     looks = [(e.actor, e.object, e.details["purpose"], e.details["numbers"]) for e in reversed(entries)]
     assert looks == [("o-at-440305", name, "telephone them", shows) for shows in (False, True)]
+    seen = (await api("GET", "/v1/me/uses", token=token)).json["uses"]  # and the person sees both
+    assert [(use["about"], use["fields"][-1]) for use in seen] == [(name, "phone"), (name, "phone_masked")]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ MAKERS: dict[str, Maker] = {
     "/v1/me/join/{join}": make_join,
 }
 
+# Parameters that name what everybody shares (a purpose in the city's own list): there is nobody whose it is.
+SHARED = frozenset({"purpose"})
+
 
 def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:
     """The maker of a path, or of the nearest one above it."""
@@ -59,8 +62,10 @@ def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:
 
 
 def of_citizens(routes: Iterable[Route]) -> list[Route]:
-    """The routes of citizens that have an id."""
-    return [r for r in routes if r.parameters and any(o.entry.who is Who.CITIZEN for o in r.operations.values())]
+    """The routes of citizens that have an id of something."""
+    return [
+        r for r in routes if {*r.parameters} - SHARED and any(o.entry.who is Who.CITIZEN for o in r.operations.values())
+    ]
 
 
 def filled(path: str, values: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server import assemble_citizens
+from server import assemble_profile
 from server.assemble import Assembly
 from server.domain.broadcasts import Audience
 from server.domain.datum import wgs84_to_gcj02
@@ -393,7 +393,7 @@ async def test_all_that_a_profile_holds_can_be_handed_out_moved_and_erased(
     await put_off(api, anna, {"topic": "offer"})
     await put_off(api, ben, {"topic": "offer", "level": "digest"}, {"topic": "notice"})
     await assembly.citizens.set_grants([(ANNA, "WX_ALERT", True, assembly.now())])
-    holdings = assemble_citizens.profile_holdings(assembly)
+    holdings = assemble_profile.profile_holdings(assembly)
     before = {holding.name: await holding.export(ANNA) for holding in holdings}
     assert [row["name"] for row in before["places"]] == ["家", ""]
     assert before["preferences"][0]["off"] == "offer"
