@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from server.assemble import Assembly
+from server.domain.citizens import Kind as AccountKind
 from server.domain.divisions import prefix
 from server.domain.errors import InvalidInputError
+from server.domain.joining import Join, JoinState, Means
+from server.domain.real_name import RealName
+from server.domain.relations import Kind, Relation, Role, Scope, State
 from server.storage.citizens import NewCitizen, Place
+from server.storage.joins import JoinStore
+from server.storage.notices import NoticeStore
+from server.storage.real_names import RealNameStore
+from server.storage.relations import RelationStore
 from tests.api.client import Answer, Citizens, Client
-from tests.domain.numbers import id_number
+from tests.domain.numbers import id_number, uscc_of
 
 HOME = Place("440305", ("440000", "440300", "440305"), (22.54, 113.93))
 assert prefix(HOME.division) == "440305"
@@ -93,5 +102,48 @@ class Town:
         """The titles of what somebody was told, oldest first."""
         db = self.assembly.db
         keys = [d["_id"] async for d in db["outbox"].find({"citizen": person.id}).sort("due_at", 1)]
-        by_key = {d["_id"]: d["title"][1] async for d in db["notices"].find({"_id": {"$in": keys}})}
-        return [by_key[key] for key in keys]
+        found = await NoticeStore(db, self.assembly.person_vault).find(keys)
+        return [found[key].title.en for key in keys]
+
+
+async def make_relation(assembly: Assembly, _api: Client, owner: int, _token: str) -> dict[str, str]:
+    """Somebody for whom the owner acts."""
+    relation = _relation(Kind.RELATIVE, owner, secrets.randbits(63), Role.PARENT)
+    assert await RelationStore(assembly.db, assembly.person_vault).insert(relation)
+    return {"relation": relation.id}
+
+
+async def make_organisation(assembly: Assembly, _api: Client, owner: int, _token: str) -> dict[str, str]:
+    """A firm that the owner represents."""
+    return {"organisation": (await _firm(assembly, owner))["organisation"]}
+
+
+async def make_handler(assembly: Assembly, _api: Client, owner: int, _token: str) -> dict[str, str]:
+    """Their relation to it."""
+    return await _firm(assembly, owner)
+
+
+async def make_join(assembly: Assembly, _api: Client, owner: int, _token: str) -> dict[str, str]:
+    """A join of the owner's account with another."""
+    now, join, other = assembly.now(), secrets.token_hex(16), secrets.randbits(63)
+    await assembly.accounts.open(other, secrets.token_hex(16), kind=AccountKind.PERSON, now=now)
+    later = now + timedelta(hours=1)
+    await JoinStore(assembly.db).insert(Join(join, owner, other, Means.PHONE, b"", JoinState.PROVED, now, now, later))
+    return {"join": join}
+
+
+async def _firm(assembly: Assembly, owner: int) -> dict[str, str]:
+    public, firm, now = secrets.token_hex(16), secrets.randbits(63), assembly.now()
+    names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
+    real_name = RealName("示范公司", uscc_of(f"{secrets.randbelow(1000):03}"))
+    assert await names.open(firm, public, AccountKind.ORGANISATION, real_name, now)
+    relation = _relation(Kind.ORGANISATION, owner, firm, Role.REPRESENTATIVE)
+    await RelationStore(assembly.db, assembly.person_vault).appoint(relation)
+    return {"organisation": public, "relation": relation.id}
+
+
+def _relation(kind: Kind, actor: int, subject: int, role: Role) -> Relation:
+    now = datetime.now(UTC)
+    return Relation(
+        secrets.token_hex(16), kind, actor, subject, role, frozenset(Scope), State.ACTIVE, now, now + timedelta(days=1)
+    )

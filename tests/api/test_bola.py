@@ -19,6 +19,7 @@ from server.assemble import Assembly
 from server.domain.citizens import Client as LogInClient
 from server.domain.citizens import LogIn
 from server.domain.errors import ForbiddenError, NotFoundError
+from tests.api.binding import make_handler, make_join, make_organisation, make_relation
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
 
 OWNER, STRANGER = 2**42 + 1, 2**42 + 2
@@ -57,6 +58,11 @@ MAKERS: dict[str, Maker] = {
     "/v1/me/log-ins/{log_in}": make_log_in,
     "/v1/me/devices/{device}": make_device,
     "/v1/me/places/{place}": make_place,
+    "/v1/me/relatives/{relation}": make_relation,
+    "/v1/me/organisations/{relation}": make_relation,
+    "/v1/organisations/{organisation}/handlers": make_organisation,
+    "/v1/organisations/{organisation}/handlers/{relation}": make_handler,
+    "/v1/me/join/{join}": make_join,
 }
 
 # Parameters that name what everybody shares (a purpose in the city's own list): there is nobody whose it is.

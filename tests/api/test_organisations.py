@@ -22,7 +22,7 @@ NOBODY = "0" * 32
 
 @pytest.fixture
 def relations(town: Town) -> Relations:
-    return assemble_binding.binding(town.assembly).relations
+    return assemble_binding.binding(town.assembly, town.proofs, town.proofs).relations
 
 
 def invitation(person: Person, role: str = "handler", **more: Any) -> dict[str, Any]:

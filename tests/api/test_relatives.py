@@ -23,7 +23,7 @@ NOBODY = "0" * 32
 
 @pytest.fixture
 def relations(town: Town) -> Relations:
-    return assemble_binding.binding(town.assembly).relations
+    return assemble_binding.binding(town.assembly, town.proofs, town.proofs).relations
 
 
 async def mother_of(town: Town, **addresses: str) -> Person:
