@@ -42,6 +42,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"  # by the citizen: a strike
     WITHDRAWN = "withdrawn"  # by the office
     CLOSED = "closed"  # its slot was closed: a replacement is due
+    GIVEN_UP = "given_up"  # a hold that nobody keeps: only the answer to giving it up says so
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,15 @@ class SeatStore:
             return 0
         result = await self._seats.bulk_write(
             [
-                UpdateOne(
+                UpdateOne(  # what is there already overrides all of it
                     {"_id": seat.id},
-                    {"$setOnInsert": to_document(seat), "$currentDate": {"changed_at": True}},
+                    [
+                        {
+                            "$replaceWith": {
+                                "$mergeObjects": [{"$literal": to_document(seat)}, {"changed_at": "$$NOW"}, "$$ROOT"]
+                            }
+                        }
+                    ],
                     upsert=True,
                 )
                 for seat in seats
