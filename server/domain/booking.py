@@ -34,6 +34,8 @@ class State(StrEnum):
     SERVED = "served"
     MISSED = "missed"
     CLOSED = "closed"  # 停诊: nobody can take it
+    AWAITED = "awaited"  # kept for a booking that is on its way here: see booking_moves
+    LEFT = "left"  # its booking is on its way to another seat
 
 
 class Outcome(StrEnum):
@@ -70,6 +72,17 @@ class Booking:
     def is_lapsed(self, at: datetime) -> bool:
         """Whether the time to confirm is over."""
         return self.booked_at is None and at >= self.hold_until
+
+
+@dataclass(frozen=True, slots=True)
+class Transit:
+    """One end of a move: the other seat, and on the seat that was left the booking itself."""
+
+    code: str
+    other: str
+    until: datetime  # whoever moves it is thought dead from then on
+    booking: Booking | None = None
+    is_refused: bool = False  # this seat will not take it
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +134,7 @@ class Seat:
     version: int = 0
     booking: Booking | None = None
     past: tuple[Booking, ...] = ()
+    transit: Transit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +189,8 @@ def seats_of(slot: Slot, places: Mapping[str, int], open_at: datetime, *, first:
 
 def visits_of(seat: Seat) -> list[Visit]:
     """Every booking this seat has known, oldest first."""
-    return [Visit(seat, booking) for booking in (*seat.past, *([seat.booking] if seat.booking else []))]
+    live = seat.booking or (seat.transit and seat.transit.booking)
+    return [Visit(seat, booking) for booking in (*seat.past, *([live] if live else []))]
 
 
 def visit_in(seat: Seat, code: str) -> Visit | None:
@@ -218,7 +233,7 @@ def confirmed(visit: Visit, at: datetime) -> Stepped:
         return seat
     if booking.is_lapsed(at):
         return refusals.hold_expired()
-    return _on(seat, State.BOOKED, replace(booking, booked_at=at))
+    return stepped(seat, State.BOOKED, replace(booking, booked_at=at))
 
 
 def renewed(visit: Visit, at: datetime, hold: timedelta, limit: int, spread: timedelta) -> Stepped:
@@ -247,27 +262,21 @@ def cancelled(visit: Visit, at: datetime, until: datetime, spread: timedelta, *,
     if not by_office and at >= until:
         return refusals.cut_off(until)
     outcome = Outcome.WITHDRAWN if by_office else Outcome.CANCELLED
-    return freed(_kept(seat, ended(booking, at, outcome)), at + spread)
+    return freed(kept(seat, ended(booking, at, outcome)), at + spread)
 
 
 def freed(seat: Seat, open_at: datetime) -> Seat:
     """Nobody's, to be taken from then on."""
-    return replace(seat, state=State.FREE, open_at=open_at, version=seat.version + 1, booking=None)
+    return replace(seat, state=State.FREE, open_at=open_at, version=seat.version + 1, booking=None, transit=None)
 
 
-def moved(visit: Visit, target: Seat, at: datetime, spread: timedelta) -> tuple[Seat, Seat]:
-    """(the old seat freed, the new one booked): both are written, or none."""
-    booking = replace(visit.booking, moves=visit.booking.moves + 1, sequence=visit.booking.sequence + 1)
-    return freed(visit.seat, at + spread), _on(target, State.BOOKED, booking)
-
-
-def may_leave(visit: Visit, at: datetime, until: datetime, most_moves: int) -> HuiminError | None:
+def may_leave(visit: Visit, at: datetime, until: datetime | None, most_moves: int) -> HuiminError | None:
     """Whether a booking may give up its seat for another one."""
     if not visit.is_live:
         return refusals.booking_over()
     if visit.seat.state is not State.BOOKED:
         return refusals.booking_state()
-    if at >= until:
+    if until and at >= until:
         return refusals.cut_off(until)
     return refusals.move_limit(most_moves) if visit.booking.moves >= most_moves else None
 
@@ -285,7 +294,7 @@ def checked_in(visit: Visit, at: datetime, early: timedelta, grace: timedelta) -
         return refusals.too_early(seat.begins_at - early)
     if at > seat.begins_at + grace:
         return refusals.too_late(int(grace.total_seconds() // 60))
-    return _on(seat, State.CHECKED_IN, replace(booking, checked_in_at=at, queue_at=max(at, seat.begins_at)))
+    return stepped(seat, State.CHECKED_IN, replace(booking, checked_in_at=at, queue_at=max(at, seat.begins_at)))
 
 
 def served(visit: Visit, at: datetime) -> Stepped:
@@ -307,7 +316,7 @@ def requeued(visit: Visit, at: datetime) -> Stepped:
     if not visit.is_live or visit.seat.state not in (State.CALLED, State.MISSED):
         return refusals.booking_state()
     booking = replace(visit.booking, queue_at=at, called_at=None, ended_at=None)
-    return _on(visit.seat, State.CHECKED_IN, replace(booking, checked_in_at=booking.checked_in_at or at))
+    return stepped(visit.seat, State.CHECKED_IN, replace(booking, checked_in_at=booking.checked_in_at or at))
 
 
 def excused(visit: Visit, officer: str, reason: str) -> Stepped:
@@ -318,17 +327,20 @@ def excused(visit: Visit, officer: str, reason: str) -> Stepped:
         return refusals.booking_state()
     new = replace(visit.booking, excused_by=officer, reason=reason)
     if visit.is_live:
-        return _on(visit.seat, visit.seat.state, new)
+        return stepped(visit.seat, visit.seat.state, new)
     past = tuple(new if booking.code == new.code else booking for booking in visit.seat.past)
     return replace(visit.seat, past=past, version=visit.seat.version + 1)
 
 
 def closed(seat: Seat, at: datetime, reason: str) -> Seat:
-    """停诊: nobody can take it; a booking on it ends without a strike. What has been served or missed stays."""
+    """停诊: nobody can take it; a booking on it ends without a strike. What has been served or missed stays.
+
+    A seat with a move under way is left to `booking_moves` first.
+    """
     if seat.state in (State.CLOSED, State.SERVED, State.MISSED):
         return seat
     if seat.booking and seat.state is not State.HELD:
-        seat = _kept(seat, replace(ended(seat.booking, at, Outcome.CLOSED), reason=reason))
+        seat = kept(seat, replace(ended(seat.booking, at, Outcome.CLOSED), reason=reason))
     return replace(seat, state=State.CLOSED, open_at=None, version=seat.version + 1, booking=None)
 
 
@@ -349,12 +361,14 @@ def _ended(visit: Visit, state: State, before: Sequence[State], at: datetime) ->
         return visit.seat
     if visit.seat.state not in before:
         return refusals.booking_state()
-    return _on(visit.seat, state, replace(visit.booking, ended_at=at))
+    return stepped(visit.seat, state, replace(visit.booking, ended_at=at))
 
 
-def _on(seat: Seat, state: State, booking: Booking) -> Seat:
+def stepped(seat: Seat, state: State, booking: Booking) -> Seat:
+    """The seat in its next state, with the booking as it is then; nobody else can take it."""
     return replace(seat, state=state, open_at=None, version=seat.version + 1, booking=booking)
 
 
-def _kept(seat: Seat, booking: Booking) -> Seat:
+def kept(seat: Seat, booking: Booking) -> Seat:
+    """With this ended booking among what it was before."""
     return replace(seat, past=(*seat.past, booking))

@@ -1,9 +1,9 @@
 """The booking counter: hold, confirm, renew, cancel, move, check in, call, serve, miss, close.
 
 Promises. Nothing is oversold or lost, whatever happens in which order and wherever a process dies: each verb writes one
-seat, if it is still as it was read, and moving a booking writes two or none. Every verb may be repeated: the second
-click gets the first one's answer. Requests that wait are worked off together (`Gathering`), so a rush costs the
-database a fraction of what single requests would.
+seat, if it is still as it was read; moving a booking takes four such writes, and anybody can finish them. Every verb may
+be repeated: the second click gets the first one's answer. Requests that wait are worked off together (`Gathering`), so
+a rush costs the database a fraction of what single requests would.
 
 `by` is the citizen who asks, and has to be whom the booking is for or who made it; None is the office, which the caller
 has checked.
@@ -11,7 +11,6 @@ has checked.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,10 +29,7 @@ from server.domain.booking import (
     closed,
     confirmed,
     excused,
-    freed,
-    may_leave,
     missed,
-    moved,
     renewed,
     reopened,
     requeued,
@@ -41,15 +37,14 @@ from server.domain.booking import (
     visit_in,
     visits_of,
 )
-from server.domain.booking_rules import Ban, BookingRules, ban_of, lapsed, may_move
+from server.domain.booking_rules import Ban, BookingRules, ban_of
 from server.domain.errors import HuiminError
 from server.services.booking_holds import TURNS, Answer, Holds, Means, Timetable
+from server.services.booking_moves import Moves
 from server.storage.gathering import Gathering
 from server.storage.seats import SeatStore, Swap
 
 KEY = re.compile(r"[!-~]{1,64}")
-MOVES_AT_ONCE = 4  # transactions of one process
-TARGETS = 16
 Step = Callable[[Visit, datetime, BookingRules], Stepped]
 
 
@@ -72,7 +67,7 @@ class Bookings:
         self._means = means
         self._holds: Gathering[Ask, Visit] = Gathering(Holds(seats, timetable, means).take)
         self._steps: Gathering[_Order, Visit] = Gathering(self._step_all)
-        self._moving = asyncio.Semaphore(MOVES_AT_ONCE)
+        self._moves = Moves(seats, timetable, means)
 
     async def hold(self, ask: Ask) -> Visit:
         """A seat for as long as the rules say. The same holder's same key gets the same booking, whatever became of it.
@@ -169,6 +164,13 @@ class Bookings:
         for _ in range(TURNS):
             at = self._means.at()
             seats = await self._seats.find_slot(slot)
+            for seat in seats:
+                if seat.state is State.AWAITED:
+                    await self._moves.refuse(seat)
+                elif seat.state is State.LEFT:
+                    await self._moves.settle(seat)
+            if any(seat.transit for seat in seats):
+                continue
             pairs = [(seat, new) for seat in seats if (new := closed(seat, at, reason)) is not seat]
             if not pairs:
                 return [v for seat in seats for v in visits_of(seat) if v.booking.outcome is Outcome.CLOSED]
@@ -183,10 +185,14 @@ class Bookings:
 
     async def get(self, code: str, by: int | None) -> Visit:
         """One booking, live or ended. NotFoundError `booking_unknown`."""
-        visit = (await self._seats.find_visits([code])).get(code)
-        if visit is None or not _may_see(visit, by):
-            raise refusals.booking_unknown()
-        return visit
+        for _ in range(TURNS):
+            visit = (await self._seats.find_visits([code])).get(code)
+            if visit is None or not _may_see(visit, by):
+                raise refusals.booking_unknown()
+            if visit.seat.state is not State.LEFT or not visit.is_live:
+                return visit
+            await self._moves.settle(visit.seat)
+        raise refusals.booking_busy()
 
     async def history(self, citizen: int, since: date) -> list[Visit]:
         """Every booking for or by a citizen, newest time first; holds that ran out are not in it."""
@@ -199,43 +205,17 @@ class Bookings:
 
         Any of `slot_full`, `cut_off`, `move_limit`, `other_service`, and what a new booking can be refused for.
         """
-        async with self._moving:
-            for turn in range(TURNS):
-                if answer := await self._move(code, by, (slot, quota), turn):
-                    if isinstance(answer, HuiminError):
-                        raise answer
-                    return answer
+        for turn in range(TURNS):
+            visit = await self.get(code, by)
+            if visit.is_live and visit.seat.slot == slot:
+                return visit
+            if refusal := await self._moves.move(visit, slot, quota, turn=turn, by_office=by is None):
+                raise refusal
         raise refusals.booking_busy()
 
-    async def _move(self, code: str, by: int | None, wanted: tuple[str, str], turn: int) -> Answer | None:
-        """One try; None: somebody was quicker."""
-        at = self._means.at()
-        visit = await self.get(code, by)
-        if visit.is_live and visit.seat.slot == wanted[0]:
-            return visit
-        slots = await self._timetable.find([wanted[0], visit.seat.slot])
-        if wanted[0] not in slots:
-            return refusals.slot_unknown()
-        slot, rules = slots[wanted[0]]
-        old_rules = slots[visit.seat.slot][1] if visit.seat.slot in slots else BookingRules()
-        until = (
-            datetime.max.replace(tzinfo=at.tzinfo)
-            if by is None
-            else old_rules.cancel_until.moment(visit.seat.begins_at)
-        )
-        booking = visit.booking
-        history = await self._seats.find_history([booking.citizen, booking.holder], at.date() - timedelta(days=1))
-        if refusal := may_leave(visit, at, until, old_rules.moves) or may_move(visit, slot, rules, history, at):
-            return refusal
-        ask = Ask(slot.id, wanted[1], booking.citizen, booking.holder, booking.key)
-        await self._seats.swap([(s, freed(s, s.open_at or at)) for s in lapsed(ask, slot, history, at)])
-        free = await self._seats.find_free(*wanted, at, TARGETS)
-        if not free:
-            return refusals.slot_full()
-        target = self._means.random.choice(free) if turn else free[0]
-        old, new = moved(visit, target, at, self._means.spread(old_rules))
-        swap = await self._seats.swap_both((visit.seat, old), (target, new))
-        return Visit(new, new.booking) if swap is Swap.DONE and new.booking else None
+    async def finish_moves(self) -> int:
+        """Finish what processes that died left on its way; to be called every few seconds. How much there was."""
+        return await self._moves.sweep()
 
     async def _step_all(self, orders: list[_Order]) -> list[Answer]:
         """One batch: read all, step each, write all; who lost is read and judged again."""
@@ -252,9 +232,9 @@ class Bookings:
                 visit = visits.get(order.code)
                 if visit is None or not _may_see(visit, order.by):
                     answers[i] = order.unknown() if visit is None else refusals.booking_unknown()
-                    continue
-                new = order.step(visit, at, rules[visit.seat.slot])
-                if isinstance(new, HuiminError):
+                elif visit.is_live and visit.seat.state is State.LEFT:
+                    await self._moves.settle(visit.seat)
+                elif isinstance(new := order.step(visit, at, rules[visit.seat.slot]), HuiminError):
                     answers[i] = new
                 elif new is visit.seat:
                     answers[i] = visit

@@ -159,6 +159,10 @@ INDEXES: dict[str, list[IndexModel]] = {
             IndexModel([(f"past.{field}", ASCENDING)], sparse=True, name=f"past_{field}")
             for field in ("citizen", "code")
         ),
+        *(  # of the few that are being moved just now
+            IndexModel([(f"transit.{field}", ASCENDING)], sparse=True, name=f"transit_{field}")
+            for field in ("code", "until", "booking.citizen")
+        ),
         IndexModel([("changed_at", ASCENDING), ("slot", ASCENDING)]),
         IndexModel(
             [(name, ASCENDING) for name in ("resource", "day", "booking.queue_at", "_id")],

@@ -1,7 +1,8 @@
 """Seats, one document each: whoever writes a seat has to name the version it was read at. That is all the locking.
 
 `seats`: {_id: "<slot>/<rank>", slot, resource, unit, group, day: "2026-11-25", begins_at, ends_at, quota, rank, state,
-open_at?, version, stamp, changed_at, booking?: {code, citizen, holder, key, ...}, past?: [booking + outcome]}.
+open_at?, version, stamp, changed_at, booking?: {code, citizen, holder, key, ...}, past?: [booking + outcome],
+transit?: {code, other, until, booking?, is_refused?}}.
 
 Promises. A person has one seat per group and day, a holder one live hold per group and one booking per key: unique
 indexes say so. `changed_at` is the database's own time of the last write, so who reads on from it (`find_changed`)
@@ -18,10 +19,10 @@ from enum import StrEnum
 from typing import Any
 
 from pymongo import ReturnDocument, UpdateOne
-from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
+from pymongo.errors import BulkWriteError
 
-from server.domain.booking import Booking, Outcome, Seat, State, Visit, day_prefix, visit_in, visits_of
-from server.storage.mongo import Database, Document, Session
+from server.domain.booking import Booking, Outcome, Seat, State, Transit, Visit, day_prefix, visit_in, visits_of
+from server.storage.mongo import Database, Document
 
 DUPLICATE_KEY = 11000
 WHEN_EMPTY = {field.name: field.default for field in fields(Booking)}
@@ -42,7 +43,6 @@ class SeatStore:
 
     def __init__(self, db: Database, stamp: Callable[[], int]) -> None:
         self._seats = db["seats"]
-        self._client = db.client
         self._stamp = stamp
 
     async def insert(self, seats: Sequence[Seat]) -> int:
@@ -77,17 +77,41 @@ class SeatStore:
     async def find_visits(self, codes: Sequence[str]) -> dict[str, Visit]:
         """Bookings by their public codes, live or ended; who is not there is not in the answer."""
         found: dict[str, Visit] = {}
-        for field in ("booking.code", "past.code"):
+        # One that moves meanwhile goes from a booking over a transit to a booking: look there again.
+        for field in ("booking.code", "past.code", "transit.code", "booking.code"):
             if missing := [code for code in codes if code not in found]:
                 seats = [from_document(d) for d in await self._seats.find({field: {"$in": missing}}).to_list()]
                 found |= {code: visit for seat in seats for code in missing if (visit := visit_in(seat, code))}
         return found
 
+    async def find(self, seat: str) -> Seat | None:
+        """One seat."""
+        document = await self._seats.find_one({"_id": seat})
+        return from_document(document) if document else None
+
+    async def find_moving(self, before: datetime, limit: int) -> list[Seat]:
+        """Ends of moves that should have been over by then."""
+        cursor = self._seats.find({"transit.until": {"$lte": before}}).sort("transit.until", 1).limit(limit)
+        return [from_document(d) for d in await cursor.to_list()]
+
+    async def find_rivals(self, booking: Booking, seat: Seat) -> list[Seat]:
+        """Seats that keep this booking from this seat: the person's in its group and day, or of the same key."""
+        query = {
+            "$or": [
+                {"booking.citizen": booking.citizen, "group": seat.group, "day": seat.day.isoformat()},
+                {"booking.holder": booking.holder, "booking.key": booking.key},
+            ]
+        }
+        return [from_document(d) for d in await self._seats.find(query).to_list()]
+
     async def find_history(self, people: Sequence[int], since: date) -> list[Visit]:
         """Every booking for or by one of these, of slots since that day."""
         among = {"$in": list(people)}
         query = {
-            "$or": [{"booking.citizen": among}, {"booking.holder": among}, {"past.citizen": among}],
+            "$or": [
+                {field: among}
+                for field in ("booking.citizen", "booking.holder", "past.citizen", "transit.booking.citizen")
+            ],
             "day": {"$gte": since.isoformat()},
         }
         wanted = frozenset(people)
@@ -144,23 +168,6 @@ class SeatStore:
             for i, (_, new) in enumerate(pairs)
         ]
 
-    async def swap_both(self, first: Pair, second: Pair) -> Swap:
-        """Write two seats or none, the first one first: a transaction, for the rare step that needs two."""
-        async with self._client.start_session() as session:
-            try:
-                async with await session.start_transaction():
-                    for pair in (first, second):
-                        if not await self._swap_in(session, pair):
-                            await session.abort_transaction()
-                            return Swap.LOST
-            except DuplicateKeyError:
-                return Swap.CLASH
-            except OperationFailure as error:
-                if error.has_error_label("TransientTransactionError"):
-                    return Swap.LOST
-                raise
-        return Swap.DONE
-
     async def call_next(self, resource: str, day: date, at: datetime) -> Seat | None:
         """Call who waits longest: by the place in the queue, then by time and number. None: nobody waits."""
         found = await self._seats.find_one_and_update(
@@ -175,10 +182,6 @@ class SeatStore:
         )
         return from_document(found) if found else None
 
-    async def _swap_in(self, session: Session, pair: Pair) -> bool:
-        result = await self._seats.update_one(*_write(*pair, self._stamp()), session=session)
-        return result.matched_count == 1
-
 
 def _write(old: Seat, new: Seat, stamp: int) -> tuple[Document, Document]:
     """(filter, update): only what may change changes."""
@@ -186,7 +189,12 @@ def _write(old: Seat, new: Seat, stamp: int) -> tuple[Document, Document]:
     gone: dict[str, str] = {}
     if new.past != old.past:
         after["past"] = [_from_booking(each) for each in new.past]
-    for name, value in (("open_at", new.open_at), ("booking", new.booking and _from_booking(new.booking))):
+    changing = {
+        "open_at": new.open_at,
+        "booking": new.booking and _from_booking(new.booking),
+        "transit": new.transit and _from_transit(new.transit),
+    }
+    for name, value in changing.items():
         if value is None:
             gone[name] = ""
         else:
@@ -230,6 +238,7 @@ def from_document(d: Mapping[str, Any]) -> Seat:
         version=d["version"],
         booking=_to_booking(d["booking"]) if "booking" in d else None,
         past=tuple(_to_booking(each) for each in d.get("past", ())),
+        transit=_to_transit(d["transit"]) if "transit" in d else None,
     )
 
 
@@ -240,3 +249,14 @@ def _from_booking(booking: Booking) -> Document:
 def _to_booking(d: Mapping[str, Any]) -> Booking:
     outcome = d.get("outcome")
     return Booking(**{**d, "outcome": Outcome(outcome) if outcome else None})
+
+
+def _from_transit(transit: Transit) -> Document:
+    document: Document = {"code": transit.code, "other": transit.other, "until": transit.until}
+    if transit.booking:
+        document["booking"] = _from_booking(transit.booking)
+    return document | ({"is_refused": True} if transit.is_refused else {})
+
+
+def _to_transit(d: Mapping[str, Any]) -> Transit:
+    return Transit(**{**d, "booking": _to_booking(d["booking"]) if "booking" in d else None})

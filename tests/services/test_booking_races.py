@@ -135,6 +135,8 @@ async def test_processes_killed_in_the_middle_leave_seats_and_bookings_that_add_
     ]
     assert len(told) > 100
     town.clock.pass_by(minutes=11)  # what was only held is over
+    await town.counter.finish_moves()
+    assert await town.counter.finish_moves() == 0
     seats = await town.seats()
     assert len(seats) == 180
     live = [seat for seat in seats if seat.state is State.BOOKED and seat.booking]
@@ -165,8 +167,11 @@ async def die(mongo_url: str, seed: int, journal: Path, after_s: float) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert victim.stdout
-    assert await asyncio.wait_for(victim.stdout.readline(), 30) == b"booking\n"
-    await asyncio.sleep(after_s)
-    victim.send_signal(signal.SIGKILL)
-    assert await victim.wait() == -signal.SIGKILL
+    try:
+        assert victim.stdout
+        assert await asyncio.wait_for(victim.stdout.readline(), 30) == b"booking\n"
+        await asyncio.sleep(after_s)
+    finally:
+        victim.send_signal(signal.SIGKILL)
+        status = await victim.wait()
+    assert status == -signal.SIGKILL
