@@ -1,9 +1,9 @@
 """The booking counter: hold, confirm, renew, cancel, move, check in, call, serve, miss, close.
 
 Promises. Nothing is oversold or lost, whatever happens in which order and wherever a process dies: each verb writes one
-seat, if it is still as it was read; moving a booking takes four such writes, and anybody can finish them. Every verb may
-be repeated: the second click gets the first one's answer. Requests that wait are worked off together (`Gathering`), so
-a rush costs the database a fraction of what single requests would.
+seat, if it is still as it was read; moving a booking takes four such writes, and anybody can finish them. Every verb
+may be repeated: the second click gets the first one's answer. Requests that wait are worked off together
+(`Gathering`), so a rush costs the database a fraction of what single requests would.
 
 `by` is the citizen who asks, and has to be whom the booking is for or who made it; None is the office, which the caller
 has checked.

@@ -1,4 +1,4 @@
-"""Moves bookings from seat to seat, and finishes moves whose mover died. The steps: `server/domain/booking_moves.py`."""
+"""Moves bookings from seat to seat and finishes moves whose mover died; the steps: `server/domain/booking_moves.py`."""
 
 from __future__ import annotations
 
