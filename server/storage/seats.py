@@ -21,7 +21,7 @@ from typing import Any
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from server.domain.booking import Booking, Outcome, Seat, State, Transit, Visit, day_prefix, visit_in, visits_of
+from server.domain.booking import Booking, Outcome, Seat, State, Transit, Visit, day_prefix, visits_of
 from server.storage.mongo import Database, Document
 
 DUPLICATE_KEY = 11000
@@ -81,8 +81,8 @@ class SeatStore:
         for field in ("booking.code", "past.code", "transit.code", "booking.code"):
             if missing := [code for code in codes if code not in found]:
                 seats = [from_document(d) for d in await self._seats.find({field: {"$in": missing}}).to_list()]
-                found |= {code: visit for seat in seats for code in missing if (visit := visit_in(seat, code))}
-        return found
+                found |= {visit.booking.code: visit for seat in seats for visit in visits_of(seat)}
+        return {code: found[code] for code in codes if code in found}
 
     async def find(self, seat: str) -> Seat | None:
         """One seat."""
