@@ -81,6 +81,7 @@ class Counter(RuleBasedStateMachine):
 
     @rule(target=codes, citizen=people, holder=people, slot=slots, key=st.sampled_from("abcdef"))
     def hold(self, citizen: int, holder: int, slot: Slot, key: str) -> Any:
+        """A wish, for oneself or the family."""
         told = self.run(self.town.counter.hold(ask(slot, citizen, key, holder)))
         live = self.live()
         known = {
@@ -112,6 +113,7 @@ class Counter(RuleBasedStateMachine):
 
     @rule(code=codes, is_own=st.booleans())
     def confirm(self, code: str, *, is_own: bool) -> None:
+        """By whom it is for, or by a stranger."""
         claim = self.claims[code]
         told = self.run(self.town.counter.confirm(code, claim.citizen if is_own else 99))
         if is_own and claim.is_live(self.clock.at):
@@ -124,6 +126,7 @@ class Counter(RuleBasedStateMachine):
 
     @rule(code=codes)
     def renew(self, code: str) -> None:
+        """More time."""
         claim = self.claims[code]
         told = self.run(self.town.counter.renew(code, claim.holder))
         if claim.state == "held" and claim.is_live(self.clock.at) and not claim.renewals:
@@ -134,6 +137,7 @@ class Counter(RuleBasedStateMachine):
 
     @rule(code=codes)
     def cancel(self, code: str) -> None:
+        """Given up or cancelled."""
         claim = self.claims[code]
         told = self.run(self.town.counter.cancel(code, claim.citizen))
         if claim.state == "booked":
@@ -148,6 +152,7 @@ class Counter(RuleBasedStateMachine):
 
     @rule(code=codes, slot=slots)
     def move(self, code: str, slot: Slot) -> None:
+        """To another slot of the group."""
         claim = self.claims[code]
         told = self.run(self.town.counter.move(code, claim.holder, slot.id, "online"))
         others = [c for other, c in self.live().items() if other != code]
@@ -167,10 +172,12 @@ class Counter(RuleBasedStateMachine):
 
     @rule(minutes=st.sampled_from([1, 6, 11]))
     def pass_by(self, minutes: int) -> None:
+        """Time goes by; holds end."""
         self.clock.pass_by(minutes=minutes)
 
     @rule(slot=slots)
     def close(self, slot: Slot) -> None:
+        """停诊."""
         told = self.run(self.town.counter.close(slot.id, "停诊"))
         self.closed.add(slot.id)
         for claim in self.claims.values():
@@ -181,11 +188,13 @@ class Counter(RuleBasedStateMachine):
 
     @rule(slot=slots)
     def reopen(self, slot: Slot) -> None:
+        """It can be booked again."""
         self.run(self.town.counter.reopen(slot.id))
         self.closed.discard(slot.id)
 
     @invariant()
     def the_seats_are_what_the_dict_says(self) -> None:
+        """After every step."""
         seats = self.run(self.town.seats())
         assert len(seats) == SEATS * len(SLOTS)
         live = {
