@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import uvloop
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
@@ -214,10 +214,9 @@ def test_any_course_of_bookings_ends_where_a_dict_says(mongo_url: str):
         run_state_machine_as_test(  # type: ignore[no-untyped-call]
             lambda: Counter(runner, db),
             settings=settings(
-                max_examples=30,
+                max_examples=20,
                 stateful_step_count=25,
                 deadline=None,
-                phases=[Phase.generate],
                 suppress_health_check=[HealthCheck.too_slow],
             ),
         )

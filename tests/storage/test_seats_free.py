@@ -56,13 +56,13 @@ async def test_counts_follow_writes_and_time(db: Database):
     seats = await store.find_slot(one.id)
     await held(store, seats[0], 1, clock() + timedelta(seconds=30))
     await held(store, (await store.find_slot(two.id))[0], 2, clock() + timedelta(days=1))
-    assert await counts() == {one.id: 1}
+    new = slot_of("a", 3)
+    await store.insert(seats_of(new, {"online": 4}, NOW))
+    assert await counts() == {one.id: 1, new.id: 4}
     clock.passed += timedelta(seconds=30)
-    assert await counts() == {one.id: 2}  # the hold is over, and nobody wrote anything
+    assert await counts() == {one.id: 2, new.id: 4}  # the hold is over, and nobody wrote anything
     clock.passed += timedelta(seconds=30)
-    assert await counts() == {one.id: 2, later.id: 3}  # the day was released
-    await store.insert(seats_of(slot_of("a", 3), {"online": 4}, NOW))
-    assert (await counts())[slot_of("a", 3).id] == 4
+    assert await counts() == {one.id: 2, new.id: 4, later.id: 3}  # the day was released
     assert await counts("nothing") == {}
 
 
