@@ -41,6 +41,7 @@ REQUESTS = 2  # of a booking; they wait alike, so one takes half of both
 RESOURCES, SLOTS_A_DAY, SEATS_A_SLOT = 10_000, 4, 4
 RULES = BookingRules(window_days=30)
 Book = Callable[[int, str], Awaitable[None]]  # one citizen books in that slot
+Make = Callable[[mongo.Database, Sequence[Slot], DatabaseClock], Book]
 
 
 class _Timetable:
@@ -77,7 +78,7 @@ async def _rush(stage: Stage, db: mongo.Database, clock: DatabaseClock, waiting:
     bookings = max(waiting, min(BOOKINGS, stage.sizes.rivals * 2))
     for turn in range(stage.sizes.repeats + 1):  # the first turn warms up and does not count
         stage.tell(f"{waiting} waiting", turn, stage.sizes.repeats + 1)
-        sides = {
+        sides: dict[str, Make] = {
             "raw": _raw,
             "service": _service,
             "transaction": partial(_transactions, RIVALS_AT_ONCE),
@@ -253,8 +254,11 @@ async def _search(stage: Stage, db: mongo.Database, clock: DatabaseClock) -> Row
             waits_ms.append((time.perf_counter() - began) * 1000)
             ages_s.append((clock.now() - found.as_of).total_seconds())
             await asyncio.sleep(0.05)
+        stop.set()
 
+    stop = asyncio.Event()
     async with asyncio.TaskGroup() as crowd:
+        crowd.create_task(free.run(stop))
         searching = crowd.create_task(search())
         for n in range(20):
             crowd.create_task(_keep_booking(book, slots, n * 10_000, searching))

@@ -1,7 +1,7 @@
 """How many seats are free, for searches over thousands of resources, from counts that are at most a second old.
 
 Nothing is counted up or down. Each process keeps the counts of the days it was asked for and, when an answer would be
-older than `REFRESH`, counts those slots anew that were written since, or of which a seat has come open by time alone
+too old, counts those slots anew that were written since, or of which a seat has come open by time alone
 (an ended hold, a day's release). Counting reads one index; a day is read once, then only what changes.
 """
 
@@ -10,18 +10,22 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
+
+from pymongo.errors import PyMongoError
 
 from server.domain.booking import day_prefix
 from server.domain.errors import UnavailableError
 from server.storage.mongo import Database
 from server.storage.seats import END
 
-REFRESH = timedelta(milliseconds=400)
+REFRESH = timedelta(milliseconds=300)  # by `run`
+STALE = timedelta(milliseconds=600)  # beyond it a search counts for itself
 OLDEST = timedelta(seconds=1)
 OVERLAP = timedelta(seconds=2)  # between the stamp of a write and when it can be read
 MAX_DAYS = 62  # kept; the one that was asked for longest ago goes first
@@ -33,10 +37,15 @@ Counts = dict[str, dict[str, int]]  # resource -> slot -> free
 
 @dataclass(frozen=True, slots=True)
 class Free:
-    """Free seats by slot, as they were at `as_of`; a slot without any is not in it."""
+    """Free seats by day, resource and slot, as they were at `as_of`; a slot without any is not in it."""
 
     as_of: datetime
-    slots: dict[str, int]
+    days: Mapping[date, Mapping[str, Mapping[str, int]]]
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """By slot alone."""
+        return {slot: n for day in self.days.values() for slots in day.values() for slot, n in slots.items()}
 
 
 @dataclass(slots=True)
@@ -51,7 +60,8 @@ class _Day:
         """What was counted."""
         _, resource, _ = slot.split("/", 2)
         if free:
-            self.counts[quota].setdefault(resource, {})[slot] = free
+            counts = self.counts[quota]
+            counts[resource] = counts.get(resource, {}) | {slot: free}  # a new one: answers keep the old one
         if next_at and self.next_at.get((slot, quota)) != next_at:
             self.next_at[slot, quota] = next_at
             heapq.heappush(self.openings, (next_at, slot, quota))
@@ -60,8 +70,8 @@ class _Day:
         """What was counted; it is about to be counted anew."""
         _, resource, _ = slot.split("/", 2)
         for counts in self.counts.values():
-            if resource in counts:
-                counts[resource].pop(slot, None)
+            if slot in counts.get(resource, ()):
+                counts[resource] = {name: free for name, free in counts[resource].items() if name != slot}
 
     def opened(self, at: datetime) -> Iterator[str]:
         """Slots that may have gained a seat by time."""
@@ -91,25 +101,31 @@ class FreeSeats:
             raise ValueError(days)
         for _ in range(TRIES):
             async with self._turn:  # whoever waits here finds it done
-                as_of = await self._refreshed(days)
+                as_of = await self._refreshed(days, STALE)
             if self._now() - as_of <= OLDEST and all(day in self._days for day in days):
                 break
         else:
             raise UnavailableError(
                 "booking_counts", zh="余号查询繁忙，请稍后再试", en="availability is behind: try again in a moment"
             )
-        slots: dict[str, int] = {}
-        tables = [self._days[day].counts.get(quota, {}) for day in days]
-        for resource in resources:
-            for table in tables:
-                if found := table.get(resource):
-                    slots |= found
-        return Free(as_of, slots)
+        wanted = list(resources)
+        tables = {day: self._days[day].counts.get(quota, {}) for day in days}
+        return Free(as_of, {day: {r: table[r] for r in wanted if table.get(r)} for day, table in tables.items()})
 
-    async def _refreshed(self, days: Sequence[date]) -> datetime:
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the days up to date until told to stop, so that searches need not; errors are left to them."""
+        while not stop.is_set():
+            try:
+                await asyncio.wait_for(stop.wait(), REFRESH.total_seconds())
+            except TimeoutError:
+                with suppress(PyMongoError):
+                    async with self._turn:
+                        await self._refreshed([], REFRESH / 2)
+
+    async def _refreshed(self, days: Sequence[date], stale: timedelta) -> datetime:
         """Bring the counts up to date unless they are; when they were read."""
         at = self._now()
-        if self._as_of is None or at - self._as_of > REFRESH:
+        if self._as_of is None or at - self._as_of > stale:
             if self._as_of is not None:
                 await self._recount(self._as_of - OVERLAP, at)
             self._as_of = at
