@@ -84,7 +84,8 @@ class Holds:
         busy: set[int] = set()
         for i, ask in asks.items():
             slot, rules = slots[ask.slot]
-            own = [*visits[ask.citizen], *(visits[ask.holder] if ask.holder != ask.citizen else ())]
+            both = (*visits[ask.citizen], *visits[ask.holder])
+            own = list({visit.booking.code: visit for visit in both}.values())  # each once, also those of both
             if verdict := known(ask, own, at) or may_book(ask, slot, rules, own, at):
                 answers[i] = verdict
             elif old := lapsed(ask, slot, own, at):

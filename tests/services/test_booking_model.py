@@ -210,14 +210,16 @@ def test_any_course_of_bookings_ends_where_a_dict_says(mongo_url: str):
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         client = mongo.client(mongo_url)
         db = mongo.database(client, "huimin_test_booking_model")
-        runner.run(mongo.prepare(db))
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            lambda: Counter(runner, db),
-            settings=settings(
-                max_examples=20,
-                stateful_step_count=25,
-                deadline=None,
-                suppress_health_check=[HealthCheck.too_slow],
-            ),
-        )
-        runner.run(client.close())
+        try:
+            runner.run(mongo.prepare(db))
+            run_state_machine_as_test(  # type: ignore[no-untyped-call]
+                lambda: Counter(runner, db),
+                settings=settings(
+                    max_examples=20,
+                    stateful_step_count=25,
+                    deadline=None,
+                    suppress_health_check=[HealthCheck.too_slow],
+                ),
+            )
+        finally:
+            runner.run(client.close())
