@@ -243,3 +243,14 @@ async def test_a_closed_slot_takes_nobody_and_tells_whom_to_replace(town: Town):
     assert (await town.counter.hold(ask(NINE, 7, "replacement"))).state is State.HELD
     assert await town.counter.reopen(EIGHT.id) == 2
     assert (await town.counter.hold(ask(EIGHT, 9))).state is State.HELD
+
+
+async def test_a_booking_for_the_family_counts_once_towards_the_limit(db: Database):
+    town = Town(db, Clock(), EIGHT, OTHER_DAY, rules=BookingRules(rerelease_max_s=0, max_open=2))
+    await town.open(online=1)
+    first = await town.counter.hold(ask(EIGHT, 8, "1", holder=7))
+    await town.counter.confirm(first.booking.code, 7)
+    second = await town.counter.hold(ask(OTHER_DAY, 8, "2", holder=7))
+    await town.counter.confirm(second.booking.code, 8)
+    town.slots[ELSEWHERE.id] = (ELSEWHERE, BookingRules(max_open=2))
+    assert await code_of(town.counter.hold(ask(ELSEWHERE, 8, "3", holder=7))) == "open_limit"
