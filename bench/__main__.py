@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import (
+    booking,
     celery_tasks,
     chaos,
     figures,
@@ -51,6 +52,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "million": million.million,
     "preview_division": preview.by_division,
     "preview_shape": preview.by_shape,
+    "booking": booking.booking,
     "chaos": chaos.chaos,
 }
 

@@ -207,6 +207,52 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="forgotten"),
     ],
     "batches": [IndexModel([("began_at", ASCENDING)])],
+    "seats": [
+        IndexModel([("slot", ASCENDING), ("rank", ASCENDING)]),
+        IndexModel(  # what can be taken from when on; counts per slot are read from this index alone
+            [(name, ASCENDING) for name in ("slot", "quota", "open_at", "rank")],
+            partialFilterExpression={"open_at": {"$exists": True}},
+            name="open",
+        ),
+        IndexModel(
+            [(name, ASCENDING) for name in ("booking.citizen", "group", "day")],
+            unique=True,
+            partialFilterExpression={"booking.citizen": {"$exists": True}},
+            name="one_per_group_and_day",
+        ),
+        IndexModel(
+            [("booking.holder", ASCENDING), ("group", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"state": "held"},
+            name="one_hold",
+        ),
+        IndexModel(
+            [("booking.holder", ASCENDING), ("booking.key", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"booking.holder": {"$exists": True}},
+            name="one_per_key",
+        ),
+        IndexModel(
+            [("booking.code", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"booking.code": {"$exists": True}},
+            name="code",
+        ),
+        *(
+            IndexModel([(f"past.{field}", ASCENDING)], sparse=True, name=f"past_{field}")
+            for field in ("citizen", "code")
+        ),
+        *(  # of the few that are being moved just now
+            IndexModel([(f"transit.{field}", ASCENDING)], sparse=True, name=f"transit_{field}")
+            for field in ("code", "until", "booking.citizen")
+        ),
+        IndexModel([("changed_at", ASCENDING), ("slot", ASCENDING)]),
+        IndexModel(
+            [(name, ASCENDING) for name in ("resource", "day", "booking.queue_at", "_id")],
+            partialFilterExpression={"state": "checked_in"},
+            name="queue",
+        ),
+    ],
 }
 
 
