@@ -208,8 +208,8 @@ class CallbackRequest:
 class Callback:
     """A verified callback. Answer with `answer` only after `receipts` and `grants` are durable.
 
-    `replay_key` is unique per HTTP request where the provider signs a nonce (a second use is a forgery: 403);
-    `dedupe_keys` name the messages in it (a second delivery is normal: same answer, no effect).
+    `replay_key` is unique per HTTP request where the provider signs a nonce (a second use is a forgery: 403).
+    A second delivery of a message is normal: ranks only rise and a grant knows its time, so it has no effect.
     """
 
     answer: bytes
@@ -217,7 +217,6 @@ class Callback:
     receipts: Sequence[Receipt] = ()
     grants: Sequence[GrantChange] = ()
     replay_key: str | None = None
-    dedupe_keys: Sequence[str] = ()
 
 
 class ForgedCallbackError(Exception):

@@ -202,6 +202,5 @@ class AliyunReceiptReader:
             for item in reports_in(request, self._key)
             if text(item, "phone_number") and text(item, "biz_id")
         ]
-        dedupe_keys = [f"{receipt.reference}.{receipt.address}" for receipt in receipts]
         answer = '{"code":0,"msg":"接收成功"}'.encode()
-        return Callback(answer, "application/json", receipts, dedupe_keys=dedupe_keys)
+        return Callback(answer, "application/json", receipts)

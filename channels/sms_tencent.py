@@ -289,5 +289,4 @@ class TencentReceiptReader:
             for item in reports_in(request, self._key)
             if text(item, "mobile") and text(item, "sid")
         ]
-        dedupe_keys = [f"{receipt.reference}.{receipt.address}" for receipt in receipts]
-        return Callback(b'{"result":0,"errmsg":"OK"}', _JSON, receipts, dedupe_keys=dedupe_keys)
+        return Callback(b'{"result":0,"errmsg":"OK"}', _JSON, receipts)

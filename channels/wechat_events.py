@@ -146,11 +146,7 @@ def _callback(message: Mapping[str, Any], replay_key: str) -> Callback:
             elif event in _GRANT_EVENTS and template_id:
                 is_accepted = _text(item, "SubscribeStatusString") == "accept"
                 grants.append(GrantChange(openid, template_id, is_accepted, at))
-    names = [receipt.reference for receipt in receipts] or [
-        f"{grant.template_id}={grant.is_accepted}" for grant in grants
-    ]
-    dedupe_keys = [f"{openid}.{_text(message, 'CreateTime')}.{event}.{name}" for name in names]
-    return Callback(_SUCCESS, _TEXT, receipts, grants, replay_key, dedupe_keys)
+    return Callback(_SUCCESS, _TEXT, receipts, grants, replay_key)
 
 
 def _items(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

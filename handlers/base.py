@@ -19,11 +19,12 @@ from pydantic import BaseModel
 from pymongo.errors import PyMongoError
 from tornado.httputil import HTTPServerRequest
 
-from handlers.gate import Gate
+from handlers.gate import NOBODY, Gate
 from handlers.problems import HTTP, UNEXPECTED, language_of, problem, problem_of, status_of
 from handlers.reading import read_model, read_query
 from handlers.routing import Operation
 from server.domain import errors
+from server.domain.citizens import Caller
 from server.domain.officers import Officer
 from server.domain.sessions import Session
 
@@ -66,7 +67,7 @@ class ApiHandler(tornado.web.RequestHandler):
         self.operations = operations
         self.etag: str | None = None
         self._gate = gate
-        self._session: Session | None = None
+        self._entrant = NOBODY
         self._given: BaseModel | None = None
         self._asked: BaseModel | None = None
         super().__init__(application, request, **parts)
@@ -75,7 +76,7 @@ class ApiHandler(tornado.web.RequestHandler):
         """Pass the operation's entry, then read body and query into its models."""
         operation = self.operation
         credential = self.request.headers.get("Authorization", "")
-        self._session, self.partner = await self._gate.admit(credential, operation.entry)
+        self._entrant = await self._gate.admit(credential, operation.entry)
         if operation.query:
             self._asked = read_query(self.request.query, operation.query)
         self._refuse_misfit(operation)
@@ -106,8 +107,19 @@ class ApiHandler(tornado.web.RequestHandler):
     @property
     def session(self) -> Session:
         """The session of that officer."""
-        assert self._session is not None
-        return self._session
+        assert self._entrant.session is not None
+        return self._entrant.session
+
+    @property
+    def partner(self) -> Any:
+        """Who has entered, on an operation for partners."""
+        return self._entrant.partner
+
+    @property
+    def caller(self) -> Caller:
+        """Who has entered, on an operation for citizens."""
+        assert self._entrant.caller is not None
+        return self._entrant.caller
 
     async def head(self, **arguments: str) -> None:
         """As GET; tornado leaves the body out."""

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 
 from handlers.routing import Entry, Who
 from server.domain.access import Deed, may_ask
+from server.domain.citizens import Caller
 from server.domain.errors import ForbiddenError, UnauthenticatedError
 from server.domain.officers import Officer
 from server.domain.sessions import Session, refuse_stale
 
-MAX_CREDENTIAL = 512  # characters
+MAX_CREDENTIAL = 2_048  # characters
 
 
 class Sessions(Protocol):
@@ -32,6 +33,14 @@ class Sessions(Protocol):
         ...
 
 
+class Citizens(Protocol):
+    """The citizens' counter, as much of it as the door needs."""
+
+    async def caller(self, token: str) -> Caller:
+        """Who holds this access token; UnauthenticatedError for one that is void, over, or not for this API."""
+        ...
+
+
 class Partners(Protocol):
     """The partners' counter, as much of it as the door needs."""
 
@@ -41,22 +50,42 @@ class Partners(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Entrant:
+    """Who has entered: the one of these that the entry asks for, or nobody in particular."""
+
+    session: Session | None = None
+    partner: Any = None
+    caller: Caller | None = None
+
+
+NOBODY = Entrant()
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
-    """Who guards an application. Without `sessions` no officer enters, without `partners` no partner."""
+    """Who guards an application. Whose counter is missing does not enter."""
 
     sessions: Sessions | None
     partners: Partners | None
     now: Callable[[], datetime]
+    citizens: Citizens | None = None
 
-    async def admit(self, authorization: str, entry: Entry) -> tuple[Session | None, Any]:
-        """The session and the partner, whichever this entry asks for; the others' handlers verify for themselves."""
+    async def admit(self, authorization: str, entry: Entry) -> Entrant:
+        """Who this is, as the entry asks for; the others' handlers verify for themselves."""
         match entry.who:
+            case Who.CITIZEN:
+                return Entrant(caller=await self._citizen(_bearer(authorization)))
             case Who.OFFICER:
-                return await self._officer(_bearer(authorization), entry), None
+                return Entrant(session=await self._officer(_bearer(authorization), entry))
             case Who.PARTNER:
-                return None, await self._partner(_bearer(authorization), entry)
+                return Entrant(partner=await self._partner(_bearer(authorization), entry))
             case Who.PUBLIC | Who.PROVIDER | Who.OPERATOR:
-                return None, None
+                return NOBODY
+
+    async def _citizen(self, token: str) -> Caller:
+        if self.citizens is None:
+            raise _missing()
+        return await self.citizens.caller(token)
 
     async def _officer(self, token: str, entry: Entry) -> Session:
         if self.sessions is None:

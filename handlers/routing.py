@@ -25,6 +25,7 @@ class Who(StrEnum):
     """Who may enter."""
 
     PUBLIC = "public"  # everyone
+    CITIZEN = "citizen"  # an access token of a citizen's live log-in
     OFFICER = "officer"  # a session of an officer whom the policy table allows this action
     PARTNER = "partner"  # a key of a partner
     PROVIDER = "provider"  # the handler's reader verifies the signature
@@ -41,6 +42,7 @@ class Entry:
 
 
 PUBLIC = Entry(Who.PUBLIC)
+CITIZEN = Entry(Who.CITIZEN)
 PROVIDER = Entry(Who.PROVIDER)
 OPERATOR = Entry(Who.OPERATOR)
 

@@ -62,8 +62,9 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server import assemble
+from server import assemble, assemble_citizens
 from server.assemble import Assembly
+from server.assemble_citizens import CitizenParts
 from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
@@ -94,6 +95,7 @@ class Services:
     receipts: Receipts
     reading: AlertReading
     public: PublicParts
+    citizens: CitizenParts
     audit: AuditReading
 
 
@@ -104,6 +106,7 @@ def services_of(assembly: Assembly, readers: PublicParts) -> Services:
         receipts=assemble.receipts(assembly),
         reading=AlertReading(assembly.alert_store),
         public=readers,
+        citizens=assemble_citizens.citizens(assembly),
         audit=assemble.audit_reading(assembly),
     )
 

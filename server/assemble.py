@@ -65,12 +65,14 @@ from server.storage import (
     queue,
     sessions,
 )
+from server.storage.accounts import Accounts
 from server.storage.alerts import AlertStore
 from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.counters import Counters
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
+from server.storage.person_keys import PersonVault
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.vault import SealedError, Vault
@@ -93,6 +95,8 @@ class Assembly:
     queue: queue.Queue
     tokens: RedisTokens
     vault: Vault
+    person_vault: PersonVault
+    accounts: Accounts
     counters: Counters
     broadcasts: Broadcasts
     audit: AuditLog
@@ -150,6 +154,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             queue=hints,
             tokens=_tokens(redis, vault),
             vault=vault,
+            person_vault=PersonVault(db, vault, os.urandom),
+            accounts=Accounts(db),
             counters=Counters(db),
             broadcasts=counter,
             audit=audit,

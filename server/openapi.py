@@ -32,7 +32,7 @@ _MEANINGS: Mapping[int, str] = {
     429: "too many requests; Retry-After says when",
     503: "a part is away; Retry-After says when",
 }
-_SECURITY: Mapping[Who, list[Json]] = {Who.OFFICER: [{"officer": []}], Who.PARTNER: [{"partner": []}]}
+_SECURITY: Mapping[Who, list[Json]] = {who: [{who.value: []}] for who in (Who.CITIZEN, Who.OFFICER, Who.PARTNER)}
 _DESCRIPTION = (
     "The mobile back end of a city: emergency warnings over WeChat, push and SMS, with proof of who was reached. "
     "Errors are RFC 9457 problems in Chinese or English (Accept-Language)."
@@ -52,6 +52,7 @@ def document_of(public: Sequence[Route], admin: Sequence[Route], version: str, a
         "components": {
             "schemas": names.definitions,
             "securitySchemes": {
+                "citizen": {"type": "http", "scheme": "bearer", "description": "the access token of POST /v1/session"},
                 "officer": {"type": "http", "scheme": "bearer", "description": "the token of POST /v1/staff/session"},
                 "partner": {"type": "http", "scheme": "bearer", "description": "the key that the partner was given"},
             },

@@ -13,6 +13,7 @@ import yaml
 
 from server.domain import divisions, texts, wording
 from server.domain.errors import ConfigurationError
+from server.domain.working_days import WorkingDays, by_year, read_year
 
 DATA = Path(__file__).resolve().parents[2] / "data"  # beside the packages, in a checkout and in the image
 
@@ -33,6 +34,20 @@ def load_divisions(data: Path = DATA, city: str = "*") -> divisions.Divisions:
 def load_texts(data: Path = DATA) -> wording.Wording:
     """Event names, advice, frames and the provider templates: what `texts.render` needs."""
     return texts.load(read_sources(data))
+
+
+def load_working_days(data: Path = DATA) -> WorkingDays:
+    """The calendar of working days, with the years that the city has written down itself (`working_days/2027.csv`)."""
+    years = []
+    for path in sorted((data / "working_days").glob("*.csv")):
+        try:
+            years.append(read_year(_read(path)))
+        except ValueError as error:
+            raise _wrong(path, str(error)) from None
+    try:
+        return WorkingDays(by_year(years))
+    except ValueError as error:
+        raise _wrong(data / "working_days", str(error)) from None
 
 
 def read_sources(data: Path) -> wording.Sources:

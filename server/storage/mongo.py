@@ -30,6 +30,10 @@ AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 DAY_S = 24 * 3600
 
 INDEXES: dict[str, list[IndexModel]] = {
+    "accounts": [
+        IndexModel([("public", ASCENDING)], unique=True),
+        IndexModel([("id_index", ASCENDING)], unique=True, sparse=True),  # an ID number or USCC belongs to one account
+    ],
     "citizens": [
         IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("is_tester", ASCENDING)], partialFilterExpression={"is_tester": True}),

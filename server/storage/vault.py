@@ -34,6 +34,10 @@ class Vault:
         self._index_key = index_key
         self._random = random
 
+    def with_keys(self, keys: Mapping[int, bytes]) -> Vault:
+        """Another vault with these data keys and the same blind indexes."""
+        return Vault(keys, self._index_key, self._random)
+
     def seal(self, text: str, *, owner: str) -> bytes:
         """Version (1 byte) + nonce (12) + ciphertext and tag. `owner` is collection|id|field."""
         nonce = self._random(NONCE_BYTES)

@@ -12,9 +12,12 @@ from typing import Any
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
 from handlers.gate import Gate
+from server.domain.citizens import Caller, Kind, LogIn
+from server.domain.citizens import Client as LogInClient
 from server.domain.errors import UnauthenticatedError
 from server.domain.officers import Officer
 from server.domain.sessions import Session
+from server.storage.accounts import Accounts
 
 SECURITY = ("X-Content-Type-Options", "Content-Security-Policy", "Cache-Control", "Referrer-Policy", "X-Request-Id")
 
@@ -98,6 +101,29 @@ class Officers:
     async def note_refusal(self, officer: Officer, action: str) -> None:
         """Nobody keeps it here."""
 
-    def gate(self) -> Gate:
+    def gate(self, citizens: Citizens | None = None) -> Gate:
         """The door in front of them."""
-        return Gate(self, None, self.now)
+        return Gate(self, None, self.now, citizens)
+
+
+@dataclass(slots=True)
+class Citizens:
+    """Citizens by token, without logging in."""
+
+    accounts: Accounts
+    now: Callable[[], datetime]
+    by_token: dict[str, int] = field(default_factory=dict)
+
+    async def enter(self, citizen: int) -> str:
+        """Let somebody in, with an account made if there is none; the token."""
+        at, token = self.now(), f"citizen-{len(self.by_token)}"
+        await self.accounts.open(citizen, f"{citizen:032x}", kind=Kind.PERSON, now=at)
+        await self.accounts.begin_log_in(citizen, LogIn(token, LogInClient.APP, "test", at, at))
+        self.by_token[token] = citizen
+        return token
+
+    async def caller(self, token: str) -> Caller:
+        """Who holds this token."""
+        if token not in self.by_token:
+            raise UnauthenticatedError("token_invalid", zh="登录已失效", en="log in again")
+        return Caller(await self.accounts.get(self.by_token[token]), token)

@@ -14,7 +14,7 @@ from server import assemble, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.settings import Settings
 from server.storage.mongo import Database
-from tests.api.client import Client, Officers, client_of
+from tests.api.client import Citizens, Client, Officers, client_of
 
 LIMITS = Limits(header_timeout_s=1.0, body_timeout_s=1.0)
 
@@ -61,9 +61,17 @@ def officers(assembly: assemble.Assembly) -> Officers:
 
 
 @pytest.fixture
-async def api(routes: list[Route], officers: Officers, readers: assemble_public.PublicParts) -> AsyncIterator[Client]:
+def citizens(assembly: assemble.Assembly) -> Citizens:
+    """Citizens by token, without logging in."""
+    return Citizens(assembly.accounts, assembly.now)
+
+
+@pytest.fixture
+async def api(
+    routes: list[Route], officers: Officers, citizens: Citizens, readers: assemble_public.PublicParts
+) -> AsyncIterator[Client]:
     """The public port."""
-    server, port = listen(Front(make_app(routes, officers.gate()), readers.shelf), 0, "127.0.0.1", LIMITS)
+    server, port = listen(Front(make_app(routes, officers.gate(citizens)), readers.shelf), 0, "127.0.0.1", LIMITS)
     yield client_of(port)
     server.stop()
     await server.close_all_connections()

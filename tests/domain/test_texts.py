@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain import datum, divisions, templates, texts
+from server.domain import texts
 from server.domain.divisions import Area, Divisions
 from server.domain.errors import ConfigurationError, InvalidInputError
 from server.domain.templates import segments, units, wechat_limit
@@ -318,11 +316,6 @@ def test_a_frame_that_reaches_out_of_its_sandbox_refuses_to_load(sources: Source
 def test_data_that_does_not_fit_together_refuses_to_load(sources: Sources, change: dict[str, Any]):
     with pytest.raises(ConfigurationError, match="texts_invalid"):
         texts.load(sources._replace(**change))
-
-
-@pytest.mark.parametrize("module", [datum, divisions, templates, texts, catalogues])
-def test_the_examples_in_the_docstrings_hold(module: ModuleType):
-    assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
 
 
 @pytest.fixture(scope="module")

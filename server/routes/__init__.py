@@ -1,0 +1,1 @@
+"""The route table by feature: each module gives the routes of one; `server/app.py` joins them to the one table."""
