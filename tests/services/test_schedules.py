@@ -51,11 +51,15 @@ class Town:
     def another(self, db: Database) -> Schedules:
         """The counter of another process."""
         stores = (self.resources, self.seats, LaidSeats(db))
-        return Schedules(stores, WorkingDays(), self, self.now, lambda: self.at.timestamp())
+        return Schedules(stores, WorkingDays(), self, self.now, self.clock)
 
     def now(self) -> datetime:
         """The time it is."""
         return self.at
+
+    def clock(self) -> float:
+        """The same in seconds."""
+        return self.at.timestamp()
 
     async def close_seats(self, seats: Sequence[Seat], reason: str) -> None:
         """The hand that closes."""
