@@ -140,6 +140,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("sender", ASCENDING), ("chain", ASCENDING)]),
         IndexModel([("received_at", ASCENDING)], expireAfterSeconds=180 * 24 * 3600),
     ],
+    "resources": [
+        IndexModel([("lay_on", ASCENDING)]),
+        *(IndexModel([(field, ASCENDING), ("_id", ASCENDING)]) for field in ("unit", "group", "kind", "division")),
+    ],
     "rates": [
         IndexModel([("channel", ASCENDING), ("at", ASCENDING)]),
         IndexModel([("at", ASCENDING)], expireAfterSeconds=7 * 24 * 3600),
