@@ -16,13 +16,24 @@ from server.domain.origins import Network
 from server.services.idempotency import Idempotency
 
 PREFLIGHT_AGE_S = 600
-ASKED_HEADERS = "Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+ASKED_HEADERS = (
+    "Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Install-Id, X-Request-Id"
+)
 TOLD_HEADERS = (
     "Content-Language, ETag, Idempotency-Replayed, Link, Location, "
     "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 )
 # Of an answer that is kept: the rest is set anew, or is not the answer's.
-KEPT_HEADERS: Sequence[str] = ("Content-Type", "Content-Language", "Content-Disposition", "Location", "Etag", "Link")
+KEPT_HEADERS: Sequence[str] = (
+    "Content-Type",
+    "Content-Language",
+    "Content-Disposition",
+    "Location",
+    "Etag",
+    "Link",
+    "Retry-After",
+    "Www-Authenticate",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,10 @@ _NEXT_BY_CODE: Mapping[str, tuple[str, str]] = {
         "请在 acknowledged 中列出已知悉的警告代码，或修改内容。",
         "List the codes of the warnings you accept in `acknowledged`, or change the alert.",
     ),
+    "proof_of_work_needed": (
+        "请求过多：请求解 work 后，在 proof 中带上 challenge 与解重发。",
+        "Too much is asked for: solve `work` and send it again with the challenge and the solution in `proof`.",
+    ),
     "digest_changed": (
         "请重新预览，以新的摘要发布。",
         "Preview it again and release the digest that the preview shows.",
@@ -92,6 +96,15 @@ class FieldProblem(BaseModel):
 
     field: str
     detail: str
+
+
+class Work(BaseModel):
+    """A puzzle: find a text so that SHA-256 of `<challenge>.<text>` begins with so many zero bits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    challenge: str
+    bits: int
 
 
 class Problem(BaseModel):
@@ -120,6 +133,7 @@ class Problem(BaseModel):
     request_id: str = Field(description="ties the answer to our log")
     field: str | None = Field(default=None, description="the input at fault, as a path: areas[0].divisions[1]")
     errors: tuple[FieldProblem, ...] = Field(default=(), description="every fault of the input, if there are several")
+    work: Work | None = Field(default=None, description="what to solve first, where the code is proof_of_work_needed")
 
 
 def status_of(error: errors.HuiminError) -> int:
@@ -134,7 +148,8 @@ def problem_of(error: errors.HuiminError, language: str, request_id: str) -> Pro
     found = problem(status, (error.code, error.zh, error.en), language, request_id)
     faults = error.faults if isinstance(error, FaultyInputError) and len(error.faults) > 1 else ()
     told = tuple(FieldProblem(field=each.field, detail=each.zh if language == "zh" else each.en) for each in faults)
-    return found.model_copy(update={"field": error.field, "errors": told})
+    work = Work(challenge=error.challenge, bits=error.bits) if isinstance(error, errors.WorkNeededError) else None
+    return found.model_copy(update={"field": error.field, "errors": told, "work": work})
 
 
 def problem(status: int, what: tuple[str, str, str], language: str, request_id: str) -> Problem:

@@ -100,6 +100,11 @@ def _push(broadcast: Broadcast, text: Mapping[str, Any], _lang: str, now: dateti
 
 
 def _sms(_broadcast: Broadcast, text: Mapping[str, Any], _lang: str, _now: datetime, _state: str) -> Content:
+    return sms_content(text)
+
+
+def sms_content(text: Mapping[str, Any]) -> SmsContent:
+    """What `texts.sms_text` wrote, as channels take it."""
     return SmsContent(
         text=text["text"],
         templates={

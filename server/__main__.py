@@ -27,6 +27,7 @@ from server.commands import (
     docs,
     doctor,
     health,
+    keys,
     ledger,
     notice,
     officer,
@@ -74,6 +75,7 @@ def command_line() -> typer.Typer:
     app.add_typer(audit.app, name="audit", rich_help_panel=HOUSE)
     app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
     app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
+    app.add_typer(keys.app, name="keys", rich_help_panel=HOUSE)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)
     app.command("docs", rich_help_panel=HOUSE)(docs.docs)

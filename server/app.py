@@ -63,9 +63,11 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server import assemble, assemble_citizens
+from server import assemble, assemble_citizens, assemble_inbox, assemble_privacy
 from server.assemble import Assembly
+from server.assemble_binding import BindingParts
 from server.assemble_citizens import CitizenParts
+from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
 from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
@@ -76,10 +78,12 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
+from server.routes import codes, inbox, joining, organisations, privacy, real_name, relations, session
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
+from server.services.wechat_codes import WeChat
 from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
@@ -98,17 +102,20 @@ class Services:
     reading: AlertReading
     public: PublicParts
     citizens: CitizenParts
+    inbox: InboxParts
     audit: AuditReading
 
 
-def services_of(assembly: Assembly, readers: PublicParts) -> Services:
-    """The services of one API process."""
+def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None = None) -> Services:
+    """The services of one API process. Without `wechat` nobody logs in by WeChat."""
+    receipts = assemble.receipts(assembly)
     return Services(
         assembly=assembly,
-        receipts=assemble.receipts(assembly),
+        receipts=receipts,
         reading=AlertReading(assembly.alert_store),
         public=readers,
-        citizens=assemble_citizens.citizens(assembly),
+        citizens=assemble_citizens.citizens(assembly, wechat),
+        inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
         audit=assemble.audit_reading(assembly),
     )
 
@@ -131,8 +138,23 @@ def public_routes(services: Services) -> list[Route]:
         *intake_routes(services.public),
         *session_routes(services.assembly.officers, services.assembly.settings.trusted_proxies),
         *office_routes(services.assembly.officers, services.audit),
+        *session.routes(services.citizens.log_in),
+        *codes.routes(services.citizens, services.assembly.settings.trusted_proxies),
         *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
         *me_routes(services.citizens.profile),
+        *inbox.routes(services.inbox),
+        *binding_routes(services.citizens.binding),
+        *privacy.routes(assemble_privacy.privacy(services.assembly)),
+    ]
+
+
+def binding_routes(parts: BindingParts) -> list[Route]:
+    """Who somebody is and for whom they act."""
+    return [
+        *real_name.routes(parts),
+        *relations.routes(parts),
+        *organisations.routes(parts),
+        *joining.routes(parts),
     ]
 
 

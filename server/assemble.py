@@ -36,6 +36,7 @@ from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.assemble_verifier import verifier_of
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.domain.preferences import Topics
@@ -43,15 +44,18 @@ from server.domain.templates import Registry
 from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
+from server.services.binding import Verifier
 from server.services.broadcasts import Broadcasts
+from server.services.consents import Consents
 from server.services.control import Control
 from server.services.notices import Notices
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
-from server.services.reports import Reports, Shelves
+from server.services.reports import Reports, Shelves, Watchers
 from server.services.subjects import Subjects
+from server.services.uses import Uses
 from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
@@ -71,12 +75,14 @@ from server.storage.accounts import Accounts
 from server.storage.alerts import AlertStore
 from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
+from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
+from server.storage.uses import UseStore
 from server.storage.vault import SealedError, Vault
 
 log = structlog.get_logger()
@@ -99,6 +105,8 @@ class Assembly:
     vault: Vault
     person_vault: PersonVault
     accounts: Accounts
+    consents: Consents
+    uses: Uses
     counters: Counters
     broadcasts: Broadcasts
     audit: AuditLog
@@ -108,9 +116,10 @@ class Assembly:
     outbox: Outbox
     notices: Notices
     subjects: Subjects
-    one_time_templates: frozenset[str]
+    verifier: Verifier
     templates: Registry
     topics: Topics
+    stack: AsyncExitStack  # is closed with the process: for what has to be closed then
 
     @property
     def now(self) -> Callable[[], datetime]:
@@ -135,14 +144,15 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             {version: key.get_secret_value() for version, key in settings.keys.items()},
             b64decode(settings.index_key.get_secret_value()),
             os.urandom,
+            settings.data_key_version,
         )
         numbers = {division.code: division.index for division in divisions.by_index.values()}
         people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording = catalogues.load_texts()
-        outbox = Outbox(db)
-        notices = Notices(NoticeStore(db), outbox, wording.templates, clock.now)
+        outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
+        notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
         topics = catalogues.load_topics()
         world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
@@ -159,8 +169,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             queue=hints,
             tokens=_tokens(redis, vault),
             vault=vault,
-            person_vault=PersonVault(db, vault, os.urandom),
+            person_vault=persons,
             accounts=Accounts(db),
+            consents=Consents(ConsentStore(db, os.urandom), catalogues.load_consents(), clock.now),
+            uses=Uses(UseStore(db, os.urandom), clock.now),
             counters=Counters(db),
             broadcasts=counter,
             audit=audit,
@@ -170,9 +182,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             outbox=outbox,
             notices=notices,
             subjects=Subjects([notices]),
-            one_time_templates=wording.templates.one_time,
+            verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
+            stack=stack,
         )
 
 
@@ -190,9 +203,9 @@ def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
         watch=watch,
         ladder=Ladder(assembly.pages, assembly.citizens, assembly.queue, assembly.now),
         subjects=assembly.subjects,
-        accounts=_accounts(assembly, stack),
+        accounts=provider_accounts(assembly, stack),
         counters=EngineCounters(),
-        one_time_templates=assembly.one_time_templates,
+        one_time_templates=assembly.templates.one_time,
         clock=loop.time,
         now=assembly.now,
     )
@@ -225,7 +238,8 @@ def control(assembly: Assembly, look_every_s: float = LOOK_EVERY_S) -> Control:
     """What officers may see of broadcasts and do to them; event streams look at the ledger every `look_every_s`."""
     shelves = Shelves(assembly.broadcast_store, assembly.pages, assembly.citizens, assembly.vault)
     watching = Watching(assembly.broadcasts, assembly.divisions, assembly.now, time.monotonic, look_every_s)
-    reports = Reports(assembly.broadcasts, shelves, assembly.divisions, assembly.audit, assembly.now)
+    watchers = Watchers(assembly.audit, assembly.uses)
+    reports = Reports(assembly.broadcasts, shelves, assembly.divisions, watchers, assembly.now)
     return Control(assembly.broadcast_store, assembly.broadcasts, watching, reports, assembly.audit)
 
 
@@ -282,7 +296,7 @@ def audit_reading(assembly: Assembly) -> AuditReading:
     return AuditReading(assembly.audit, assembly.alert_store, assembly.settings.city)
 
 
-def _accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
+def provider_accounts(assembly: Assembly, stack: AsyncExitStack) -> Mapping[str, Sequence[Account]]:
     """The provider accounts by channel, in the order in which they are used."""
     settings, tokens, now = assembly.settings, assembly.tokens, assembly.now
     built: dict[str, list[Account]] = {"wechat": [], "push": [], "sms": []}

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +45,13 @@ class Databases:
     valkey: Server | None = None
 
 
-def mongod(home: Path, binary: Path, *, cache_gb: float = 0.5, is_member: bool = False) -> Server:
+def mongod(
+    home: Path, binary: Path, *, cache_gb: float = 0.5, is_member: bool = False, further: Sequence[str] = ()
+) -> Server:
     """A mongod under `home`: replica set of one, `cache_gb` (at least 0.25) of WiredTiger cache.
 
     `is_member`: of a set of several; it is ready when it listens, and somebody else initiates the set.
+    `further`: options of mongod's own.
     """
 
     def command(data: Path, port: int) -> list[str]:
@@ -68,6 +71,7 @@ def mongod(home: Path, binary: Path, *, cache_gb: float = 0.5, is_member: bool =
             *(str(part) for option in options.items() for part in option),
             *(part for parameter in parameters for part in ("--setParameter", parameter)),
             *flags,
+            *further,
         ]
 
     return Server(_MEMBER if is_member else _MONGOD, home, command)

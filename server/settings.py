@@ -84,6 +84,15 @@ class TencentSmsAccount(Account):
     receipt_key: SecretStr = Field(description="unguessable part of the receipt path; Tencent signs nothing")
 
 
+class AuthorityAccount(Account):
+    """The city's authority that verifies names and ID numbers; its interface stands in channels/authority.py."""
+
+    rate_per_s: float = 50.0
+    connections: int = 8
+    key: SecretStr
+    timeout_s: float = Field(default=5.0, gt=0, le=30)
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -106,6 +115,10 @@ class Settings(BaseSettings):
     old_data_keys: Mapping[int, SecretStr] = Field(default={}, description="earlier keys by version: still opened")
     index_key: SecretStr = SecretStr(SANDBOX_KEY)
     audit_key: SecretStr = Field(default=SecretStr(SANDBOX_KEY), description="Ed25519 seed that signs the audit log")
+    token_keys: Path | None = Field(
+        default=None,
+        description="folder of Ed25519 keys (<name>.pem) that sign citizens' access tokens; None = one made in home",
+    )
     port: int = Field(default=8080, ge=0, le=65535)
     admin_port: int = Field(default=8081, ge=0, le=65535, description="health and metrics; keep it inside")
     admin_address: str = Field(
@@ -141,9 +154,18 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=4, ge=1, description="worker processes of the city: they share a rate when Redis is away"
     )
+    phone_regions: tuple[str, ...] = Field(
+        default=("CN",), min_length=1, description="ISO 3166 regions whose mobile numbers get one-time codes"
+    )
+    codes_per_minute: int = Field(default=300, ge=1, description="one-time codes by SMS, in the whole city")
+    codes_per_hour: int = Field(default=6_000, ge=1)
+    codes_per_day: int = Field(default=50_000, ge=1, description="what a day of codes may cost at most")
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()
+    authority: AuthorityAccount | None = Field(
+        default=None, description="verifies real names; None = nobody is verified (the sandbox has one of its own)"
+    )
 
     @field_validator("data_key", "index_key", "audit_key")
     @classmethod
@@ -164,7 +186,7 @@ class Settings(BaseSettings):
 def load(environ: Mapping[str, str]) -> Settings:
     """Read and check the settings; ConfigurationError names each variable that is wrong and why."""
     known = {f"HUIMIN_{name.upper()}" for name in Settings.model_fields}
-    nested = {"HUIMIN_WECHAT", "HUIMIN_FCM"}
+    nested = {"HUIMIN_WECHAT", "HUIMIN_FCM", "HUIMIN_AUTHORITY"}
     given = [name.upper() for name in environ if name.upper().startswith("HUIMIN_")]
     unknown = sorted(n for n in given if n not in known and n.split("__")[0] not in nested)
     if unknown:
@@ -182,7 +204,7 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 
 def _refuse_sandbox_values(settings: Settings) -> None:
-    accounts = [a for a in (settings.wechat, settings.fcm, *settings.sms) if a is not None]
+    accounts = [a for a in (settings.wechat, settings.fcm, settings.authority, *settings.sms) if a is not None]
     keys = ("data_key", "index_key", "audit_key")
     secrets: dict[str, SecretStr] = {f"HUIMIN_{name.upper()}": getattr(settings, name) for name in keys}
     for account in accounts:
@@ -192,6 +214,8 @@ def _refuse_sandbox_values(settings: Settings) -> None:
                 secrets[f"{type(account).__name__}.{name}"] = value
     bad = [n for n, s in secrets.items() if _is_of_the_sandbox(s.get_secret_value())]
     bad += [n for n, v in (("HUIMIN_MONGO_URL", settings.mongo_url), ("HUIMIN_REDIS_URL", settings.redis_url)) if not v]
+    if settings.token_keys is None:
+        bad.append("HUIMIN_TOKEN_KEYS")
     bad += [f"{type(a).__name__}.base_url (https wanted)" for a in accounts if not a.base_url.startswith("https://")]
     if settings.data_key.get_secret_value() == settings.index_key.get_secret_value():
         bad.append("HUIMIN_INDEX_KEY (must differ from HUIMIN_DATA_KEY)")

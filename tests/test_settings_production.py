@@ -21,6 +21,7 @@ GOOD = {
     "HUIMIN_AUDIT_KEY": base64.b64encode(b"a" * 32).decode(),
     "HUIMIN_MONGO_URL": "mongodb://127.0.0.1:1",
     "HUIMIN_REDIS_URL": "redis://127.0.0.1:1",
+    "HUIMIN_TOKEN_KEYS": "/run/token-keys",
     "HUIMIN_WECHAT": json.dumps(WECHAT),
 }
 CHECK = "import os; from server.settings import load; load(os.environ)"
@@ -30,7 +31,11 @@ def told(**changes: str) -> str:
     """What a process with these settings says when it reads them; "" if it is content."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("HUIMIN_")}
     told = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", CHECK], env=plain | GOOD | changes, capture_output=True, text=True, check=False
+        [sys.executable, "-c", CHECK],
+        env=plain | {name: value for name, value in (GOOD | changes).items() if value},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return told.stderr
 
@@ -45,9 +50,10 @@ def test_real_values_are_accepted():
         ({"HUIMIN_WECHAT": json.dumps(WECHAT | {"callback_aes_key": SANDBOX_AES_KEY})}, "callback_aes_key"),
         ({"HUIMIN_WECHAT": json.dumps(WECHAT | {"base_url": "http://127.0.0.1:9"})}, "https"),
         ({"HUIMIN_INDEX_KEY": KEY}, "HUIMIN_INDEX_KEY"),
+        ({"HUIMIN_TOKEN_KEYS": ""}, "HUIMIN_TOKEN_KEYS"),
         ({"HUIMIN_SMS": "not json"}, '"sms"'),
     ],
-    ids=["sandbox-aes-key", "plain-http", "one-key-for-both", "not-json"],
+    ids=["sandbox-aes-key", "plain-http", "one-key-for-both", "no-token-keys", "not-json"],
 )
 def test_a_dangerous_value_is_named_and_refused(changes: dict[str, str], named: str):
     text = told(**changes).strip().splitlines()[-1]

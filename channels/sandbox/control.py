@@ -7,6 +7,8 @@ PUT  grants         {"template_id", "openids": [...] or null = everybody, "credi
                     "notify": false}; notify = WeChat tells the city by an event
 POST expire-tokens  every access token given out is expired
 POST flush          {"timeout_s": 30}; send all pending receipts now -> {"pending", "sent", "given_up"}
+GET  texts          ?phone=%2B8613800138000: what this phone shows, newest first -> {"texts": [{"at", "provider",
+                    "template", "text"}]}; the last texts of the last phones are kept
 GET  counts         per provider: what was accepted, refused and done wrong, and the receipts
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -88,7 +90,8 @@ class Control:
             ),
             (b"PUT", b"/_sandbox/grants"): lambda body: self._grant(Grants.model_validate_json(body)),
             (b"POST", b"/_sandbox/expire-tokens"): lambda _body: self._expire_tokens(),
-            (b"GET", b"/_sandbox/counts"): lambda _body: self._counts(),
+            (b"GET", b"/_sandbox/counts"): lambda _query: self._counts(),
+            (b"GET", b"/_sandbox/texts"): self._texts,
         }
 
     def serve(self, request: Request, reply: Reply) -> None:
@@ -101,7 +104,7 @@ class Control:
             if verb is None:
                 reply.send(response(404, b'{"error":"not found"}'))
                 return
-            result = verb(request.body)
+            result = verb(request.query if request.method == b"GET" else request.body)
         except (ValidationError, LookupError) as error:
             reply.send(response(400, orjson.dumps({"error": str(error)})))
             return
@@ -152,6 +155,12 @@ class Control:
     def _expire_tokens(self) -> None:
         self._sandbox.wechat.expire_tokens()
         self._sandbox.fcm.expire_tokens()
+
+    def _texts(self, query: bytes) -> dict[str, Any]:
+        asked = dict(parse_qsl(query.decode("latin-1")))
+        if asked.keys() != {"phone"}:
+            raise LookupError("texts?phone=%2B86...")
+        return {"texts": self._sandbox.phones.look(asked["phone"].replace(" ", "+", 1))}
 
     def _counts(self) -> dict[str, dict[str, int]]:
         counts = {name: dict(sorted(p.book.counts.items())) for name, p in self._sandbox.providers.items()}

@@ -19,6 +19,7 @@ from channels.sandbox.book import Answer, Book, Provider
 from channels.sandbox.faults import Dice, Fate, FaultScript
 from channels.sandbox.http import Connection, Reply, Request, Service, response
 from channels.sandbox.journal import Journal
+from channels.sandbox.phones import Phones
 from channels.sandbox.receipts import Outbox
 from channels.sandbox.sms_aliyun import AliyunSms
 from channels.sandbox.sms_tencent import TencentSms
@@ -42,8 +43,13 @@ class Sandbox:
         self._journal = Journal(home / JOURNAL, loop)
         self.wechat = wechat.WeChat(Book("wechat", accounts.APPID, self._journal, clock), templates.wechat, seed)
         self.fcm = fcm.Fcm(Book("fcm", accounts.PROJECT, self._journal, clock), accounts.public_key_pem(home))
-        self.aliyun = AliyunSms(Book("sms_aliyun", accounts.ACCESS_KEY_ID, self._journal, clock), templates)
-        self.tencent = TencentSms(Book("sms_tencent", accounts.SDK_APP_ID, self._journal, clock), templates)
+        self.phones = Phones(clock)
+        aliyun, tencent = (
+            Book("sms_aliyun", accounts.ACCESS_KEY_ID, self._journal, clock),
+            Book("sms_tencent", accounts.SDK_APP_ID, self._journal, clock),
+        )
+        self.aliyun = AliyunSms(aliyun, templates, self.phones)
+        self.tencent = TencentSms(tencent, templates, self.phones)
         self.providers: Mapping[str, Provider] = {
             "wechat": self.wechat,
             "fcm": self.fcm,

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from channels.sandbox import accounts
 from channels.sandbox.book import Answer, Book
 from channels.sandbox.http import Request, response
+from channels.sandbox.phones import Phones
 from channels.sandbox.templates import Templates
 
 MAX_NUMBERS = 1000
@@ -49,9 +50,10 @@ class AliyunLimits(BaseModel):
 class AliyunSms:
     """One Aliyun account."""
 
-    def __init__(self, book: Book, templates: Templates) -> None:
+    def __init__(self, book: Book, templates: Templates, phones: Phones) -> None:
         self.book = book
         self.limits = AliyunLimits()
+        self._phones = phones
         self._sign = templates.sign
         self._names = {t.id: t.names for t in templates.sms_aliyun}
         self._texts = {t.id: t.text for t in templates.sms_aliyun}
@@ -118,6 +120,7 @@ class AliyunSms:
         biz_id = f"{self._next_id}^0"
         ours = asked.get("OutId", "")
         lines = b"".join([self.book.accept(e164(number), template, ours, biz_id) for number in numbers])
+        self._phones.show(map(e164, numbers), "sms_aliyun", template, lambda: self._read(asked))
         return Answer(_ok({"Code": "OK", "Message": "OK", "BizId": biz_id}), lines)
 
     def _template_fault(self, asked: Mapping[str, str]) -> _Fault | None:
@@ -143,10 +146,16 @@ class AliyunSms:
             return "isv.PARAM_LENGTH_LIMIT", "参数超出长度限制"
         if any(_URL.search(value) for value in params.values()):
             return "isv.PARAM_NOT_SUPPORT_URL", "不支持变量传URL"
-        text = re.sub(r"\$\{(\w+)\}", lambda m: params[m[1]], self._texts[template])
-        if len(f"【{self._sign}】{text}") > 500:
+        if len(self._text(template, params)) > 500:
             return "isv.PARAM_LENGTH_LIMIT", "短信内容超出长度限制"
         return None
+
+    def _text(self, template: str, params: Mapping[str, str]) -> str:
+        text = re.sub(r"\$\{(\w+)\}", lambda m: params[m[1]], self._texts[template])
+        return f"【{self._sign}】{text}"
+
+    def _read(self, asked: Mapping[str, str]) -> str:
+        return self._text(asked["TemplateCode"], orjson.loads(asked.get("TemplateParam") or "{}"))
 
     def _numbers_fault(self, numbers: list[str], template: str) -> _Fault | None:
         if len(numbers) > MAX_NUMBERS:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from channels.sandbox import accounts
 from channels.sandbox.book import Answer, Book
 from channels.sandbox.http import Request, response
+from channels.sandbox.phones import Phones
 from channels.sandbox.templates import Templates
 
 MAX_NUMBERS = 200
@@ -48,9 +49,11 @@ class TencentLimits(BaseModel):
 class TencentSms:
     """One Tencent Cloud account with one SMS application."""
 
-    def __init__(self, book: Book, templates: Templates) -> None:
+    def __init__(self, book: Book, templates: Templates, phones: Phones) -> None:
         self.book = book
         self.limits = TencentLimits()
+        self._phones = phones
+        self._texts = {t.id: t.text for t in templates.sms_tencent}
         self._sign = templates.sign
         self._params = {t.id: t.count for t in templates.sms_tencent}
         self._sent: dict[str, int] = {}
@@ -124,6 +127,7 @@ class TencentSms:
                 self._next_id += 1
                 serial = f"5000:{self._next_id}"
                 lines.append(self.book.accept(number, template, ours, serial))
+                self._phones.show((number,), "sms_tencent", template, lambda: self._read(asked))
             rows.append(
                 {
                     "SerialNo": serial,
@@ -136,6 +140,11 @@ class TencentSms:
                 }
             )
         return Answer(_ok({"SendStatusSet": rows}), b"".join(lines))
+
+    def _read(self, asked: Mapping[str, Any]) -> str:
+        params = asked.get("TemplateParamSet", [])
+        text = re.sub(r"\{(\d+)\}", lambda m: params[int(m[1]) - 1], self._texts[asked["TemplateId"]])
+        return f"【{self._sign}】{text}"
 
     def _number_code(self, number: str) -> str:
         if not _MAINLAND.fullmatch(number):

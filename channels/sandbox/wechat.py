@@ -27,6 +27,7 @@ SEND = "/cgi-bin/message/subscribe/send"
 _CST = timezone(timedelta(hours=8))
 _OPENID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _PAGE = re.compile(r"(?:/?[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*(?:\.html)?(?:\?[\x21-\x7e]*)?)?")
+_PHONE_CODE = re.compile(r"(1[0-9]{10})\.[\x21-\x7e]{1,100}\Z")
 _STATES = frozenset({"developer", "trial", "formal"})
 _LANGS = frozenset({"zh_CN", "en_US", "zh_HK", "zh_TW"})
 _OK = response(
@@ -69,6 +70,7 @@ class WeChat:
             b"/cgi-bin/openapi/quota/get": self.quota_get,
             b"/cgi-bin/clear_quota": self.clear_quota,
             b"/sns/jscode2session": self.session,
+            b"/wxa/business/getuserphonenumber": self.phone,
         }
 
     # -- the hot path
@@ -225,6 +227,21 @@ class WeChat:
         key = secrets.token_urlsafe(16) + "=="
         return self._json({"openid": openid_of(code.split(".", 1)[0]), "session_key": key})
 
+    def phone(self, request: Request) -> Answer:
+        """A user's phone (getuserphonenumber). A code works once; what stands before its dot is the national number."""
+        wrong = self._token_fault(request.query, self.book.clock())
+        body = None if wrong else _object(request.body)
+        code = (body or {}).get("code")
+        if not wrong and body is None:
+            wrong = (47001, "data format error")
+        match = _PHONE_CODE.match(code) if type(code) is str else None
+        if wrong or match is None or code in self._codes:
+            return self._error(*(wrong or (40029, "invalid code")))
+        self._codes.add(str(code))
+        watermark = {"timestamp": int(self.book.clock()), "appid": accounts.APPID}
+        told = {"phoneNumber": match[1], "purePhoneNumber": match[1], "countryCode": "86", "watermark": watermark}
+        return self._json({"errcode": 0, "errmsg": "ok", "phone_info": told})
+
     def expire_tokens(self) -> None:
         """Every token given out is expired from now on (42001)."""
         self._tokens = dict.fromkeys(self._tokens, 0.0)
@@ -310,13 +327,19 @@ class Grants:
         return template_id in self._is_long_term
 
 
-def _message(body: bytes) -> dict[str, Any] | None:
-    """The message of a request body; None if it is not one."""
+def _object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object of a request body; None if it is not one."""
     try:
-        message = orjson.loads(body)
+        found = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    if type(message) is not dict or b"\\u" in body:
+    return found if type(found) is dict else None
+
+
+def _message(body: bytes) -> dict[str, Any] | None:
+    """The message of a request body; None if it is not one."""
+    message = _object(body)
+    if message is None or b"\\u" in body:
         return None
     is_whole = type(message.get("touser")) is str and type(message.get("template_id")) is str
     return message if is_whole and type(message.get("data")) is dict else None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 
+from channels.sandbox.wechat import openid_of
 from server.assemble import Assembly
 from server.domain.officers import WARNING, NewOfficer, Role, Unit
 from server.services.population import Recipe, people
+from server.storage.citizens import NewCitizen
 
 DISTRICT = "440305"  # Nanshan
 BATCH = 2_000
 POINT_SHARE = 0.5
+NAMED = ("resident1", "resident2", "resident3")  # who somebody can log in as by the sandbox's WeChat
 EVENTS = ("11", "12", "13", "14")  # all kinds of emergencies
 UNIT = Unit(
     code="44030041600000", name="深圳市气象台", name_en="Shenzhen Observatory", sender="observatory@sz.example",
@@ -31,10 +35,30 @@ async def settle(assembly: Assembly, count: int, seed: int, tell: Callable[[int]
     divisions = assembly.divisions
     communities = [c for street in divisions.children(DISTRICT) for c in divisions.children(street)]
     crowd = people(count, Recipe(communities, seed, point_share=POINT_SHARE), divisions)
+    named = iter(NAMED)
     while batch := list(islice(crowd, BATCH)):
-        await assembly.citizens.add(batch)
+        await assembly.citizens.add([_with_openid(one, next(named, None)) for one in batch])
         tell(len(batch))
     await assembly.counters.rebuild(assembly.now(), lambda _done, _of: None)
+
+
+async def known(assembly: Assembly) -> list[dict[str, str]]:
+    """Those whom the sandbox's WeChat knows by name: a `wx.login` code is `<wechat>.<anything new>`; their phones."""
+    told = []
+    for name in NAMED:
+        openid = openid_of(name)
+        found = await assembly.citizens.find_by_address("wechat", [openid])
+        if openid in found:
+            phones = await assembly.citizens.addresses_of(found[openid], "sms")
+            told.append({"wechat": name, "phone": phones[0] if phones else ""})
+    return told
+
+
+def _with_openid(citizen: NewCitizen, name: str | None) -> NewCitizen:
+    """The same, reached by WeChat as `name`."""
+    if name is None:
+        return citizen
+    return replace(citizen, addresses={**citizen.addresses, "wechat": (openid_of(name),)})
 
 
 async def swear_in(assembly: Assembly, password: Callable[[], str]) -> list[dict[str, str]]:

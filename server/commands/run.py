@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from server.assemble import Assembly, assemble
-from server.commands.residents import settle, swear_in
+from server.commands.residents import known, settle, swear_in
 from server.commands.serve import stop_signal
 from server.commands.town import Ports, Process, Town, town
 from server.domain.errors import ConfigurationError, UnavailableError
@@ -90,7 +89,11 @@ async def _keep_up(settings: Settings, options: Options) -> None:
         ports = Ports(settings.port, settings.admin_port) if options.port is None else Ports(options.port)
         place = await stack.enter_async_context(town(named, home / "town", workers=options.workers, ports=ports))
         _say(
-            _facts(running, place, await swear_in(assembly, partial(secrets.token_urlsafe, 15))),
+            _facts(running, place)
+            | {
+                "officers": await swear_in(assembly, partial(secrets.token_urlsafe, 15)),
+                "citizens": await known(assembly),
+            },
             console,
             is_json=options.is_json,
         )
@@ -142,14 +145,13 @@ async def _again(name: str, what: Process | Server) -> None:
             return
 
 
-def _facts(running: Databases, place: Town, officers: Sequence[dict[str, str]]) -> dict[str, Any]:
+def _facts(running: Databases, place: Town) -> dict[str, Any]:
     return {
         "api": f"http://127.0.0.1:{place.api.facts['port']}",
         "ops": f"http://127.0.0.1:{place.api.facts['admin_port']}",
         "sandbox": f"http://127.0.0.1:{place.sandbox.facts['port']}",
         "mongo": running.mongo_url,
         "redis": running.redis_url,
-        "officers": list(officers),
     }
 
 
@@ -164,4 +166,7 @@ def _say(facts: dict[str, Any], console: Console, *, is_json: bool) -> None:
     for officer in facts["officers"]:
         told = f"{officer['name']}  password {officer['password']}  TOTP secret {officer['totp_secret']}"
         console.print(f"{officer['role']:>8}  {told}")
+    for citizen in facts["citizens"]:
+        code = f"wx.login code {citizen['wechat']}.<anything new>"
+        console.print(f" citizen  {code}  phone {citizen['phone'] or 'none'}")
     console.print("Ctrl-C ends it all; people and alerts stay. 按 Ctrl-C 结束，数据保留。")

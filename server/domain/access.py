@@ -27,6 +27,8 @@ class Deed(StrEnum):
     ALERT_RETURN = "alert.return"
     ALERT_REJECT = "alert.reject"
     ALERT_RELEASE = "alert.release"
+    ACKNOWLEDGEMENT_READ = "acknowledgement.read"  # how many people say that they are safe or need help
+    ACKNOWLEDGEMENT_HELP = "acknowledgement.help"  # who needs help: where, and the numbers
     BROADCAST_READ = "broadcast.read"  # progress, report
     BROADCAST_UNREACHED = "broadcast.unreached"  # who was not reached: names and numbers for telephoning
     BROADCAST_STOP = "broadcast.stop"
@@ -74,6 +76,8 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ALERT_RETURN: Grant(_DESK, Reach.SUBTREE),
     Deed.ALERT_REJECT: Grant(_DESK, Reach.SUBTREE),
     Deed.ALERT_RELEASE: Grant(_RELEASER, Reach.SUBTREE),
+    Deed.ACKNOWLEDGEMENT_READ: Grant(_DESK, Reach.MEETS),
+    Deed.ACKNOWLEDGEMENT_HELP: Grant(_DESK, Reach.SUBTREE),
     Deed.BROADCAST_READ: Grant(_DESK, Reach.MEETS),
     Deed.BROADCAST_UNREACHED: Grant(_DESK, Reach.SUBTREE),
     Deed.BROADCAST_STOP: Grant(_RELEASER, Reach.SUBTREE),

@@ -4,6 +4,7 @@ HuiminError
 ├── InvalidInputError      422  the caller sent something that cannot be right; names the field
 ├── UnauthenticatedError   401  who are you?
 ├── ForbiddenError         403  you may not; a missing rule means no
+│   └── WorkNeededError    403  not before this puzzle is solved
 ├── NotFoundError          404  there is no such thing, or not for you
 ├── ConflictError          409  the thing is in a state that does not allow this
 ├── TooManyError           429  later
@@ -44,6 +45,15 @@ class UnauthenticatedError(HuiminError):
 
 class ForbiddenError(HuiminError):
     """The one who asks may not do this."""
+
+
+class WorkNeededError(ForbiddenError):
+    """Somebody floods this: who asks solves a puzzle first, SHA-256 of `<challenge>.<solution>` with `bits` zeros."""
+
+    def __init__(self, code: str, *, zh: str, en: str, challenge: str, bits: int) -> None:
+        super().__init__(code, zh=zh, en=en)
+        self.challenge = challenge
+        self.bits = bits
 
 
 class NotFoundError(HuiminError):

@@ -6,13 +6,13 @@ themselves go over WeChat and push, within their limits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from server.domain.outbox import Texts
-from server.domain.templates import Key, Registry, fit, wechat_limit
+from server.domain.templates import Key, Registry, WeChatTemplate, fit, wechat_limit
 from server.domain.texts import LIMITS, WECHAT_LANGUAGE, sms_text, wechat_time
 from server.domain.wording import LANGUAGES, Words
 
@@ -29,36 +29,52 @@ class Notice:
     told_at: datetime
 
 
-def wechat_template(registry: Registry) -> str:
-    """The filed WeChat template of notices; LookupError if there is none."""
-    found = registry.choose(_key("zh")).wechat
-    return next(template.id for template in registry.wechat if template.id == found)
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What all notices have in common: the filed WeChat template, and the SMS by language."""
+
+    wechat: WeChatTemplate
+    sms: Mapping[str, Mapping[str, Any]]
 
 
-def notice_texts(notice: Notice, registry: Registry) -> Texts:
+def frame_of(registry: Registry) -> Frame:
+    """The frame, made once; LookupError if nothing is filed for notices."""
+    wanted = registry.choose(_key("zh")).wechat
+    return Frame(
+        wechat=next(template for template in registry.wechat if template.id == wanted),
+        sms={language: sms_text(registry, registry.choose(_key(language)), {}) for language in LANGUAGES},
+    )
+
+
+def notice_texts(notice: Notice, frame: Frame) -> Texts:
     """The texts by channel and language, in the shape of `texts.render`."""
+    push = _by_language(notice, _push)
+    data = _by_language(notice, lambda notice, language: _wechat_data(notice, frame.wechat, language))
+    shared = {"template_id": frame.wechat.id, "page": notice.page}
+    wechat = {language: {**shared, "data": data[language], "lang": WECHAT_LANGUAGE[language]} for language in LANGUAGES}
+    return {"wechat": wechat, "push": push, "sms": frame.sms}
+
+
+def _by_language(notice: Notice, make: Callable[[Notice, str], Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
+    """Both languages; without English words they are the same and made once."""
+    chinese = make(notice, "zh")
+    return {"zh": chinese, "en": make(notice, "en") if notice.title.en or notice.body.en else chinese}
+
+
+def _push(notice: Notice, language: str) -> Mapping[str, str]:
     return {
-        "wechat": {language: _wechat(notice, registry, language) for language in LANGUAGES},
-        "push": {
-            language: {
-                "title": fit(notice.title.get(language), LIMITS["push_title"]),
-                "body": fit(notice.body.get(language), LIMITS["push_body"]),
-            }
-            for language in LANGUAGES
-        },
-        "sms": {language: sms_text(registry, registry.choose(_key(language)), {}) for language in LANGUAGES},
+        "title": fit(notice.title.get(language), LIMITS["push_title"]),
+        "body": fit(notice.body.get(language), LIMITS["push_body"]),
     }
 
 
-def _wechat(notice: Notice, registry: Registry, language: str) -> Mapping[str, Any]:
-    template = next(each for each in registry.wechat if each.id == wechat_template(registry))
+def _wechat_data(notice: Notice, template: WeChatTemplate, language: str) -> Mapping[str, str]:
     said = {
         "event": notice.title.get(language),
         "advice": notice.body.get(language),
         "sent": wechat_time(notice.told_at),
     }
-    data = {key: fit(said[name], wechat_limit(key)) for key, name in template.fields.items()}
-    return {"template_id": template.id, "data": data, "page": notice.page, "lang": WECHAT_LANGUAGE[language]}
+    return {key: fit(said[name], wechat_limit(key)) for key, name in template.fields.items()}
 
 
 def _key(language: str) -> Key:

@@ -40,6 +40,18 @@ def counted(origin: str) -> str:
     return str(address or origin)
 
 
+def neighbourhood(origin: str) -> str:
+    """The network that requests of an origin are counted under where one person may have many addresses: /24 and /64.
+
+    >>> neighbourhood("192.0.2.10"), neighbourhood("2001:db8:1:2:3::4")
+    ('192.0.2.0/24', '2001:db8:1:2::/64')
+    """
+    address = _address(origin)
+    if address is None:
+        return origin
+    return str(ip_network((address, 24 if isinstance(address, IPv4Address) else 64), strict=False))
+
+
 def _is_one_of(origin: str, proxies: Sequence[Network]) -> bool:
     address = _address(origin)
     return address is not None and any(address in network for network in proxies)

@@ -7,6 +7,7 @@ the batch alone, so whoever finishes an interrupted batch comes to the same page
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ RANGES = 16  # of a standing broadcast: receipts and sums look at a sixteenth of
 LASTS = timedelta(days=2)  # beyond its day; receipts are looked for among the broadcasts of three days
 DUE_AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_ID = 120  # characters of a key or of a thing's id
+KEPT = timedelta(days=90)  # after it was due: as long as a person finds it in the inbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,11 @@ class Entry:
             raise ValueError("it would be late before it is due")
 
 
+def item_of(key: str) -> str:
+    """What an entry is called outside, where its key is nobody's business: 32 hexadecimal digits."""
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a claimed entry goes: decided once per batch, because addresses may change between two attempts."""
@@ -105,6 +112,16 @@ class Place:
     expires_at: datetime
     division: int
     channels: tuple[str, ...]
+
+
+def template_of(broadcast: str) -> str:
+    """The template of a standing broadcast; "" for another name.
+
+    >>> template_of("booking.confirmed-20261124")
+    'booking.confirmed'
+    """
+    template, _, day = broadcast.rpartition("-")
+    return template if len(day) == len("YYYYMMDD") and day.isascii() and day.isdigit() else ""
 
 
 def day_of(now: datetime) -> str:

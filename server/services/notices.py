@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import structlog
+
 from server.domain.broadcasts import Lane
 from server.domain.errors import InvalidInputError
-from server.domain.notices import Notice, notice_texts, wechat_template
-from server.domain.outbox import Entry, Standing, Texts
+from server.domain.notices import Notice, frame_of, notice_texts
+from server.domain.outbox import KEPT, Entry, Standing, Texts
 from server.domain.templates import Registry, clean
 from server.domain.wording import Words
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
+from server.storage.person_keys import ShreddedError
 
 TEMPLATE = "notice.told"
-KEEP = timedelta(days=7)  # after it can no more be sent: as long as the outbox knows its key
+
+log = structlog.get_logger()
 
 
 class Notices:
@@ -24,9 +28,9 @@ class Notices:
     def __init__(self, store: NoticeStore, outbox: Outbox, registry: Registry, now: Callable[[], datetime]) -> None:
         self._store = store
         self._outbox = outbox
-        self._registry = registry
+        self._frame = frame_of(registry)
         self._now = now
-        told = Standing(TEMPLATE, Lane.TRANSACTIONAL, topic="notice", wechat_template=wechat_template(registry))
+        told = Standing(TEMPLATE, Lane.TRANSACTIONAL, topic="notice", wechat_template=self._frame.wechat.id)
         self._standing = (told,)
 
     @property
@@ -39,19 +43,24 @@ class Notices:
     ) -> bool:
         """Durable when it returns; sent within seconds, unless the person's quiet hours are on. A key happens once.
 
-        False if the key is known already. InvalidInputError: nothing is left of title or body on one line.
+        False if the key is known already, or the person was erased. InvalidInputError: nothing is left of title or body
+        on one line.
         """
         for field, words in (("title", title), ("body", body)):
             if not clean(words.zh):
                 raise InvalidInputError("notice_empty", zh="通知内容为空", en="the notice says nothing", field=field)
         now = self._now()
         expires_at = now + lasts
-        await self._store.put(key, Notice(title, body, page, now), expires_at + KEEP)
+        try:  # the words stay as long as the inbox may show them
+            await self._store.put(key, citizen, Notice(title, body, page, now), expires_at + KEPT)
+        except ShreddedError:
+            log.info("notice_to_nobody", key=key)
+            return False
         entry = Entry(key, TEMPLATE, citizen, key, Lane.TRANSACTIONAL, due_at=now, expires_at=expires_at)
         return await self._outbox.put([entry]) == 1
 
     async def withdraw(self, key: str) -> None:
-        """Whatever of it has not left yet does not leave any more."""
+        """Whatever of it has not left yet does not leave any more, and the inbox does not show it."""
         now = self._now()
         await self._outbox.withdraw(key, now)
         await self._store.withdraw(key, now)
@@ -59,4 +68,4 @@ class Notices:
     async def render(self, template: str, abouts: Sequence[str]) -> Mapping[str, Texts]:  # noqa: ARG002 - there is one
         """The words of these notices; those that were withdrawn are left out."""
         found = await self._store.find(abouts)
-        return {key: notice_texts(notice, self._registry) for key, notice in found.items()}
+        return {key: notice_texts(notice, self._frame) for key, notice in found.items()}

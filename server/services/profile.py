@@ -16,7 +16,7 @@ from server.domain.citizens import Account, Caller
 from server.domain.delivery import quiet_until
 from server.domain.divisions import Divisions
 from server.domain.errors import ConflictError, InvalidInputError, NotFoundError
-from server.domain.notices import wechat_template
+from server.domain.notices import frame_of
 from server.domain.outbox import Standing
 from server.domain.preferences import MAX_OPT_OUTS, Grant, OptOut, Told, Topics, Way, parsed, refuse_unknown, tidy, ways
 from server.domain.profile import (
@@ -203,7 +203,7 @@ class Profile:
             chosen = self.city.templates.choose(Key("*", lane.value, "alert", exercise=False, language="zh")).wechat
             return [chosen] if chosen else []
         used = sorted({each.wechat_template for each in self.city.standing if each.lane is lane})
-        return used or [wechat_template(self.city.templates)]
+        return used or [frame_of(self.city.templates).wechat.id]
 
     def _place(self, id_: str, given: NewPlace) -> OwnPlace:
         at = given.point

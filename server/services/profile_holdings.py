@@ -54,7 +54,8 @@ class PlacesHolding:
         version, given = await self._store.places(source, session)
         if not given:
             return
-        target_version, places = await self._store.places(target, session)
+        target_version, own = await self._store.places(target, session)
+        places = [replace(place, id=place.id or self._new_id()) for place in own]  # merging tells them apart by id
         for place in given:
             places, _ = with_place(places, replace(place, id=place.id or self._new_id()))
         is_done = await self._store.set_places(

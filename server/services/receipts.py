@@ -1,8 +1,9 @@
-"""What providers say later: verified by the channel's reader, merged over requests that wait, durable, then answered.
+"""What providers and people's own apps say later: merged over requests that wait, durable, then answered.
 
-A receipt carries an address: blind index -> citizen -> the page among the broadcasts of the last three days ->
-position. Ranks only rise, so early, late, doubled and reordered receipts need no special case. While one bulk is being
-written the next requests gather; there is no timer.
+Providers are verified by the channel's reader. A receipt carries an address: blind index -> citizen -> the page among
+the broadcasts of the last three days -> position. A sighting names citizen and broadcast. Ranks only rise, so early,
+late, doubled and reordered ones need no special case. While one bulk is being written the next requests gather; there
+is no timer.
 """
 
 from __future__ import annotations
@@ -48,6 +49,18 @@ class ReceiptCounters:
     unplaced: int = 0
     forged: int = 0
     rounds: int = 0
+    seen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A notice that was displayed (delivered) or opened (read), as the person's own app says. `about` may be ""."""
+
+    citizen: int
+    channel: str
+    broadcast: str
+    about: str
+    verdict: ReceiptVerdict
 
 
 @dataclass(slots=True)
@@ -55,6 +68,10 @@ class _Waiting:
     channel: str
     callback: Callback
     done: asyncio.Future[bytes] = field(repr=False)
+    sighting: Sighting | None = None
+
+
+NO_CALLBACK = Callback(b"", "text/plain")
 
 
 class Receipts:
@@ -92,13 +109,20 @@ class Receipts:
                 "callback_forged", zh="回调未通过验证。", en=f"the callback is not genuine: {error}"
             ) from None
         if callback.receipts or callback.grants or callback.replay_key:
-            waiting = _Waiting(channel, callback, asyncio.get_running_loop().create_future())
-            self._waiting.append(waiting)
-            async with self._turn:  # whoever is answered does not work for those who come later
-                while not waiting.done.done():
-                    await self._work()
-            await waiting.done
+            await self._join(_Waiting(channel, callback, asyncio.get_running_loop().create_future()))
         return callback
+
+    async def see(self, sighting: Sighting) -> None:
+        """Raise the rank of that notice; durable when it returns. A notice that the citizen has not is no news."""
+        done = asyncio.get_running_loop().create_future()
+        await self._join(_Waiting(sighting.channel, NO_CALLBACK, done, sighting))
+
+    async def _join(self, waiting: _Waiting) -> None:
+        self._waiting.append(waiting)
+        async with self._turn:  # whoever is answered does not work for those who come later
+            while not waiting.done.done():
+                await self._work()
+        await waiting.done
 
     async def _work(self) -> None:
         """One round of those who wait, oldest first."""
@@ -138,6 +162,8 @@ class Receipts:
         for channel, receipts in by_channel.items():
             if receipts:
                 await self._apply(channel, receipts)
+        if sightings := [waiting.sighting for waiting in fresh if waiting.sighting]:
+            await self._see(sightings)
         if grants:
             await self._grant(grants)
         await self._callbacks.remember(sorted(seen), self._now())
@@ -162,10 +188,28 @@ class Receipts:
             stale.add(spot.range_id)
             self.counters.applied += 1
         self.counters.unplaced += len(receipts) - len(placed)
+        await self._write(changes, stale)
+        await self._retire(channel, placed)
+
+    async def _see(self, sightings: Sequence[Sighting]) -> None:
+        homes = await self._broadcasts.homes(sorted({each.broadcast for each in sightings}))
+        changes: dict[str, dict[str, Any]] = {}
+        stale: set[str] = set()
+        for channel in sorted({each.channel for each in sightings}):
+            those = [each for each in sightings if each.channel == channel]
+            spots = await self._pages.find_named(channel, homes, sorted({each.citizen for each in those}))
+            for each in those:
+                meant = [spot for spot in spots.get(each.citizen, ()) if _is_meant(spot, each)]
+                for spot in meant:
+                    receipt(changes.setdefault(spot.page, {}), spot.position, RANK[each.verdict], "")
+                    stale.add(spot.range_id)
+                self.counters.seen += bool(meant)
+        await self._write(changes, stale)
+
+    async def _write(self, changes: Mapping[str, Mapping[str, Any]], stale: set[str]) -> None:
         await self._pages.apply(changes)
         if stale:
             await self._queue.mark_stale(sorted(stale))
-        await self._retire(channel, placed)
 
     async def _retire(self, channel: str, placed: Sequence[tuple[int, Receipt]]) -> None:
         """A receipt may say that the address is dead for good."""
@@ -194,6 +238,11 @@ def _choose(spots: Sequence[Spot], one: Receipt) -> Spot | None:
     exact = next((s for s in spots if wanted in s.references), None)
     nameless = [s for s in spots if s.is_incomplete]
     return exact or (nameless[0] if len(nameless) == 1 else None)
+
+
+def _is_meant(spot: Spot, sighting: Sighting) -> bool:
+    """Whether a sighting speaks of this notice: of that broadcast, and of that thing if the notice is about one."""
+    return spot.range_id.rpartition("/")[0] == sighting.broadcast and spot.about in ("", sighting.about)
 
 
 def _fail(batch: Sequence[_Waiting], error: BaseException) -> None:

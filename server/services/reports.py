@@ -2,7 +2,8 @@
 
 The list is the one place where an officer sees phone numbers in clear: a purpose has to be given, and the look is in
 the audit log before the first number is opened. Pages of the list are cut by a sealed mark, so that no internal id
-leaves, and nobody is skipped or doubled when receipts come in between.
+leaves, and nobody is skipped or doubled when receipts come in between. Each person on the list finds the look among the
+uses of their data.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from server.domain.progress import Seen, standing
 from server.domain.report import Person, Report, Unreached, UnreachedPage, is_unreached, people, table, told
 from server.services.audit import Audit
 from server.services.broadcasts import Broadcasts
+from server.services.uses import Uses, user_of
 from server.storage.broadcasts import Broadcasts as Store
 from server.storage.citizens import Citizens
 from server.storage.pages import Pages
@@ -30,6 +32,7 @@ from server.storage.vault import SealedError, Vault
 
 MAX_LIST = 500
 MAX_RANGES = 64  # read by one call: a list of a large city comes in many short parts, some of them empty
+SHOWN = ("phone", "division", "delivery")  # what the list tells of a person, as the person reads it
 PURPOSE_LENGTH = (4, 200)  # characters
 
 
@@ -54,16 +57,29 @@ class Shelves:
     vault: Vault
 
 
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """Who is told of a look at people's data before it is given: the log, and the people themselves."""
+
+    audit: Audit
+    uses: Uses
+
+
 class Reports:
     """What can be told about a broadcast."""
 
     def __init__(
-        self, counter: Broadcasts, shelves: Shelves, divisions: Divisions, audit: Audit, now: Callable[[], datetime]
+        self,
+        counter: Broadcasts,
+        shelves: Shelves,
+        divisions: Divisions,
+        watchers: Watchers,
+        now: Callable[[], datetime],
     ) -> None:
         self._counter = counter
         self._shelves = shelves
         self._divisions = divisions
-        self._audit = audit
+        self._watchers = watchers
         self._now = now
 
     async def report(self, id_: str) -> Report:
@@ -108,12 +124,14 @@ class Reports:
         root = self._divisions.get(wanted.division).code
         broadcast = await self._shelves.broadcasts.get(id_)
         after = self._opened(id_, wanted.after) if wanted.after else -1
-        await self._audit.record(
+        await self._watchers.audit.record(
             Event(
                 officer.id, Deed.BROADCAST_UNREACHED, id_, details={"division": root, "purpose": wanted.purpose.strip()}
             )
         )
         found, last = await self._people(broadcast, wanted, root, after)
+        seen = [id_ for id_, _ in found]
+        await self._watchers.uses.note(seen, user_of(officer), wanted.purpose.strip(), SHOWN, about=id_)
         mark = None if last is None else self._sealed(id_, last)
         return UnreachedPage(people=await self._rows(found), next=mark)
 

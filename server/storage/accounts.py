@@ -29,11 +29,7 @@ class Accounts:
 
     async def open(self, citizen: int, public: str, *, kind: Kind, now: datetime) -> Account:
         """The account of this citizen, made if there is none (`public` is its public id then). May be repeated."""
-        fresh: dict[str, Any] = {
-            "public": public, "kind": kind.value, "state": AccountState.ACTIVE.value, "session_version": 1,
-            "version": 1, "log_ins": [], "is_real_name": False, "language": "zh", "is_elder_mode": False,
-            "created_at": now,
-        }  # fmt: skip
+        fresh = fresh_account(public, kind, now)
         document = await self._accounts.find_one_and_update(
             {"_id": citizen}, {"$setOnInsert": fresh}, FIELDS, upsert=True, return_document=ReturnDocument.AFTER
         )
@@ -85,6 +81,31 @@ class Accounts:
             session=session,
         )
         return _to_account(document) if document else None
+
+    async def lock(self, citizen: int) -> None:
+        """End all its log-ins and let nobody log in any more. What is erased or joined stays so."""
+        await self._accounts.update_one(
+            {"_id": citizen, "state": {"$in": [AccountState.ACTIVE.value, AccountState.LOCKED.value]}},
+            {"$set": {"state": AccountState.LOCKED.value, "log_ins": []}, "$inc": {"session_version": 1}},
+        )
+
+    async def erase(self, citizen: int) -> None:
+        """Leave a tombstone: ids, kind, when it was made. Whatever else stood there is gone. May be repeated."""
+        bare: dict[str, Any] = {
+            "state": AccountState.ERASED.value, "log_ins": [], "is_real_name": False, "language": "zh",
+            "is_elder_mode": False,
+        }  # fmt: skip
+        kept = {name: f"${name}" for name in ("_id", "public", "kind", "session_version", "version", "created_at")}
+        await self._accounts.update_one({"_id": citizen}, [{"$replaceWith": kept | bare}])
+
+
+def fresh_account(public: str, kind: Kind, now: datetime) -> dict[str, Any]:
+    """The fields of a new account."""
+    return {
+        "public": public, "kind": kind.value, "state": AccountState.ACTIVE.value, "session_version": 1,
+        "version": 1, "log_ins": [], "is_real_name": False, "language": "zh", "is_elder_mode": False,
+        "created_at": now,
+    }  # fmt: skip
 
 
 def _unknown() -> NotFoundError:

@@ -139,6 +139,12 @@ class Broadcasts:
             (d["_id"], d["ranges"]) async for d in self._broadcasts.find(query, {"ranges": 1}).sort("released_at", -1)
         ]
 
+    async def homes(self, ids: Sequence[str]) -> list[tuple[str, int]]:
+        """(id, number of ranges) of those of these broadcasts that exist."""
+        return [
+            (d["_id"], d["ranges"]) async for d in self._broadcasts.find({"_id": {"$in": list(ids)}}, {"ranges": 1})
+        ]
+
     async def claim_range(self, id_: str, owner: str) -> Range | None:
         """Lease a range for planning, if it is open and free. `owner` names this claim: no other ever has the name."""
         found = await self._ranges.find_one_and_update(

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from server.domain import divisions, preferences, texts, wording
+from server.domain import consents, divisions, preferences, texts, wording
 from server.domain.errors import ConfigurationError
 from server.domain.working_days import WorkingDays, by_year, read_year
 
@@ -34,6 +34,11 @@ def load_divisions(data: Path = DATA, city: str = "*") -> divisions.Divisions:
 def load_texts(data: Path = DATA) -> wording.Wording:
     """Event names, advice, frames and the provider templates: what `texts.render` needs."""
     return texts.load(read_sources(data))
+
+
+def load_consents(data: Path = DATA) -> consents.Purposes:
+    """What citizens may agree to, with all versions of the texts."""
+    return consents.load(_yaml(data / "consents.yaml"))
 
 
 def load_working_days(data: Path = DATA) -> WorkingDays:

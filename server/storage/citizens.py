@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import shapely
 import structlog
-from pymongo import UpdateOne
-from shapely.geometry.base import BaseGeometry
+from pymongo import ReturnDocument, UpdateOne
+from pymongo.errors import DuplicateKeyError
 
 from server.domain.broadcasts import CHANNELS, ID_SPACE, Audience
-from server.domain.divisions import circle, prefix, ring
-from server.storage.mongo import Database, Document
+from server.domain.coverage import coverage_of
+from server.storage.mongo import DURABLE, Database, Document, Session
 from server.storage.vault import KeyMissingError, SealedError, Vault
 
 MEMBER = {"places.division": 1, "channels": 1, "order": 1}
@@ -64,6 +63,21 @@ class Member(NamedTuple):
     order: Sequence[str] = ()  # the person's own order of channels, () = as the broadcast says
 
 
+class KnownPlace(NamedTuple):
+    """One place of a person: its id ("" = it has none), its division, its (latitude, longitude) if given."""
+
+    id: str
+    division: str
+    point: tuple[float, float] | None
+
+
+class Whereabouts(NamedTuple):
+    """What one person cares about, and whether exercises and tests are meant for them."""
+
+    places: Sequence[KnownPlace]
+    is_tester: bool
+
+
 class Address(NamedTuple):
     """One address, opened for sending. `blind` is its blind index: it names it without telling it."""
 
@@ -97,6 +111,20 @@ class Citizens:
         await self._addresses.insert_many([self._sealed(c) for c in batch], ordered=False)
         await self._citizens.insert_many([_to_document(c) for c in batch], ordered=False)
 
+    async def add_unless_taken(self, citizen: NewCitizen) -> bool:
+        """Store one new citizen, all or nothing; False if one of the addresses belongs to somebody already."""
+
+        async def store(session: Session) -> None:
+            await self._addresses.insert_one(self._sealed(citizen), session=session)
+            await self._citizens.insert_one(_to_document(citizen), session=session)
+
+        try:
+            async with self._addresses.database.client.start_session() as session:
+                await session.with_transaction(store, write_concern=DURABLE)
+        except DuplicateKeyError:
+            return False
+        return True
+
     async def estimate(self, audience: Audience) -> int:
         """About how many people: counted in a small share of the id space, which random ids make representative."""
         if audience.citizens is not None:
@@ -109,15 +137,14 @@ class Citizens:
 
     async def members(self, audience: Audience, lo: int, hi: int) -> AsyncIterator[Member]:
         """Stream the members of the audience with lo <= id <= hi, in id order."""
-        prefixes, shape = tuple(prefix(code) for code in audience.divisions), surface(audience)
-        loose = tuple(prefix(code) for code in audience.loose_districts)
+        coverage = coverage_of(audience)
         is_listed = audience.citizens is not None
-        fields = MEMBER | ({"places.point": 1} if shape is not None else {})
+        fields = MEMBER | ({"places.point": 1} if coverage.shape is not None else {})
         cursor = self._citizens.find(_query(audience, lo, hi), fields).sort("_id", 1).batch_size(MEMBERS_AT_ONCE)
         index = self._division_index
         async for document in cursor:
             for place in document["places"]:
-                if is_listed or place["division"].startswith(prefixes) or _is_inside(place, shape, loose):
+                if is_listed or coverage.covers(place["division"], place.get("point")):
                     yield _member(document, index(place["division"]))
                     break
 
@@ -126,6 +153,13 @@ class Citizens:
         cursor = self._citizens.find({"_id": {"$in": list(ids)}}, MEMBER).sort("_id", 1).batch_size(1_000)
         index = self._division_index
         return [_member(d, index(next((p["division"] for p in d["places"]), ""))) async for d in cursor]
+
+    async def whereabouts(self, citizen: int) -> Whereabouts:
+        """What this person cares about; nothing for somebody who has no place."""
+        fields = {"places.id": 1, "places.division": 1, "places.point": 1, "is_tester": 1}
+        document = await self._citizens.find_one({"_id": citizen}, fields) or {}
+        places = [KnownPlace(p.get("id", ""), p["division"], _pair(p.get("point"))) for p in document.get("places", ())]
+        return Whereabouts(places, bool(document.get("is_tester")))
 
     async def reach(self, channel: str, ids: Sequence[int]) -> dict[int, Reach]:
         """How these people (ascending ids) can be reached on one channel now; those without an address are absent.
@@ -165,6 +199,69 @@ class Citizens:
                     found[value] = document["_id"]
         return found
 
+    async def addresses_of(self, citizen: int, channel: str) -> list[str]:
+        """The addresses of one person on a channel, opened."""
+        document = await self._addresses.find_one({"_id": citizen}, {f"{channel}.value": 1})
+        owner = f"addresses|{citizen}|{channel}"
+        return [self._vault.open(a["value"], owner=owner) for a in (document or {}).get(channel, ())]
+
+    async def bind(self, citizen: int, channel: str, value: str) -> bool:
+        """Make this the person's one address on the channel; False if it belongs to somebody else."""
+        update = {"$set": {channel: [self._address(citizen, channel, value)]}, "$setOnInsert": {"lang": "zh"}}
+        try:
+            await self._addresses.update_one({"_id": citizen}, update, upsert=True)
+        except DuplicateKeyError:
+            return False
+        await self._citizens.update_one({"_id": citizen}, {"$addToSet": {"channels": channel}})
+        return True
+
+    async def bind_also(self, citizen: int, channel: str, value: str) -> bool:
+        """One more address of theirs; False if it belongs to somebody. A second call changes nothing."""
+        update = {"$push": {channel: self._address(citizen, channel, value)}, "$setOnInsert": {"lang": "zh"}}
+        query = {"_id": citizen, f"{channel}.index": {"$ne": self.index(channel, value)}}
+        try:
+            await self._addresses.update_one(query, update, upsert=True)
+        except DuplicateKeyError:
+            owner = await self.find_by_address(channel, [value])
+            return owner.get(value) == citizen
+        await self._citizens.update_one({"_id": citizen}, {"$addToSet": {"channels": channel}})
+        return True
+
+    async def unbind(self, citizen: int, channel: str, *, keeping: str) -> bool:
+        """Take a person's addresses on a channel away; False, and nothing happens, without one on `keeping`."""
+        query = {"_id": citizen, f"{keeping}.0": {"$exists": True}}
+        result = await self._addresses.update_one(query, {"$unset": {channel: ""}})
+        if not result.matched_count:
+            return False
+        await self._citizens.update_one({"_id": citizen}, {"$pull": {"channels": channel}})
+        return True
+
+    async def let_go(self, citizen: int, channel: str, value: str, *, keeping: str) -> bool:
+        """Take one address away; False, and nothing happens, without one on `keeping` or if it is not theirs."""
+        index = self.index(channel, value)
+        query = {"_id": citizen, f"{channel}.index": index, f"{keeping}.0": {"$exists": True}}
+        return await self._drop(query, channel, index)
+
+    async def take_over(self, citizen: int, channel: str, value: str) -> None:
+        """One address more; whoever had it has it no longer. A second call changes nothing."""
+        index = self.index(channel, value)
+        while not await self.bind_also(citizen, channel, value):
+            owner = await self._addresses.find_one({f"{channel}.index": index}, {"_id": 1})
+            if owner:
+                await self.drop(owner["_id"], channel, index)
+
+    async def drop(self, citizen: int, channel: str, index: bytes) -> None:
+        """Take one address away, by its blind index."""
+        await self._drop({"_id": citizen, f"{channel}.index": index}, channel, index)
+
+    async def _drop(self, query: Document, channel: str, index: bytes) -> bool:
+        after = await self._addresses.find_one_and_update(
+            query, _without(channel, index), {channel: 1}, return_document=ReturnDocument.AFTER
+        )
+        if after is not None and channel not in after:
+            await self._citizens.update_one({"_id": after["_id"]}, {"$pull": {"channels": channel}})
+        return after is not None
+
     def index(self, channel: str, value: str) -> bytes:
         """The blind index of an address."""
         return self._vault.index(value, field=channel)
@@ -176,7 +273,7 @@ class Citizens:
         note = {"channel": channel, "code": code, "at": now}
         await self._addresses.bulk_write(
             [
-                UpdateOne({"_id": citizen, f"{channel}.index": index}, _without(channel, index, note))
+                UpdateOne({"_id": citizen, f"{channel}.index": index}, _retired(channel, index, note))
                 for citizen, index in dead
             ],
             ordered=False,
@@ -186,6 +283,11 @@ class Citizens:
             d["_id"] async for d in self._addresses.find({"_id": {"$in": ids}, channel: {"$exists": False}}, {"_id": 1})
         ]
         await self._citizens.update_many({"_id": {"$in": none_left}}, {"$pull": {"channels": channel}})
+
+    async def erase(self, citizen: int) -> None:
+        """Forget this person: first that they can be planned for, then their addresses. May be repeated."""
+        await self._citizens.delete_one({"_id": citizen})
+        await self._addresses.delete_one({"_id": citizen})
 
     async def spend_grants(self, template: str, citizens: Sequence[int]) -> None:
         """A forecast, settled once per finished page: each accepted message used up one accept."""
@@ -230,12 +332,16 @@ class Citizens:
         if citizen.off:
             document["off"] = list(citizen.off)
         for channel, values in citizen.addresses.items():
-            owner = f"addresses|{citizen.id}|{channel}"
-            document[channel] = [
-                {"value": self._vault.seal(v, owner=owner), "index": self._vault.index(v, field=channel)}
-                for v in values
-            ]
+            document[channel] = [self._address(citizen.id, channel, value) for value in values]
         return document
+
+    def _address(self, citizen: int, channel: str, value: str) -> Document:
+        sealed = self._vault.seal(value, owner=f"addresses|{citizen}|{channel}")
+        return {"value": sealed, "index": self._vault.index(value, field=channel)}
+
+
+def _pair(point: Sequence[float] | None) -> tuple[float, float] | None:
+    return (point[0], point[1]) if point else None
 
 
 def _to_document(citizen: NewCitizen) -> Document:
@@ -258,14 +364,19 @@ def _member(document: Document, division: int) -> Member:
     return Member(document["_id"], division, document["channels"], document.get("order", ()))
 
 
-def _without(channel: str, index: bytes, note: Document) -> list[Document]:
+def _without(channel: str, index: bytes) -> list[Document]:
     """Remove one address. An emptied list goes too: a unique index would take two empty lists for the same value."""
     left = {"$filter": {"input": f"${channel}", "cond": {"$ne": ["$$this.index", index]}}}
-    retired = {"$slice": [{"$concatArrays": [{"$ifNull": ["$retired", []]}, [note]]}, -5]}
     return [
-        {"$set": {channel: left, "retired": retired}},
+        {"$set": {channel: left}},
         {"$set": {channel: {"$cond": [{"$eq": [f"${channel}", []]}, "$$REMOVE", f"${channel}"]}}},
     ]
+
+
+def _retired(channel: str, index: bytes, note: Document) -> list[Document]:
+    """Remove one address, with a note that says why."""
+    retired = {"$slice": [{"$concatArrays": [{"$ifNull": ["$retired", []]}, [note]]}, -5]}
+    return [*_without(channel, index), {"$set": {"retired": retired}}]
 
 
 def _query(audience: Audience, lo: int, hi: int) -> dict[str, Any]:
@@ -274,23 +385,3 @@ def _query(audience: Audience, lo: int, hi: int) -> dict[str, Any]:
         return {"_id": interval | {"$in": list(audience.citizens)}}
     codes = sorted({*audience.divisions, *audience.shape_districts})
     return {"_id": interval, "places.divisions": codes[0] if len(codes) == 1 else {"$in": codes}}
-
-
-def surface(audience: Audience) -> BaseGeometry | None:
-    """Polygons and circles as one prepared geometry in (longitude, latitude); None if there are none."""
-    parts = [*map(ring, audience.polygons), *(circle(*each) for each in audience.circles)]
-    if not parts:
-        return None
-    shape = shapely.union_all(parts)
-    shapely.prepare(shape)
-    return shape
-
-
-def _is_inside(place: Mapping[str, Any], shape: BaseGeometry | None, loose: tuple[str, ...]) -> bool:
-    """By point where the place has one, else by its district."""
-    if shape is None:
-        return False
-    point = place.get("point")
-    if point is None:
-        return str(place["division"]).startswith(loose)
-    return bool(shapely.contains_xy(shape, point[1], point[0]))

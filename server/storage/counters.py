@@ -19,7 +19,7 @@ from pymongo.errors import DuplicateKeyError
 from shapely.geometry import LinearRing, Polygon
 
 from server.domain.broadcasts import ID_SPACE, Audience
-from server.storage.citizens import surface
+from server.domain.coverage import surface
 from server.storage.mongo import Database, Document
 
 BUILD = "build"

@@ -28,7 +28,7 @@ from server.storage.mongo import Database, Document
 
 MAX_READ = 1_000
 TRIES = 20  # against other processes that number events at the same time; each lost race is somebody's progress
-_FIELDS = dict.fromkeys(
+PUBLISHED = dict.fromkeys(
     ("chain", "follows", "kind", "colour", "released_at", "expires_at", "divisions", "cap", "alert"), 1
 )
 
@@ -76,7 +76,7 @@ class PublicStore:
     async def find(self, identifiers: Sequence[str]) -> list[Published]:
         """The public messages among these."""
         query = {"_id": {"$in": list(identifiers)}, "is_public": True}
-        return [_published(d) async for d in self._alerts.find(query, _FIELDS).limit(MAX_READ)]
+        return [to_published(d) async for d in self._alerts.find(query, PUBLISHED).limit(MAX_READ)]
 
     async def get(self, identifier: str) -> Published:
         """One public message; NotFoundError."""
@@ -88,7 +88,9 @@ class PublicStore:
     async def find_chain(self, chain: str) -> list[Published]:
         """The public messages of a chain, oldest first."""
         query = {"chain": chain, "is_public": True}
-        found = {p.follows: p for p in [_published(d) async for d in self._alerts.find(query, _FIELDS).limit(MAX_READ)]}
+        found = {
+            p.follows: p for p in [to_published(d) async for d in self._alerts.find(query, PUBLISHED).limit(MAX_READ)]
+        }
         ordered: list[Published] = []
         while message := found.pop(ordered[-1].identifier if ordered else None, None):
             ordered.append(message)
@@ -126,7 +128,8 @@ class PublicStore:
         return Event(found["_id"], found["alert"], found["at"]) if found else None
 
 
-def _published(document: Document) -> Published:
+def to_published(document: Document) -> Published:
+    """A released message from these fields of its document, as the released bytes tell it."""
     tree = parse_xml(document["cap"])
     alert = Alert.model_validate_json(document["alert"]) if isinstance(tree, Fault) else read_cap(tree)
     return Published(

@@ -5,15 +5,16 @@ MongoDB is the truth. Reads that decide go to the primary; leases and deadlines 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from bson import CodecOptions
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, ReadPreference, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import CollectionInvalid, PyMongoError
+from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 # Pages are written a few times and read once: a denser compressor saves a third of the disk, 21 for 34 bytes a person.
@@ -23,16 +24,46 @@ Document = dict[str, Any]
 Database = AsyncDatabase[Document]
 Collection = AsyncCollection[Document]
 Session = AsyncClientSession  # of a transaction that several stores take part in
+T = TypeVar("T")
 
 DURABLE = WriteConcern(w="majority", j=True, wtimeout=10_000)
 AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 DAY_S = 24 * 3600
+INDEX_OPTIONS_CONFLICT = 85
 
 INDEXES: dict[str, list[IndexModel]] = {
     "accounts": [
         IndexModel([("public", ASCENDING)], unique=True),
         IndexModel([("id_index", ASCENDING)], unique=True, sparse=True),  # an ID number or USCC belongs to one account
+    ],
+    "relations": [
+        IndexModel(  # of two people one relation is alive; and one question waits
+            [("actor", ASCENDING), ("subject", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"state": "active"},
+            name="one_alive",
+        ),
+        IndexModel(
+            [("actor", ASCENDING), ("about", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"state": "asked", "about": {"$exists": True}},
+            name="one_question",
+        ),
+        IndexModel(
+            [("actor", ASCENDING), ("subject", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"state": "asked", "kind": "organisation"},
+            name="one_invitation",
+        ),
+        IndexModel([("about", ASCENDING)], partialFilterExpression={"state": "asked"}, name="asked_of"),
+        IndexModel([("actor", ASCENDING), ("asked_at", DESCENDING)]),
+        IndexModel([("subject", ASCENDING), ("asked_at", DESCENDING)]),
+    ],
+    "joins": [
+        IndexModel([("survivor", ASCENDING)]),
+        IndexModel([("absorbed", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
     ],
     "citizens": [
         IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
@@ -41,6 +72,19 @@ INDEXES: dict[str, list[IndexModel]] = {
     "addresses": [
         IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
     ],
+    "log_ins": [
+        IndexModel([("family", ASCENDING)], unique=True),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "devices": [
+        IndexModel([("log_in", ASCENDING)], unique=True, sparse=True),  # an app has one token at a time
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("index", ASCENDING)]),
+    ],
+    "used_codes": [IndexModel([("at", ASCENDING)], expireAfterSeconds=600)],
+    "wechat_sessions": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "proofs": [IndexModel([("citizen", ASCENDING)]), IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
     "broadcasts": [
         IndexModel([("state", ASCENDING), ("changed_at", ASCENDING)]),
         IndexModel([("chain", ASCENDING)]),
@@ -124,10 +168,44 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"state": "waiting"},
             name="waiting",
         ),
-        # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known.
-        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=7 * DAY_S),
+        IndexModel([("citizen", ASCENDING), ("due_at", DESCENDING), ("item", DESCENDING)], name="inbox"),
+        # As long as a cause may be handled again (a repeated request, a rule run twice), its key has to be known; and
+        # as long as its citizen shall find it in the inbox.
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=90 * DAY_S),
     ],
-    "notices": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "notices": [
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+        IndexModel([("citizen", ASCENDING)]),
+    ],
+    "marks": [
+        IndexModel([("citizen", ASCENDING), ("chain", ASCENDING)], unique=True),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=90 * DAY_S),
+    ],
+    "acknowledgements": [
+        IndexModel([("chain", ASCENDING), ("citizen", ASCENDING)], unique=True),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("chain", ASCENDING), ("division", ASCENDING), ("state", ASCENDING)], name="counted"),
+        IndexModel(
+            [("chain", ASCENDING), ("since", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"state": "help"},
+            name="help",
+        ),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=180 * DAY_S),
+    ],
+    "one_time_codes": [IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0)],
+    "consents": [
+        IndexModel(  # two devices at once: the second looks again
+            [("citizen", ASCENDING), ("purpose", ASCENDING), ("at", ASCENDING)], unique=True
+        )
+    ],
+    "erasures": [
+        IndexModel([("asked_at", ASCENDING)], partialFilterExpression={"done_at": None}, name="open"),
+        IndexModel([("done_at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="proved"),
+    ],
+    "uses": [
+        IndexModel([("citizen", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="forgotten"),
+    ],
     "batches": [IndexModel([("began_at", ASCENDING)])],
 }
 
@@ -159,8 +237,31 @@ def database(mongo: AsyncMongoClient[Document], name: str) -> Database:
 
 
 async def prepare(db: Database) -> None:
-    """Create what is missing: the ledger, and indexes of every collection. A second call changes nothing."""
+    """Create what is missing: the ledger, and indexes of every collection. A second call changes nothing.
+
+    A database of an older version learns how long this one keeps things.
+    """
     with suppress(CollectionInvalid):  # it is there
         await db.create_collection("pages", storageEngine=DENSE)
     for name, indexes in INDEXES.items():
-        await db[name].create_indexes(indexes)
+        try:
+            await db[name].create_indexes(indexes)
+        except OperationFailure as error:
+            if error.code != INDEX_OPTIONS_CONFLICT:
+                raise
+            await _set_expiry(db, name, indexes)
+            await db[name].create_indexes(indexes)
+
+
+async def _set_expiry(db: Database, name: str, indexes: list[IndexModel]) -> None:
+    there = await db[name].index_information()
+    for index in indexes:
+        wanted = index.document.get("expireAfterSeconds")
+        if wanted is not None and index.document["name"] in there:
+            await db.command("collMod", name, index={"name": index.document["name"], "expireAfterSeconds": wanted})
+
+
+async def in_transaction(db: Database, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Do all of `work` or nothing: durable when it returns. `work` is repeated after a conflict with another writer."""
+    async with db.client.start_session() as session:
+        return await session.with_transaction(work, ReadConcern("snapshot"), DURABLE)

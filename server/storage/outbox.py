@@ -1,8 +1,9 @@
 """The outbox: personal notices that wait until they are due, in MongoDB.
 
-`outbox`: {_id: key, template, citizen, about, lane, due_at, expires_at, state, batch, done_at}. An entry leaves
-`waiting` once and never comes back: `taken` by a batch and then `paged`, `withdrawn`, or `late`. It stays some days, so
-that a key that is put again does nothing.
+`outbox`: {_id: key, template, citizen, about, lane, due_at, expires_at, state, batch, done_at, item, changed_at,
+read_at, withdrawn_at}. An entry leaves `waiting` once and never comes back: `taken` by a batch and then `paged`,
+`withdrawn`, or `late`. It stays for months: a key that is put again does nothing, and the entry is what its citizen
+finds in the inbox (`inbox.py`), under the name `item`. `changed_at` is the database's time of what an inbox would see.
 `batches`: {_id, template, day, keys, began_at, places}. Written before it claims anything and deleted when its pages
 stand. Claiming is repeatable, the places are decided by compare-and-set, page ids follow from both: whoever finishes a
 batch that its filler left, and however many do at once, each entry stands on its pages exactly once.
@@ -18,7 +19,7 @@ from typing import Any
 from pymongo import UpdateOne
 
 from server.domain.broadcasts import Lane
-from server.domain.outbox import Entry, Place
+from server.domain.outbox import Entry, Place, item_of
 from server.storage.mongo import Database, Document, Session
 
 FIELDS = ("template", "citizen", "about", "due_at", "expires_at")
@@ -49,18 +50,32 @@ class Outbox:
         if not entries:
             return 0
         result = await self._entries.bulk_write(
-            [UpdateOne({"_id": e.key}, {"$setOnInsert": _to_document(e)}, upsert=True) for e in entries],
+            [UpdateOne({"_id": e.key}, _if_new(_to_document(e)), upsert=True) for e in entries],
             ordered=False,
             session=session,
         )
         return result.upserted_count
 
     async def withdraw(self, key: str, now: datetime, session: Session | None = None) -> bool:
-        """Take it back while it waits; False: it is on a page already (then its subject decides) or unknown."""
-        result = await self._entries.update_one(
-            {"_id": key, "state": "waiting"}, {"$set": {"state": "withdrawn", "done_at": now}}, session=session
+        """Take it back: out of the inbox, and while it waits it is not sent. A second call changes nothing.
+
+        False: it does not wait any more (if it is on a page already, its subject decides) or is unknown.
+        """
+        is_waiting = {"$eq": ["$state", "waiting"]}
+        change = {
+            "state": {"$cond": [is_waiting, "withdrawn", "$state"]},
+            "done_at": {"$cond": [is_waiting, now, "$done_at"]},
+            "withdrawn_at": now,
+            "changed_at": "$$NOW",
+        }
+        before = await self._entries.find_one_and_update(
+            {"_id": key, "withdrawn_at": None}, [{"$set": change}], {"state": 1}, session=session
         )
-        return bool(result.modified_count)
+        return before is not None and before["state"] == "waiting"
+
+    async def withdraw_all(self, citizen: int) -> None:
+        """Nothing that waits for this person is sent any more, and nothing names them. May be repeated."""
+        await self._entries.delete_many({"citizen": citizen})
 
     async def find_due(self, lane: Lane, templates: Sequence[str], now: datetime, *, limit: int) -> list[Entry]:
         """What waits and is due, longest due first; of templates that this process knows."""
@@ -124,7 +139,13 @@ class Outbox:
 
 def _to_document(entry: Entry) -> Document:
     fields: dict[str, Any] = {name: getattr(entry, name) for name in FIELDS}
-    return fields | {"lane": entry.lane.value, "state": "waiting"}
+    return fields | {"_id": entry.key, "lane": entry.lane.value, "state": "waiting", "item": item_of(entry.key)}
+
+
+def _if_new(document: Document) -> list[Document]:
+    """`$setOnInsert` with the database's clock, which only a pipeline can write."""
+    fresh = {"$mergeObjects": [{"$literal": document}, {"changed_at": "$$NOW"}]}
+    return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$state"}, "missing"]}, fresh, "$$ROOT"]}}]
 
 
 def _to_entry(d: Document) -> Entry:

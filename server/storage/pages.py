@@ -59,6 +59,7 @@ class Spot:
     range_id: str
     references: frozenset[bytes]
     is_incomplete: bool
+    about: str = ""  # the thing that a personal notice is about
 
 
 def lease_s(lane: Lane) -> float:
@@ -231,6 +232,10 @@ class Pages:
         several = [citizen for citizen, spots in found.items() if len(spots) > 1]  # of a standing broadcast
         return found | await self._spots(channel, recent, several, {}) if several else found
 
+    async def find_named(self, channel: str, homes: Sequence[Home], ids: Sequence[int]) -> dict[int, list[Spot]]:
+        """The same for who names the broadcast: without references, for none is needed to tell which is meant."""
+        return await self._spots(channel, homes, ids, {"refs": 0})
+
     async def _spots(
         self, channel: str, recent: Sequence[Home], ids: Sequence[int], fields: Mapping[str, int]
     ) -> dict[int, list[Spot]]:
@@ -244,7 +249,8 @@ class Pages:
                     if citizen in wanted and i in handed_over:
                         named = page.references.get(i, frozenset())
                         is_incomplete = not named or i in page.resent
-                        spot = Spot(page.id, i, range_id(broadcast, page.number), named, is_incomplete)
+                        about = page.about[i] if page.about else ""
+                        spot = Spot(page.id, i, range_id(broadcast, page.number), named, is_incomplete, about)
                         found.setdefault(citizen, []).append(spot)
         return found
 

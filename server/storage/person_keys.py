@@ -43,7 +43,7 @@ class PersonVault:
     async def of_all(self, citizens: Iterable[int]) -> Mapping[int, Vault]:
         """The vaults of those of these people who have a key."""
         query = {"_id": {"$in": list(citizens)}, "key": {"$exists": True}}
-        return {d["_id"]: self._opened(d["_id"], d["key"]) async for d in self._keys.find(query)}
+        return {d["_id"]: self._opened(d["_id"], d["key"]) async for d in self._keys.find(query).batch_size(1_000)}
 
     async def shred(self, citizen: int) -> None:
         """Throw the key away, for good: a tombstone keeps a new one from being made."""

@@ -26,13 +26,23 @@ class KeyMissingError(SealedError):
 
 
 class Vault:
-    """Seals and opens values. `keys` are 32-byte data keys by version; new values use the highest."""
+    """Seals and opens values. `keys` are 32-byte data keys by version; new values use `current`, else the highest.
 
-    def __init__(self, keys: Mapping[int, bytes], index_key: bytes, random: Callable[[int], bytes]) -> None:
+    A key that is not current is opened only: a process may know the next key before any process seals with it.
+    """
+
+    def __init__(
+        self, keys: Mapping[int, bytes], index_key: bytes, random: Callable[[int], bytes], current: int | None = None
+    ) -> None:
         self._ciphers = {version: AESGCM(key) for version, key in keys.items()}
-        self._current = max(keys)
+        self._current = max(keys) if current is None else current
         self._index_key = index_key
         self._random = random
+
+    @property
+    def current(self) -> int:
+        """The version of the key that new values are sealed with."""
+        return self._current
 
     def with_keys(self, keys: Mapping[int, bytes]) -> Vault:
         """Another vault with these data keys and the same blind indexes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -11,10 +12,12 @@ from handlers.bounds import Limits, listen
 from handlers.front import Front
 from handlers.manners import Manners
 from handlers.routing import Route
-from server import assemble, assemble_manners, assemble_public
-from server.app import admin_routes, make_app, public_routes, services_of, with_contract
+from server import assemble, assemble_binding, assemble_manners, assemble_public
+from server.app import admin_routes, binding_routes, make_app, public_routes, services_of, with_contract
 from server.settings import Settings
 from server.storage.mongo import Database
+from tests.api.binding import Proofs, Town
+from tests.api.citizen_doors import Doors, doors
 from tests.api.client import Citizens, Client, Officers, client_of
 
 LIMITS = Limits(header_timeout_s=1.0, body_timeout_s=1.0)
@@ -68,6 +71,13 @@ def citizens(assembly: assemble.Assembly) -> Citizens:
 
 
 @pytest.fixture
+async def door(assembly: assemble.Assembly, tmp_path: Path) -> AsyncIterator[Doors]:
+    """A port where citizens really log in."""
+    async with doors(assembly, tmp_path / "keys") as found:
+        yield found
+
+
+@pytest.fixture
 async def api(
     assembly: assemble.Assembly,
     routes: list[Route],
@@ -89,5 +99,23 @@ async def ops(admin: list[Route], officers: Officers) -> AsyncIterator[Client]:
     """The admin port."""
     server, port = listen(make_app(admin, officers.gate()), 0, "127.0.0.1", LIMITS)
     yield client_of(port)
+    server.stop()
+    await server.close_all_connections()
+
+
+@pytest.fixture
+def proofs() -> Proofs:
+    """One-time codes and WeChat log-ins, as the test decides."""
+    return Proofs()
+
+
+@pytest.fixture
+async def town(
+    assembly: assemble.Assembly, officers: Officers, citizens: Citizens, proofs: Proofs
+) -> AsyncIterator[Town]:
+    """Who somebody is and for whom they act, on a port of its own."""
+    routes = binding_routes(assemble_binding.binding(assembly, proofs, proofs))
+    server, port = listen(make_app(routes, officers.gate(citizens)), 0, "127.0.0.1", LIMITS)
+    yield Town(assembly, citizens, client_of(port), proofs)
     server.stop()
     await server.close_all_connections()

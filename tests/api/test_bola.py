@@ -16,6 +16,8 @@ from handlers.bounds import listen
 from handlers.routing import CITIZEN, PARAMETERS, Operation, Route, Who
 from server.app import make_app
 from server.assemble import Assembly
+from server.domain.citizens import Client as LogInClient
+from server.domain.citizens import LogIn
 from server.domain.errors import ForbiddenError, NotFoundError
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
 
@@ -25,6 +27,7 @@ OWNER, STRANGER = 2**42 + 1, 2**42 + 2
 Maker = Callable[[Assembly, Client, int, str], Awaitable[Mapping[str, str]]]
 
 
+<<<<<<< HEAD
 async def place(_assembly: Assembly, api: Client, _owner: int, token: str) -> Mapping[str, str]:
     """A place."""
     made = await api("POST", "/v1/me/places", {"label": "home", "division": "440305"}, token=token)
@@ -33,6 +36,26 @@ async def place(_assembly: Assembly, api: Client, _owner: int, token: str) -> Ma
 
 # By the path of the route table. A path that begins with one of these is made by it too.
 MAKERS: dict[str, Maker] = {"/v1/me/places/{place}": place}
+=======
+async def make_log_in(assembly: Assembly, _api: Client, owner: int, _token: str) -> Mapping[str, str]:
+    """Another log-in of theirs."""
+    at = assembly.now()
+    await assembly.accounts.begin_log_in(owner, LogIn("a" * 32, LogInClient.APP, "phone", at, at))
+    return {"log_in": "a" * 32}
+
+
+async def make_device(_assembly: Assembly, api: Client, _owner: int, token: str) -> Mapping[str, str]:
+    """An app of theirs."""
+    form = {"token": "device-of-owner:APA91bHun4MxP5egoKMwt2KZFBaFUH", "platform": "android"}
+    return {"device": (await api("PUT", "/v1/me/devices", form, token=token)).json["id"]}
+
+
+# By the path of the route table. A path that begins with one of these is made by it too.
+MAKERS: dict[str, Maker] = {"/v1/me/log-ins/{log_in}": make_log_in, "/v1/me/devices/{device}": make_device}
+
+# Parameters that name what everybody shares (a purpose in the city's own list): there is nobody whose it is.
+SHARED = frozenset({"purpose"})
+>>>>>>> main
 
 
 def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:
@@ -41,8 +64,10 @@ def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:
 
 
 def of_citizens(routes: Iterable[Route]) -> list[Route]:
-    """The routes of citizens that have an id."""
-    return [r for r in routes if r.parameters and any(o.entry.who is Who.CITIZEN for o in r.operations.values())]
+    """The routes of citizens that have an id of something."""
+    return [
+        r for r in routes if {*r.parameters} - SHARED and any(o.entry.who is Who.CITIZEN for o in r.operations.values())
+    ]
 
 
 def filled(path: str, values: Mapping[str, str]) -> str:

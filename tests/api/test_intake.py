@@ -10,7 +10,7 @@ import pytest
 
 from handlers.bounds import listen
 from handlers.routing import Route
-from server import assemble_public
+from server import assemble, assemble_manners, assemble_public
 from server.app import make_app
 from server.domain.alerts.cap import to_cap
 from server.domain.alerts.model import Alert, cap_time
@@ -26,11 +26,12 @@ XML = "application/cap+xml"
 
 @pytest.fixture
 async def open_api(
-    routes: list[Route], officers: Officers, readers: assemble_public.PublicParts
+    assembly: assemble.Assembly, routes: list[Route], officers: Officers, readers: assemble_public.PublicParts
 ) -> AsyncIterator[Client]:
     """The public port with both doors, for officers and for partners."""
     gate = replace(officers.gate(), partners=readers.partners)
-    server, port = listen(make_app(routes, gate), 0, "127.0.0.1", LIMITS)
+    manners = assemble_manners.manners(assembly)
+    server, port = listen(make_app(routes, gate, manners=manners), 0, "127.0.0.1", LIMITS)
     yield client_of(port)
     server.stop()
     await server.close_all_connections()
@@ -69,6 +70,19 @@ async def test_a_message_is_taken_proposed_and_adopted(open_api: Client, key: st
     twice = await open_api("POST", f"/v1/staff/intake/{name}/adopt", token=token)
     assert (twice.status, twice.code) == (409, "intake_decided")
     assert (await open_api("GET", "/v1/alerts")).json["alerts"] == []
+
+
+async def test_a_lost_answer_is_asked_for_again_under_the_same_key(
+    open_api: Client, key: str, officers: Officers
+) -> None:
+    named = {"Idempotency_Key": "morning-1"}
+    sent = [await open_api("POST", "/v1/intake", to_cap(message()), token=key, Content_Type=XML, **named) for _ in "ab"]
+    assert sent[0].body == sent[1].body
+    assert [answer.headers.get("Idempotency-Replayed") for answer in sent] == [None, "true"]
+    adopt, token = f"/v1/staff/intake/{sent[0].json['id']}/adopt", officers.enter(AUTHOR)
+    drafts = [await open_api("POST", adopt, token=token, **named) for _ in "ab"]
+    assert [draft.status for draft in drafts] == [201, 201]
+    assert drafts[0].headers["Location"] == drafts[1].headers["Location"]
 
 
 async def test_who_has_no_key_or_the_wrong_door_does_not_enter(open_api: Client, key: str, officers: Officers) -> None:

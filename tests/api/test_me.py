@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server import assemble_citizens
+from server import assemble_profile
 from server.assemble import Assembly
 from server.domain.broadcasts import Audience
 from server.domain.datum import wgs84_to_gcj02

@@ -19,6 +19,7 @@ from channels.sandbox.book import Book
 from channels.sandbox.faults import FaultScript
 from channels.sandbox.http import Request
 from channels.sandbox.journal import Journal
+from channels.sandbox.phones import Phones
 from server.commands.sandbox import TEMPLATES
 from tests.channels.sandbox_world import ALIYUN_TEMPLATE, PARAMS, SIGN, TENCENT_TEMPLATE, phone
 
@@ -31,9 +32,9 @@ class Desk:
 
     def __init__(self, journal: Journal) -> None:
         self.now = datetime(2026, 11, 24, 23, 58, tzinfo=UTC).timestamp()
-        approved = templates.load(TEMPLATES)
-        self.aliyun = sms_aliyun.AliyunSms(Book("sms_aliyun", "a", journal, lambda: self.now), approved)
-        self.tencent = sms_tencent.TencentSms(Book("sms_tencent", "t", journal, lambda: self.now), approved)
+        approved, phones = templates.load(TEMPLATES), Phones(lambda: self.now)
+        self.aliyun = sms_aliyun.AliyunSms(Book("sms_aliyun", "a", journal, lambda: self.now), approved, phones)
+        self.tencent = sms_tencent.TencentSms(Book("sms_tencent", "t", journal, lambda: self.now), approved, phones)
 
     def aliyun_request(self, nonce: str = "n1", method: bytes = b"POST", **changes: str) -> Request:
         """SendSms with parameters in a form (POST) or in the query (GET), signed now."""

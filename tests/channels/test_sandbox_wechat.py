@@ -171,6 +171,21 @@ async def test_a_login_code_works_once_and_a_citizen_keeps_one_openid(phone: Pho
     assert login("citizen7.a")["errcode"] == 40163
 
 
+async def test_a_phone_number_code_works_once_and_tells_whose_mini_program_asked(phone: Phone):
+    token = phone.stable_token()["access_token"]
+
+    def ask(body: bytes, token: str = token) -> dict[str, Any]:
+        return _body(phone.wechat.phone(_request(f"/x?access_token={token}".encode(), body)).data)
+
+    good = orjson.dumps({"code": "13800000001.a"})
+    info = ask(good)["phone_info"]
+    assert (info["countryCode"], info["purePhoneNumber"], info["watermark"]["appid"]) == ("86", "13800000001", APPID)
+    assert ask(good)["errcode"] == 40029
+    assert ask(orjson.dumps({"code": "42.a"}))["errcode"] == 40029
+    assert ask(b"[]")["errcode"] == 47001
+    assert ask(orjson.dumps({"code": "13800000001.b"}), "stale")["errcode"] == 40001
+
+
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [

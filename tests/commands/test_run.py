@@ -69,7 +69,7 @@ async def test_a_city_says_where_it_is_heals_itself_and_ends_without_a_trace(
     city: tuple[asyncio.subprocess.Process, dict[str, Any]], tmp_path: Path
 ):
     process, facts = city
-    assert list(facts) == ["api", "ops", "sandbox", "mongo", "redis", "officers"]
+    assert list(facts) == ["api", "ops", "sandbox", "mongo", "redis", "officers", "citizens"]
     async with mongo.client(facts["mongo"]) as client, Redis.from_url(facts["redis"]) as redis:
         assert await client["huimin"]["citizens"].estimated_document_count() == 300
         assert await client["huimin"]["counters"].find_one({"_id": "440305"})
@@ -80,6 +80,15 @@ async def test_a_city_says_where_it_is_heals_itself_and_ends_without_a_trace(
     assert all(len(TOTP(officer["totp_secret"]).now()) == 6 for officer in facts["officers"])
     assert len({officer["password"] for officer in facts["officers"]}) == len(roles)
     assert (await http.fetch(f"{facts['api']}/openapi.json")).code == 200
+    kind = {"Content-Type": "application/json"}
+    code = {"code": f"{facts['citizens'][0]['wechat']}.1"}
+    session = f"{facts['api']}/v1/session"
+    entered = json.loads(
+        (await http.fetch(f"{session}/wechat", method="POST", headers=kind, body=json.dumps(code))).body
+    )
+    assert entered["is_new"] is False, "somebody who lives here"
+    own = {"Authorization": f"Bearer {entered['access_token']}"}
+    assert json.loads((await http.fetch(session, headers=own)).body)["account"] == entered["account"]
 
     before = children(process.pid)
     parts = ("mongod", "valkey", "server sandbox", "server api", "server worker")

@@ -26,6 +26,8 @@ WHO = {
     "alert.return": "ARC",
     "alert.reject": "ARC",
     "alert.release": "RC",
+    "acknowledgement.read": "ARC",
+    "acknowledgement.help": "ARC",
     "broadcast.read": "ARC",
     "broadcast.unreached": "ARC",
     "broadcast.stop": "RC",
@@ -41,7 +43,7 @@ WHO = {
     "audit.verify": "U",
 }
 LETTER = dict(zip("ARCDUM", Role, strict=True))
-READING = {"alert.read", "alert.preview", "broadcast.read", "intake.read"}
+READING = {"acknowledgement.read", "alert.read", "alert.preview", "broadcast.read", "intake.read"}
 
 
 def officer(*roles: Role, division: str = DISTRICT) -> Officer:

@@ -56,14 +56,14 @@ def test_an_exercise_never_uses_a_template_of_a_real_warning(registry: Registry)
 def test_both_sms_providers_have_the_same_words_for_every_row(registry: Registry):
     aliyun = {t.id: t for t in registry.sms_aliyun}
     tencent = {t.id: t for t in registry.sms_tencent}
-    values = {"area": "南山区", "event": "暴雨", "colour": "红色", "change": "升级为", "verb": "升级"}
+    values = {"area": "南山区", "event": "暴雨", "colour": "红色", "change": "升级为", "verb": "升级", "code": "012345"}
     for row in registry.rows:
         assert aliyun[row.sms_aliyun].fill(values) == tencent[row.sms_tencent].fill(values)
         assert aliyun[row.sms_aliyun].params == tencent[row.sms_tencent].params
 
 
 def test_every_sms_template_is_one_segment_with_the_longest_values_and_the_sign(registry: Registry):
-    longest = dict.fromkeys(("area", "event", "colour", "change", "verb"), "长" * SMS_VALUE_LIMIT)
+    longest = dict.fromkeys(("area", "event", "colour", "change", "verb", "code"), "长" * SMS_VALUE_LIMIT)
     for template in (*registry.sms_aliyun, *registry.sms_tencent):
         assert segments(f"【{registry.sign}】{template.fill(longest)}") == 1, template.id
 

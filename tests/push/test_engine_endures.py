@@ -78,9 +78,7 @@ async def test_an_all_clear_goes_by_another_channel_if_the_one_that_reached_is_g
     people: Citizens = city.assembly.citizens
     [phone] = person.addresses["sms"]
     await people.retire("sms", [(person.id, people.index("sms", phone))], code="gone", now=city.now())
-    device = people._vault.seal("d:" + "x" * 140, owner=f"addresses|{person.id}|wechat")  # noqa: SLF001
-    openid = {"value": device, "index": people.index("wechat", "o")}
-    await city.assembly.db["addresses"].update_one({"_id": person.id}, {"$set": {"wechat": [openid]}})
+    assert await people.bind(person.id, "wechat", "o" + "x" * 27)
     clear = await city.release("all-clear", Lane.RED, replaces=(red.id,), is_all_clear=True)
     await city.finished(clear)
     assert set(await city.standing(clear, person)) == {"wechat"}

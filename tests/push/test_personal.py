@@ -17,11 +17,13 @@ from server import assemble
 from server.domain.broadcasts import State
 from server.domain.delivery import CHINA
 from server.domain.errors import InvalidInputError
+from server.domain.notices import Notice as Told
 from server.domain.outbox import day_of
 from server.domain.pages import Page, effective
 from server.domain.ranks import status
 from server.domain.wording import Words
 from server.services.notices import TEMPLATE
+from server.storage.notices import NoticeStore
 from tests.push.city import Notice, accepted, owners_of, pages_of
 from tests.push.conftest import City, ids, until
 
@@ -128,7 +130,11 @@ async def test_words_that_a_provider_does_not_take_hold_nobody_else_up(city: Cit
     people = await city.people(5, only("wechat", "push"))
     await tell(city, *ids(people))
     broken = people[2].id
-    await city.assembly.db["notices"].update_one({"_id": {"$regex": f"^{broken}"}}, {"$set": {"title": ["", ""]}})
+    told = await city.assembly.db["notices"].find_one_and_delete({"citizen": broken})
+    assert told is not None
+    silent = Told(Words("", ""), BODY, "", city.now())
+    store = NoticeStore(city.assembly.db, city.assembly.person_vault)
+    await store.put(told["_id"], broken, silent, told["gone_at"])
     city.start()
     await ended(city, 6)
     assert journal(city) == {("push" if i == broken else "wechat", i): 1 for i in ids(people)}

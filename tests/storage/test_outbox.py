@@ -143,7 +143,7 @@ async def test_only_what_is_done_is_ever_deleted_by_the_database(outbox: Outbox,
         await outbox.withdraw("a", NOW)
     indexes = await db["outbox"].index_information()
     [ttl] = [i for i in indexes.values() if "expireAfterSeconds" in i]
-    assert ttl["expireAfterSeconds"] == 7 * 24 * 3600
+    assert ttl["expireAfterSeconds"] == 90 * 24 * 3600
     assert (ttl["key"][0][0] in await db["outbox"].find_one({})) is (state == "done")
 
 
@@ -154,3 +154,11 @@ def test_an_entry_that_could_never_be_sent_is_refused(wrong: dict[str, Any]):
     good = entry("a")
     with pytest.raises(ValueError, match=r"lane|characters|late"):
         replace(good, **wrong)
+
+
+async def test_a_database_of_an_older_version_learns_how_long_entries_are_kept(db: mongo.Database):
+    await db["outbox"].drop_index("done_at_1")
+    await db["outbox"].create_index("done_at", expireAfterSeconds=7 * 24 * 3600)
+    await mongo.prepare(db)
+    indexes = await db["outbox"].index_information()
+    assert indexes["done_at_1"]["expireAfterSeconds"] == 90 * 24 * 3600

@@ -1,0 +1,69 @@
+"""Everything the product holds about one person: the list that export, join and erasure go through. A line a feature.
+
+A collection that stands neither in a holding nor in `EXCEPTIONS` fails a test: whoever adds one decides which it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from server.assemble import Assembly, receipts
+from server.assemble_inbox import inbox
+from server.assemble_log_in import log_in_holdings
+from server.assemble_profile import profile_holdings
+from server.assemble_public import public
+from server.services.account_holdings import (
+    AccountHolding,
+    AddressesHolding,
+    JoinsHolding,
+    RelationsHolding,
+)
+from server.services.holdings import Holding
+from server.storage.address_book import AddressBook
+from server.storage.joins import JoinStore
+from server.storage.real_names import RealNameStore
+from server.storage.relations import RelationStore
+
+NOT_ABOUT_CITIZENS = "no citizen stands in it"
+EXCEPTIONS: Mapping[str, str] = {
+    "alerts": NOT_ABOUT_CITIZENS,
+    "attempts": "blind indexes that nobody can turn back, for two days",
+    "audit": "pseudonyms: public ids only; it may not be changed, and outlives an erasure by law",
+    "audit_checkpoints": NOT_ABOUT_CITIZENS,
+    "batches": "keys of outbox entries, for the seconds in which they become pages",
+    "broadcasts": "an audience that lists people by id is frozen: who was warned is not rewritten; ids tell nothing",
+    "callbacks": "providers' receipts as they came, for three days",
+    "deliveries": NOT_ABOUT_CITIZENS,
+    "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
+    "events": NOT_ABOUT_CITIZENS,
+    "idempotency": "answers under a key that only their asker knows, sealed, for a day",
+    "intake": NOT_ABOUT_CITIZENS,
+    "known_origins": "officers' origins, as blind indexes",
+    "officers": NOT_ABOUT_CITIZENS,
+    "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
+    "partners": NOT_ABOUT_CITIZENS,
+    "person_keys": "the key of each person: it goes when the account does",
+    "ranges": NOT_ABOUT_CITIZENS,
+    "rates": NOT_ABOUT_CITIZENS,
+    "sessions": "of officers",
+}
+
+
+def holdings(assembly: Assembly) -> Sequence[Holding]:
+    """In the order in which they are moved and erased.
+
+    The account comes late, for its key opens what the others hold; the joins after it: they tell whose keys go with it.
+    """
+    db, vault, people = assembly.db, assembly.vault, assembly.person_vault
+    book, joins = AddressBook(db, vault), JoinStore(db)
+    return (
+        *profile_holdings(assembly),
+        AddressesHolding(book),
+        RelationsHolding(RelationStore(db, people)),
+        *log_in_holdings(assembly),
+        *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
+        assembly.consents,
+        assembly.uses,
+        AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),
+        JoinsHolding(joins),
+    )

@@ -1,0 +1,69 @@
+"""What is kept how long, in one table: `docs/privacy.md` shows it, a test holds it against the database's own expiry.
+
+A collection that is not in the table cannot be added: whoever stores something says until when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One collection. `until`: a time after which the database deletes an entry, or in words what ends it."""
+
+    what: str
+    until: timedelta | str
+
+    @property
+    def told(self) -> str:
+        """The end as people read it."""
+        if isinstance(self.until, str):
+            return self.until
+        days = self.until / timedelta(days=1)
+        return f"{days:g} days" if days >= 1 else f"{self.until / timedelta(hours=1):g} hours"
+
+
+LEAVES = "until the person leaves"
+EVIDENCE = "for good: evidence, names nobody"
+
+KEPT: Mapping[str, Kept] = {
+    "accounts": Kept("who logs in; name and ID number sealed with the person's key", LEAVES),
+    "acknowledgements": Kept("who said they are safe or need help in an alert", timedelta(days=180)),
+    "addresses": Kept("openid, push token, phone: sealed; grants and opt-outs", LEAVES),
+    "alerts": Kept("warnings and who released them", EVIDENCE),
+    "attempts": Kept("failed log-ins, by blind index", timedelta(days=2)),
+    "audit": Kept("what officers did, and pseudonyms of citizens", EVIDENCE),
+    "audit_checkpoints": Kept("signatures over the log", EVIDENCE),
+    "batches": Kept("notices that are being put on pages", "seconds, until the pages stand"),
+    "broadcasts": Kept("what was sent, to what audience; no person", EVIDENCE),
+    "callbacks": Kept("digests of providers' callbacks", timedelta(days=3)),
+    "citizens": Kept("places, and on which channels somebody can be reached", LEAVES),
+    "consents": Kept("what a person agreed to and took back", LEAVES),
+    "counters": Kept("how many people live where", "rebuilt every hour"),
+    "deliveries": Kept("what partners were told", timedelta(days=30)),
+    "erasures": Kept("that an erasure was done: a pseudonym and times", timedelta(days=3 * 365)),
+    "events": Kept("the public log of releases", EVIDENCE),
+    "idempotency": Kept("answers to repeated requests, sealed", timedelta(days=1)),
+    "intake": Kept("messages of partners", timedelta(days=180)),
+    "known_origins": Kept("where an officer's account has logged in from, by blind index", timedelta(days=31)),
+    "marks": Kept("which alerts a person has read", timedelta(days=90)),
+    "notices": Kept("words of personal notices, sealed with the person's key", "90 days after it could be sent"),
+    "officers": Kept("officers' accounts; name and second factor sealed", "as long as the account"),
+    "outbox": Kept("that a notice was told to a person, for the inbox", timedelta(days=90)),
+    "pages": Kept("who was sent what, by internal id", "30 days after the release, then sums only"),
+    "partners": Kept("partner systems", "as long as the partner"),
+    "person_keys": Kept("a key per person; thrown away when they leave, a tombstone stays", LEAVES),
+    "ranges": Kept("sums per division of a broadcast; no person", EVIDENCE),
+    "rates": Kept("how fast providers took messages", timedelta(days=7)),
+    "sessions": Kept("officers' sessions; origin sealed", timedelta(hours=13)),
+    "uses": Kept("who used a person's data, for the person to read", timedelta(days=3 * 365)),
+}
+
+
+def rows() -> str:
+    """The table as Markdown."""
+    lines = [f"| `{name}` | {kept.what} | {kept.told} |" for name, kept in sorted(KEPT.items())]
+    return "\n".join(["| collection | what | kept |", "|---|---|---|", *lines])
