@@ -20,7 +20,7 @@ from server.domain.citizens import Client as LogInClient
 from server.domain.citizens import LogIn
 from server.domain.errors import ForbiddenError, NotFoundError
 from server.domain.wording import Words
-from tests.api.binding import make_handler, make_join, make_organisation, make_relation
+from tests.api.binding import make_handler, make_invitation, make_join, make_organisation, make_relation, make_request
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
 
 OWNER, STRANGER = 2**42 + 1, 2**42 + 2
@@ -61,7 +61,9 @@ MAKERS: dict[str, Maker] = {
     "/v1/me/inbox/{item}": make_item,
     "/v1/me/places/{place}": make_place,
     "/v1/me/relatives/{relation}": make_relation,
-    "/v1/me/organisations/{relation}": make_relation,
+    "/v1/me/relatives/{relation}/agree": make_request,
+    "/v1/me/relatives/{relation}/refuse": make_request,
+    "/v1/me/organisations/{relation}": make_invitation,
     "/v1/organisations/{organisation}/handlers": make_organisation,
     "/v1/organisations/{organisation}/handlers/{relation}": make_handler,
     "/v1/me/join/{join}": make_join,
