@@ -1,4 +1,4 @@
-"""The part of `assemble` for booking: the counter, resources and schedules, free seats, what people may do with them."""
+"""The part of `assemble` for booking: counter, resources and schedules, free seats, what people may do with them."""
 
 from __future__ import annotations
 
