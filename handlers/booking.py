@@ -30,6 +30,12 @@ from server.services.own_bookings import OwnBookings, Wish
 MAX_KEY = 64  # of the booking counter; a longer one is hashed
 
 
+def booking_key(given: str | None) -> str:
+    """What the booking counter knows a request by: the caller's Idempotency-Key, or a new name."""
+    key = given or secrets.token_urlsafe(16)
+    return key if len(key) <= MAX_KEY else hashlib.sha256(key.encode()).hexdigest()
+
+
 class _SearchHandler(ApiHandler):
     """What anybody may ask."""
 
@@ -93,10 +99,7 @@ class BookingsHandler(_BookingHandler):
     async def post(self) -> None:
         """Hold a seat. The Idempotency-Key names the booking too: it is made once, whoever dies in between."""
         form = self.given(BookingForm)
-        key = self.idempotency_key or secrets.token_urlsafe(16)
-        if len(key) > MAX_KEY:
-            key = hashlib.sha256(key.encode()).hexdigest()
-        wish = Wish(form.slot, key, form.for_, form.service, Quota(form.quota))
+        wish = Wish(form.slot, booking_key(self.idempotency_key), form.for_, form.service, Quota(form.quota))
         held = BookingView.of(await self.bookings.hold(self.caller.id, wish))
         self.set_header("Location", f"/v1/bookings/{held.id}")
         self.respond(held, 201)

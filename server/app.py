@@ -34,7 +34,6 @@ from handlers.broadcasts import (
     CSV,
     BroadcastHandler,
     EventsHandler,
-    Pace,
     PauseHandler,
     ReportHandler,
     ReportTableHandler,
@@ -63,6 +62,7 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
+from handlers.streaming import Pace
 from server import assemble, assemble_booking, assemble_citizens, assemble_inbox, assemble_privacy
 from server.assemble import Assembly
 from server.assemble_binding import BindingParts
@@ -79,7 +79,18 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
-from server.routes import booking, codes, inbox, joining, organisations, privacy, real_name, relations, session
+from server.routes import (
+    booking,
+    booking_office,
+    codes,
+    inbox,
+    joining,
+    organisations,
+    privacy,
+    real_name,
+    relations,
+    session,
+)
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
@@ -165,7 +176,8 @@ def binding_routes(parts: BindingParts) -> list[Route]:
 def booking_routes(services: Services) -> list[Route]:
     """Bookings, for citizens and officers."""
     own = assemble_booking.own_bookings(services.assembly, services.booking, services.citizens.binding.relations)
-    return booking.routes(services.booking, own)
+    office = assemble_booking.booking_office(services.assembly, services.booking)
+    return [*booking.routes(services.booking, own), *booking_office.routes(office)]
 
 
 def _broadcast_routes(services: Services) -> list[Route]:

@@ -10,12 +10,17 @@ from functools import partial
 from server.assemble import Assembly
 from server.services.booking import Bookings
 from server.services.booking_closing import SeatCloser
+from server.services.booking_duties import Absent
 from server.services.booking_holds import Means
+from server.services.booking_office import BookingOffice, Books, Registry
+from server.services.booking_planning import BookingPlanning
 from server.services.booking_search import Search
 from server.services.booking_tickets import FIELD, Tickets
 from server.services.own_bookings import Kin, OwnBookings
 from server.services.relations import Relations
-from server.services.schedules import Schedules
+from server.services.reports import Watchers
+from server.services.schedules import Closer, Schedules
+from server.services.watching import Readers
 from server.storage.catalogues import load_working_days
 from server.storage.real_names import RealNameStore
 from server.storage.resources import ResourceStore
@@ -34,6 +39,16 @@ class BookingParts:
     search: Search
     tickets: Tickets
     seats: SeatStore
+    closer: Closer
+    absent: Absent
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeParts:
+    """What handlers may ask on behalf of officers."""
+
+    office: BookingOffice
+    planning: BookingPlanning
 
 
 def booking(assembly: Assembly) -> BookingParts:
@@ -45,13 +60,27 @@ def booking(assembly: Assembly) -> BookingParts:
     schedules = Schedules((resources, seats, LaidSeats(db)), calendar, closer, now, time.monotonic)
     means = Means(now, secrets.SystemRandom(), partial(secrets.token_urlsafe, 16))
     free = FreeSeats(db, now)
+    bookings = Bookings(seats, schedules, means)
     return BookingParts(
-        bookings=Bookings(seats, schedules, means),
+        bookings=bookings,
         schedules=schedules,
         free=free,
         search=Search(resources, free, calendar, now),
         tickets=Tickets(partial(assembly.vault.index, field=FIELD), now),
         seats=seats,
+        closer=closer,
+        absent=Absent(bookings, schedules, seats, now),
+    )
+
+
+def booking_office(assembly: Assembly, parts: BookingParts) -> OfficeParts:
+    """What officers do with bookings and resources."""
+    registry = Registry(assembly.citizens, RealNameStore(assembly.db, assembly.vault, assembly.person_vault))
+    books = Books(parts.bookings, parts.schedules, parts.seats, parts.closer, parts.tickets)
+    watchers, readers = Watchers(assembly.audit, assembly.uses), Readers(time.monotonic)
+    return OfficeParts(
+        office=BookingOffice(books, registry, watchers, readers, assembly.now),
+        planning=BookingPlanning(parts.schedules, assembly.audit),
     )
 
 

@@ -135,7 +135,7 @@ def refuse(officer: Officer, deed: Deed, divisions: Sequence[str] = ()) -> None:
 
 
 def refuse_at(officer: Officer, deed: Deed, division: str, institution: str) -> None:
-    """For what belongs to an institution: besides `refuse`, ForbiddenError `outside_unit` if it is not the officer's."""
+    """For what an institution has: besides `refuse`, ForbiddenError `outside_unit` if it is not the officer's."""
     refuse(officer, deed, [division])
     if institution not in officer.institutions:
         raise ForbiddenError(

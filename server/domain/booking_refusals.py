@@ -194,6 +194,16 @@ def slot_unknown() -> NotFoundError:
     return NotFoundError("slot_unknown", zh="没有这个时段，请重新查询", en="no such time: search again", field="slot")
 
 
+def service_unknown() -> InvalidInputError:
+    """Not one of the resource's services."""
+    return InvalidInputError(
+        "service_unknown",
+        zh="该资源不办理此项业务，请重新选择",
+        en="this resource does not offer that service: choose another one",
+        field="service",
+    )
+
+
 def other_service() -> ConflictError:
     """A booking moves within its group only."""
     return ConflictError(

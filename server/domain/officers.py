@@ -1,8 +1,8 @@
 """An officer, the unit it works for and its account. Logging in is another matter: see `sessions`.
 
 Two accounts may belong to one human being: `person` names the human, and every rule about "two persons" asks for it.
-Powers are separate (GB/T 22239-2019, 三权分立): who manages accounts or reads the log does not warn, in any account; nor
-does who serves people at a counter.
+Powers are separate (GB/T 22239-2019, 三权分立): who manages accounts or reads the log does not warn, in any account.
+Nor does who serves people at a counter.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Role(StrEnum):
 
 WARNING = frozenset({Role.AUTHOR, Role.RELEASER, Role.CHIEF, Role.DRILL})
 SERVING = frozenset({Role.CLERK, Role.PLANNER})
-POWERS = (WARNING, SERVING, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))  # one person holds one of them
+# One person holds one of them.
+POWERS = (WARNING, SERVING, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))
 INSTITUTION = r"^[a-z0-9]+(-[a-z0-9]+)*$"  # as resources name their unit
 Institution = Annotated[str, Field(pattern=INSTITUTION, max_length=60)]
 
@@ -59,7 +60,7 @@ class Unit(BaseModel):
 
 
 class Officer(BaseModel):
-    """Someone at the desk. `division`, `events` (of alerts) and `institutions` (of bookings) bound what the roles reach.
+    """Someone at the desk. `division`, `events` (alerts) and `institutions` (bookings) bound what the roles reach.
 
     No events reach no alert, and no institutions no booking.
     """

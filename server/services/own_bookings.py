@@ -111,6 +111,8 @@ class OwnBookings:
     async def move(self, caller: int, code: str, slot: str, quota: Quota) -> Shown:
         """Another time, without losing the old one if that cannot be."""
         visit = await self._bookings.get(code, caller)
+        if visit.state is State.HELD:
+            raise refusals.booking_state()
         if quota is Quota.ELDER:
             await self._refuse_younger(visit.booking.citizen)
         return await self._shown(caller, await self._bookings.move(code, caller, slot, quota.value))
@@ -164,12 +166,7 @@ class OwnBookings:
         if kept is None:
             raise refusals.slot_unknown()
         if kept.resource.service(wish.service) is None:
-            raise InvalidInputError(
-                "service_unknown",
-                zh="该资源不办理此项业务，请重新选择",
-                en="this resource does not offer that service: choose another one",
-                field="service",
-            )
+            raise refusals.service_unknown()
         return wish.service
 
     async def _refuse_younger(self, citizen: int) -> None:

@@ -253,6 +253,9 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("changed_at", ASCENDING), ("slot", ASCENDING)]),
         IndexModel(
+            [("begins_at", ASCENDING), ("slot", ASCENDING)], partialFilterExpression={"state": "booked"}, name="absent"
+        ),
+        IndexModel(
             [(name, ASCENDING) for name in ("resource", "day", "booking.queue_at", "_id")],
             partialFilterExpression={"state": "checked_in"},
             name="queue",

@@ -9,6 +9,7 @@ from typing import Any
 
 from server.app import Services
 from server.assemble import Assembly
+from server.assemble_booking import booking
 from server.domain.booking_rules import BookingRules, CutOff
 from server.domain.china import china_day
 from server.domain.relations import Kind as RelationKind
@@ -42,6 +43,15 @@ def resource(name: str = "clinic-1", *, places: int = 1, rules: BookingRules = R
 def slot(day: date, hour: int, minute: int = 0, name: str = "clinic-1") -> str:
     """The id of a time."""
     return f"{day.isoformat()}/{name}/{hour:02}{minute:02}"
+
+
+async def make_booking(assembly: Assembly, api: Client, _owner: int, token: str) -> dict[str, str]:
+    """A held seat of the owner's, with a doctor of their own."""
+    name = f"clinic-{secrets.token_hex(8)}"
+    await booking(assembly).schedules.create(resource(name))
+    day = china_day(assembly.now()) + timedelta(days=1)
+    held = await api("POST", "/v1/bookings", {"slot": slot(day, 9, name=name)}, token=token)
+    return {"booking": held.json["id"]}
 
 
 @dataclass(slots=True)

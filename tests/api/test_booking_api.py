@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from datetime import timedelta
-
-from tests.api.booking_town import BookingTown, resource, slot
-from tests.api.client import Citizens, Client
+from tests.api.booking_town import BookingTown, slot
+from tests.api.client import Citizens
 
 ANN, BEN, KIM = 2**41 + 1, 2**41 + 2, 2**41 + 3
 
