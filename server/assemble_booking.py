@@ -7,15 +7,18 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+from push.duties import Duty
 from server.assemble import Assembly
 from server.services.booking import Bookings
 from server.services.booking_closing import SeatCloser
 from server.services.booking_duties import Absent
+from server.services.booking_holdings import BookingsHolding
 from server.services.booking_holds import Means
 from server.services.booking_office import BookingOffice, Books, Registry
 from server.services.booking_planning import BookingPlanning
 from server.services.booking_search import Search
 from server.services.booking_tickets import FIELD, Tickets
+from server.services.holdings import Holding
 from server.services.own_bookings import Kin, OwnBookings
 from server.services.relations import Relations
 from server.services.reports import Watchers
@@ -27,6 +30,7 @@ from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.seats_free import FreeSeats
 from server.storage.seats_laid import LaidSeats
+from server.storage.seats_people import SeatPeople
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,27 @@ def booking_office(assembly: Assembly, parts: BookingParts) -> OfficeParts:
         office=BookingOffice(books, registry, watchers, readers, assembly.now),
         planning=BookingPlanning(parts.schedules, assembly.audit),
     )
+
+
+def booking_duties(assembly: Assembly) -> list[Duty]:
+    """What a worker process does for bookings."""
+    parts = booking(assembly)
+    return [
+        Duty("finish_moves", 5.0, parts.bookings.finish_moves),
+        Duty("lay_out", 30.0, parts.schedules.lay_out),
+        Duty("miss_absent", 60.0, parts.absent.miss),
+    ]
+
+
+def booking_holdings(assembly: Assembly) -> list[Holding]:
+    """What booking holds about somebody."""
+    seats = SeatPeople(assembly.db, partial(secrets.randbits, 63))
+    return [BookingsHolding(seats, assembly.now, _nobody)]
+
+
+def _nobody() -> int:
+    """A number below those of citizens."""
+    return -secrets.randbits(62) - 1
 
 
 def own_bookings(assembly: Assembly, parts: BookingParts, relations: Relations) -> OwnBookings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from server.assemble import Assembly, receipts
+from server.assemble_booking import booking_holdings
 from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
 from server.assemble_profile import profile_holdings
@@ -47,7 +48,6 @@ EXCEPTIONS: Mapping[str, str] = {
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "resources": NOT_ABOUT_CITIZENS,
-    "seats": "nobody can book over the API yet",
     "sessions": "of officers",
     "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
@@ -65,6 +65,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         AddressesHolding(book),
         RelationsHolding(RelationStore(db, people)),
         *log_in_holdings(assembly),
+        *booking_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         assembly.consents,
         assembly.uses,

@@ -245,7 +245,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         *(
             IndexModel([(f"past.{field}", ASCENDING)], sparse=True, name=f"past_{field}")
-            for field in ("citizen", "code")
+            for field in ("citizen", "code", "holder")
         ),
         *(  # of the few that are being moved just now
             IndexModel([(f"transit.{field}", ASCENDING)], sparse=True, name=f"transit_{field}")
