@@ -55,7 +55,7 @@ class Service(BaseModel):
     name: Named
     minutes: int = Field(default=0, ge=0, le=480, description="0: one slot, whatever its length")
     fee_fen: int = Field(default=0, ge=0, le=10_000_000)
-    materials: tuple[str, ...] = Field(default=(), max_length=20, description="what to bring")
+    materials: tuple[Named, ...] = Field(default=(), max_length=20, description="what to bring")
 
 
 class Spot(BaseModel):
