@@ -106,6 +106,16 @@ def hold_expired() -> ConflictError:
     )
 
 
+def hold_gone() -> NotFoundError:
+    """There is no such hold (any more): it ran out and others have the seat, or it never was this person's."""
+    return NotFoundError(
+        "hold_gone",
+        zh="没有这个占号，或占号已超时；请重新选择时段",
+        en="there is no such hold, or it ran out: choose a time again",
+        field="booking",
+    )
+
+
 def renew_limit() -> ConflictError:
     """A hold may be extended only so often."""
     return ConflictError(

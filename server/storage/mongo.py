@@ -142,6 +142,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "resources": [
         IndexModel([("lay_on", ASCENDING)]),
+        IndexModel([("spot", "2dsphere")]),
         *(IndexModel([(field, ASCENDING), ("_id", ASCENDING)]) for field in ("unit", "group", "kind", "division")),
     ],
     "rates": [
