@@ -190,22 +190,32 @@ def _unknown_names(name: str, seed: Seed, divisions: Divisions) -> Iterator[Defe
         for each in wanted:
             if each not in getattr(seed, section):
                 yield Defect(name, path, f"no {section} of the name {each}")
-    for path, template in ((f"templates.{key}", each) for key, each in book.templates.items()):
-        for n, group in enumerate(template.groups):
-            if not group.services and not all(line.services for line in seed.lines.get(group.lines, ())):
-                yield Defect(name, f"{path}.groups.{n}", "neither the group nor its lines have services")
-    for path, line in ((f"lines.{key}.{n}", x) for key, many in book.lines.items() for n, x in enumerate(many)):
-        if line.doctors and seed.doctors is None:
-            yield Defect(name, f"{path}.doctors", "no file has a section doctors")
     for path, division in _places(book):
         if not divisions.is_known(division):
             yield Defect(name, path, f"there is no division {division}")
+    for path, what in (*_lacking(book, seed), *_unknown_groups(book, seed)):
+        yield Defect(name, path, what)
+
+
+def _lacking(book: Book, seed: Seed) -> Iterator[tuple[str, str]]:
+    """Groups that nothing could be booked for, and lines of doctors without names."""
+    for key, template in book.templates.items():
+        for n, group in enumerate(template.groups):
+            if not group.services and not all(line.services for line in seed.lines.get(group.lines, ())):
+                yield f"templates.{key}.groups.{n}", "neither the group nor its lines have services"
+    for key, lines in book.lines.items():
+        for n, line in enumerate(lines):
+            if line.doctors and seed.doctors is None:
+                yield f"lines.{key}.{n}.doctors", "no file has a section doctors"
+
+
+def _unknown_groups(book: Book, seed: Seed) -> Iterator[tuple[str, str]]:
     for n, unit in enumerate(book.units):
         template = seed.templates.get(unit.template)
-        known = {group.id for group in template.groups} if template else set()
+        known = {group.id for group in template.groups} if template else set(unit.groups or ())
         for each in unit.groups or ():
-            if template and each not in known:
-                yield Defect(name, f"units.{n}.groups", f"its template has no group {each}")
+            if each not in known:
+                yield f"units.{n}.groups", f"its template has no group {each}"
 
 
 Reference = tuple[str, str, Sequence[str]]  # where, into which section, which names

@@ -65,9 +65,7 @@ def load_resources(known: divisions.Divisions, data: Path = DATA) -> list[Resour
     return resources
 
 
-def check_resources(
-    known: divisions.Divisions, data: Path = DATA
-) -> tuple[list[Resource], list[booking_seed.Defect]]:
+def check_resources(known: divisions.Divisions, data: Path = DATA) -> tuple[list[Resource], list[booking_seed.Defect]]:
     """The same, with what is wrong as values; resources only if nothing is."""
     files = {path.name: _yaml(path) for path in sorted((data / "booking").glob("*.yaml"))}
     seed, defects = booking_seed.read(files, known)
