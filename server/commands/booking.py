@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,7 +30,7 @@ from server.domain.divisions import is_within
 from server.domain.resources import Kind
 from server.services import booking_seeding as seeding
 from server.settings import load as settings_of
-from server.storage.catalogues import check_resources, load_divisions
+from server.storage.catalogues import DATA, check_resources, load_divisions
 from server.storage.resources import Kept, ResourceStore, Wanted
 
 app = typer.Typer(no_args_is_help=True, help="What can be booked: load it, list it, lay its seats out. 预约资源")
@@ -42,9 +43,14 @@ Whose = Annotated[str | None, typer.Option("--unit", help="Only of this unit: sz
 
 
 @app.command()
-def load(*, division: Where = None, json_: Json = False) -> None:
+def load(
+    *,
+    division: Where = None,
+    data: Annotated[Path, typer.Option(help="Another folder like data/.", exists=True, file_okay=False)] = DATA,
+    json_: Json = False,
+) -> None:
     """Add what `data/booking` has and the database has not. A wrong file adds nothing: a line tells each defect."""
-    resources, defects = check_resources(load_divisions())
+    resources, defects = check_resources(load_divisions(), data)
     if defects:
         _tell_defects(defects, json_=json_)
         raise typer.Exit(WRONG)
