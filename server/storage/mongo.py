@@ -211,6 +211,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="forgotten"),
     ],
     "batches": [IndexModel([("began_at", ASCENDING)])],
+    "calendars": [IndexModel([("digest", ASCENDING)], unique=True)],
     "seats": [
         IndexModel([("slot", ASCENDING), ("rank", ASCENDING)]),
         IndexModel(  # what can be taken from when on; counts per slot are read from this index alone

@@ -133,13 +133,14 @@ class SeatStore:
         query = {"slot": {"$gte": prefix, "$lt": prefix + END}}
         return [from_document(d) for d in await self._seats.find(query).sort([("slot", 1), ("rank", 1)]).to_list()]
 
-    async def find_changed(self, since: datetime, limit: int) -> list[tuple[datetime, Seat]]:
+    async def find_changed(self, since: datetime, limit: int, *, had: bool = False) -> list[tuple[datetime, Seat]]:
         """Seats written since then (the database's clock), with the time of the write, oldest first.
 
-        Read again from a few seconds before the last one seen, and be idempotent: writes of the same moment may show
-        one after the other.
+        `had`: only those that somebody has had; a day's new seats are many. Read again from a few seconds before the
+        last one seen, and be idempotent: writes of the same moment may show one after the other.
         """
-        cursor = self._seats.find({"changed_at": {"$gte": since}}).sort("changed_at", 1).limit(limit)
+        query: Document = {"changed_at": {"$gte": since}} | ({"version": {"$gt": 0}} if had else {})
+        cursor = self._seats.find(query).sort("changed_at", 1).limit(limit)
         return [(d["changed_at"], from_document(d)) for d in await cursor.to_list()]
 
     async def swap(self, pairs: Sequence[Pair]) -> list[Swap]:
