@@ -179,7 +179,7 @@ def _values(facts: Facts, language: str) -> Mapping[str, str]:
     is_chinese = language == "zh"
     reason, until = clean(facts.reason).rstrip("。."), facts.until and clock(facts.until, language)
     return {
-        "what": clean(facts.what.get(language)),
+        "what": clean(facts.what.get(language)) or _SOMETHING.get(language),
         "where": clean(facts.where.get(language)),
         "when": clock(facts.begins_at, language),
         "reason": (f"（{reason}）" if is_chinese else f" ({reason})") if reason else "",

@@ -55,8 +55,9 @@ class Told(NamedTuple):
 class BookingNews:
     """A `Subject` of the engine, and a duty of workers. What is offered to those who wait is another's subject."""
 
-    def __init__(self, shelves: Shelves, registry: Registry, now: Callable[[], datetime]) -> None:
+    def __init__(self, shelves: Shelves, registry: Registry, now: Callable[[], datetime], take: int = TAKE) -> None:
         self._shelves = shelves
+        self._take = take
         self._now = now
         self._frames = frames_of(registry)
         kinds = [kind for kind in News if kind is not News.OFFERED]
@@ -88,7 +89,7 @@ class BookingNews:
         turn = await self._shelves.followers.begin(NAME, LEASE_S)
         if turn is None:
             return Told()
-        told, since, limit, seen = Told(), turn.seen_until, TAKE, dict[str, int]()
+        told, since, limit, seen = Told(), turn.seen_until, self._take, dict[str, int]()
         while True:
             found = await self._shelves.seats.find_changed(since, limit, had=True)
             fresh = [(at, seat) for at, seat in found if self._seen.get(seat.id) != seat.version]
@@ -99,7 +100,7 @@ class BookingNews:
                 break
             last_at = found[-1][0]
             await self._shelves.followers.advance(NAME, last_at - OVERLAP)
-            limit = TAKE if last_at > since else 2 * limit  # more than these were written in one millisecond
+            limit = self._take if last_at > since else 2 * limit  # more than these were written in one millisecond
             since = last_at
         await self._shelves.followers.advance(NAME, turn.began_at - OVERLAP)
         self._seen = seen

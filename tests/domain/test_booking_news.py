@@ -125,7 +125,7 @@ def test_a_moved_booking_takes_back_what_was_said_of_the_earlier_seat_and_nothin
     moved = change_of(visit(at(15), moves=1, sequence=1), BOOKED + timedelta(hours=2))
     assert set(moved.moot) == {entry.key for entry in before.entries}
     assert {entry.key for entry in moved.entries}.isdisjoint(moved.moot)
-    assert [entry.template for entry in moved.entries][0] == "booking.moved"
+    assert next(entry.template for entry in moved.entries) == "booking.moved"
 
 
 def test_a_booking_on_its_way_says_nothing_and_takes_nothing_back():
@@ -184,7 +184,7 @@ def test_old_news_is_not_put_again_when_its_seat_changes_much_later():
 RESOURCE = Resource(
     id="cardio-1", unit="h1", unit_name=Named(zh="市人民医院", en="City Hospital"), group="h1-cardio",
     group_name=Named(zh="心内科", en="Cardiology"), kind=Kind.HOSPITAL, name=Named(zh="李医生", en="Dr Li"),
-    division="440305", services=(Service(code="visit", name=Named(zh="普通门诊")),), schedule=Schedule(),
+    division="440305", services=(Service(code="visit", name=Named(zh="普通门诊")),), schedule=Schedule(weekly=()),
 )  # fmt: skip
 
 
@@ -212,7 +212,7 @@ def test_whatever_things_are_called_the_texts_fit_every_channel(
         assert 0 < units(str(push["body"])) <= 240
         data = wechat["data"]
         assert isinstance(data, dict)
-        assert all(units(value) <= wechat_limit(key) for key, value in data.items())
+        assert all(0 < units(value) <= wechat_limit(key) for key, value in data.items())
         assert segments(str(sms["text"])) == 1
 
 
