@@ -213,6 +213,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "batches": [IndexModel([("began_at", ASCENDING)])],
     "calendars": [IndexModel([("digest", ASCENDING)], unique=True)],
     "seats": [
+        IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
         IndexModel([("slot", ASCENDING), ("rank", ASCENDING)]),
         IndexModel(  # what can be taken from when on; counts per slot are read from this index alone
             [(name, ASCENDING) for name in ("slot", "quota", "open_at", "rank")],
