@@ -246,11 +246,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         *(
             IndexModel([(f"past.{field}", ASCENDING)], sparse=True, name=f"past_{field}")
-            for field in ("citizen", "code")
+            for field in ("citizen", "holder", "code")
         ),
         *(  # of the few that are being moved just now
             IndexModel([(f"transit.{field}", ASCENDING)], sparse=True, name=f"transit_{field}")
-            for field in ("code", "until", "booking.citizen")
+            for field in ("code", "until", "booking.citizen", "booking.holder")
         ),
         IndexModel([("changed_at", ASCENDING), ("slot", ASCENDING)]),
         IndexModel(

@@ -104,16 +104,16 @@ class SeatStore:
         }
         return [from_document(d) for d in await self._seats.find(query).to_list()]
 
-    async def find_history(self, people: Sequence[int], since: date) -> list[Visit]:
-        """Every booking for or by one of these, of slots since that day."""
+    async def find_history(self, people: Sequence[int], since: date, *, made: bool = False) -> list[Visit]:
+        """Every booking for one of these, of slots since that day, and every live one that one of them made.
+
+        `made`: also what they made for others and has ended; for the rules of booking that does not matter.
+        """
         among = {"$in": list(people)}
-        query = {
-            "$or": [
-                {field: among}
-                for field in ("booking.citizen", "booking.holder", "past.citizen", "transit.booking.citizen")
-            ],
-            "day": {"$gte": since.isoformat()},
-        }
+        among_whom = ["booking.citizen", "booking.holder", "past.citizen", "transit.booking.citizen"]
+        if made:
+            among_whom += ["past.holder", "transit.booking.holder"]
+        query = {"$or": [{field: among} for field in among_whom], "day": {"$gte": since.isoformat()}}
         wanted = frozenset(people)
         seats = [from_document(d) for d in await self._seats.find(query).to_list()]
         return [
