@@ -7,6 +7,7 @@ Then another citizen asks for it by every method, and has to be told the same 40
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -62,7 +63,8 @@ async def make_item(assembly: Assembly, api: Client, owner: int, token: str) -> 
 async def make_booking_file(assembly: Assembly, _api: Client, owner: int, _token: str) -> Mapping[str, str]:
     """A booking of theirs, as a calendar file."""
     now = assembly.now()
-    town = Town(assembly.db, Clock(now), slot := slot_at(10, day=china_day(now + timedelta(days=3))))
+    slot = replace(slot_at(10, day=china_day(now + timedelta(days=3))), resource="files-1", unit="files", group="files")
+    town = Town(assembly.db, Clock(now), slot)
     await town.store.insert(seats_of(slot, {"online": 1}, now - timedelta(days=1)))
     hold = await town.counter.hold(asked(slot, owner))
     return {"booking": (await town.counter.confirm(hold.booking.code, owner)).booking.code}
