@@ -27,11 +27,11 @@ from server.assemble_booking import booking
 from server.commands.serve import assembled
 from server.domain.booking_seed import Defect
 from server.domain.divisions import is_within
-from server.domain.resources import Kind
+from server.domain.resources import Kept, Kind, Wanted
 from server.services import booking_seeding as seeding
 from server.settings import load as settings_of
 from server.storage.catalogues import DATA, check_resources, load_divisions
-from server.storage.resources import Kept, ResourceStore, Wanted
+from server.storage.resources import ResourceStore
 
 app = typer.Typer(no_args_is_help=True, help="What can be booked: load it, list it, lay its seats out. 预约资源")
 WRONG = 2

@@ -14,12 +14,12 @@ from server.assemble import Assembly
 from server.assemble_booking import booking
 from server.domain.divisions import is_within
 from server.domain.officers import WARNING, NewOfficer, Role, Unit
-from server.domain.resources import Kind, Resource
+from server.domain.resources import Kind, Resource, Wanted
 from server.services import booking_seeding as seeding
 from server.services.population import Recipe, people
 from server.storage.catalogues import load_resources
 from server.storage.citizens import NewCitizen
-from server.storage.resources import ResourceStore, Wanted
+from server.storage.resources import ResourceStore
 
 DISTRICT = "440305"  # Nanshan
 BATCH = 2_000
