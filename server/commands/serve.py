@@ -103,7 +103,8 @@ async def run_worker(settings: Settings, share: Share) -> None:
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
         duties = assemble.duties(assembly, engine.parts)
         duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
-        duties.append(Duty("lay_out", 60.0, assemble_booking.booking(assembly).schedules.lay_out))
+        schedules = assemble_booking.booking(assembly).schedules
+        duties.append(Duty("lay_out", 60.0, partial(schedules.lay_out, stop.is_set)))
         duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
