@@ -64,7 +64,7 @@ _RESOURCE = {
             "name": {"zh": "期满换证", "en": "Renew a licence"},
             "minutes": 0,
             "fee_fen": 1000,
-            "materials": ["居民身份证", "机动车驾驶证"],
+            "materials": [{"zh": "居民身份证", "en": "Resident identity card"}],
         }
     ],
     "rules": BookingRules().model_dump(mode="json"),

@@ -22,6 +22,7 @@ from server.domain.schedules import Schedule, Where
 
 ID = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Slug = Annotated[str, Field(pattern=ID, min_length=2, max_length=60)]
+NEVER = date(1900, 1, 1)  # a day before all seats
 
 
 class Kind(StrEnum):
@@ -60,7 +61,7 @@ class Service(BaseModel):
     name: Named
     minutes: int = Field(default=0, ge=0, le=480, description="0: one slot, whatever its length")
     fee_fen: int = Field(default=0, ge=0, le=10_000_000)
-    materials: tuple[str, ...] = Field(default=(), max_length=20, description="what to bring")
+    materials: tuple[Named, ...] = Field(default=(), max_length=20, description="what to bring")
 
 
 class Spot(BaseModel):
@@ -131,6 +132,11 @@ class Kept:
     version: int
     laid_until: date
     reason: str = ""
+
+    @property
+    def is_laid(self) -> bool:
+        """Whether any seats stand for this version."""
+        return self.laid_until > NEVER
 
 
 @dataclass(frozen=True, slots=True)

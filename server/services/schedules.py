@@ -26,6 +26,7 @@ from server.storage.seats_laid import LaidSeats
 ONE_DAY = timedelta(days=1)
 LONGEST = timedelta(days=367)  # no window is longer
 RESOURCES_AT_ONCE = 50
+LEASE = timedelta(minutes=1)  # longer than laying out one resource takes
 TURNS = 10
 FRESH_S = 1.0  # a resource that was read is believed for so long
 
@@ -120,8 +121,13 @@ class Schedules:
         return await self.get(resource.id)
 
     async def lay_out(self) -> int:
-        """Lay out what is due; how many seats are new. To be run often, by anybody."""
+        """Lay out what is due; how many seats are new. To be run often, by anybody.
+
+        Several at once share the work; who comes to an end also does what the others are at, for they may have died.
+        """
         new = 0
+        while one := await self._resources.claim_due(self._today(), self._now(), self._now() + LEASE):
+            new += await self.lay(one)
         while due := await self._resources.find_due(self._today(), RESOURCES_AT_ONCE):
             for kept in due:
                 new += await self.lay(kept)

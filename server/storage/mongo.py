@@ -212,6 +212,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="forgotten"),
     ],
     "batches": [IndexModel([("began_at", ASCENDING)])],
+    "calendars": [IndexModel([("digest", ASCENDING)], unique=True)],
     "seats": [
         IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
         IndexModel([("slot", ASCENDING), ("rank", ASCENDING)]),
@@ -250,7 +251,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         *(  # of the few that are being moved just now
             IndexModel([(f"transit.{field}", ASCENDING)], sparse=True, name=f"transit_{field}")
-            for field in ("code", "until", "booking.citizen")
+            for field in ("code", "until", "booking.citizen", "booking.holder")
         ),
         IndexModel([("changed_at", ASCENDING), ("slot", ASCENDING)]),
         IndexModel(

@@ -69,6 +69,7 @@ MAKERS: dict[str, Maker] = {
     "/v1/organisations/{organisation}/handlers/{relation}": make_handler,
     "/v1/me/join/{join}": make_join,
     "/v1/bookings/{booking}": make_booking,
+    "/v1/bookings/{booking}.ics": make_booking,
 }
 
 # What everybody shares (a purpose in the city's list, a public alert): there is nobody whose it is.
