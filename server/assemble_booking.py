@@ -113,4 +113,4 @@ def own_bookings(assembly: Assembly, parts: BookingParts, relations: Relations) 
     """What citizens do with bookings; `relations` knows for whom they act."""
     names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
     kin = Kin(relations, assembly.accounts, names)
-    return OwnBookings(parts.bookings, ResourceStore(assembly.db), kin, assembly.now)
+    return OwnBookings(parts.bookings, parts.schedules, kin, parts.tickets, assembly.now)

@@ -7,13 +7,16 @@ name, for it stands in the id of each of its slots.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from server.domain import booking_refusals as refusals
+from server.domain.booking import Slot
 from server.domain.booking_rules import BookingRules
+from server.domain.errors import HuiminError
 from server.domain.officers import DIVISION
 from server.domain.schedules import Schedule, Where
 
@@ -105,6 +108,17 @@ class Resource(BaseModel):
     def service(self, code: str) -> Service | None:
         """One of its services."""
         return next((each for each in self.services if each.code == code), None)
+
+
+def unfit_service(resource: Resource, code: str, slot: Slot) -> HuiminError | None:
+    """Why this service cannot be booked as one seat of this slot; none at all ("") always can."""
+    if not code:
+        return None
+    service = resource.service(code)
+    if service is None:
+        return refusals.service_unknown()
+    is_longer = timedelta(minutes=service.minutes) > slot.ends_at - slot.begins_at
+    return refusals.service_longer() if is_longer else None
 
 
 @dataclass(frozen=True, slots=True)

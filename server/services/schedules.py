@@ -7,7 +7,7 @@ way of a new schedule is closed like any 停诊, by the hand that is given, whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
@@ -70,6 +70,10 @@ class Schedules:
         if kept is None:
             raise _unknown()
         return kept
+
+    async def find_resources(self, ids: Collection[str]) -> Mapping[str, Resource]:
+        """Those of these that exist, as they were at most a second ago."""
+        return await self._recent(set(ids))
 
     async def page(self, wanted: Wanted, after: str, limit: int) -> list[Kept]:
         """Some of those wanted, by id."""
