@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from dataclasses import dataclass
@@ -88,12 +89,13 @@ def booking_office(assembly: Assembly, parts: BookingParts) -> OfficeParts:
     )
 
 
-def booking_duties(assembly: Assembly) -> list[Duty]:
+def booking_duties(assembly: Assembly, stop: asyncio.Event) -> list[Duty]:
     """What a worker process does for bookings."""
     parts = booking(assembly)
     return [
         Duty("finish_moves", 5.0, parts.bookings.finish_moves),
-        Duty("lay_out", 30.0, parts.schedules.lay_out),
+        Duty("lay_out", 60.0, partial(parts.schedules.lay_out, stop.is_set)),
+        Duty("booking_news", 1.0, assembly.booking_news.follow),
         Duty("miss_absent", 60.0, parts.absent.miss),
     ]
 

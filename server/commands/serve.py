@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Annotated
 
@@ -23,20 +23,17 @@ from handlers.gate import Gate
 from push.duties import Duty, keep
 from push.parts import Counters
 from push.worker import Share
-from server import assemble, assemble_booking, assemble_log_in, assemble_manners, assemble_privacy, assemble_public
+from server import assemble, assemble_log_in, assemble_manners, assemble_privacy, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.assemble_booking import booking_duties
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
-from server.services.schedules import Schedules
 from server.settings import Settings, load
-from server.storage.mongo import MongoError
 from server.telemetry import Kept, RequestFigures, metrics_registry, rendered
 
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.1"
 DRAIN_S = 0.3
-LAY_OUT_EVERY_S = 60.0
 
 
 @asynccontextmanager
@@ -107,28 +104,17 @@ async def run_worker(settings: Settings, share: Share) -> None:
         inside = make_app(admin_routes(assembly, _figures_of(engine.parts.counters)), Gate(None, None, assembly.now))
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
         duties = assemble.duties(assembly, engine.parts)
-        duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
-        duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
-        duties += booking_duties(assembly)
+        if share is not Share.URGENT:  # nothing that can wait is done where red has to leave at once
+            duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
+            duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
+            duties += booking_duties(assembly, stop)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:
             group.create_task(keep(duties, stop))
-            group.create_task(_lay_out(assemble_booking.booking(assembly).schedules, stop))
             group.create_task(engine.run(stop, share))
         server.stop()
         await server.close_all_connections()
-
-
-async def _lay_out(schedules: Schedules, stop: asyncio.Event) -> None:
-    """The seats of the coming days. No duty: those are cancelled at the end, and this is nearly always in mid-write."""
-    while not stop.is_set():
-        try:
-            await schedules.lay_out(stop.is_set)
-        except MongoError as error:
-            log.warning("duty_postponed", duty="lay_out", error=type(error).__name__)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), LAY_OUT_EVERY_S)
 
 
 def _figures_of(counters: Counters) -> Callable[[], bytes]:
