@@ -67,7 +67,14 @@ class Booking:
     ended_at: datetime | None = None  # served, missed, cancelled, closed
     outcome: Outcome | None = None
     reason: str = ""
+    chain: str = ""  # the visit of several seats that this is one seat of: see chains
+    part: int = 0  # among that visit's seats in the same group on the same day
     excused_by: str = ""  # the officer who said that it is no strike
+
+    @property
+    def whole(self) -> str:
+        """The code of all that was booked with it: one visit, one strike, one place among those that lie ahead."""
+        return self.chain or self.code
 
     def is_lapsed(self, at: datetime) -> bool:
         """Whether the time to confirm is over."""

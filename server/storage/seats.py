@@ -5,9 +5,9 @@ open_at?, version, stamp, changed_at, booking?: {code, citizen, holder, key, ...
 transit?: {code, other, until, booking?, is_refused?}}.
 
 Promises. A person has one seat per group and day, a holder one live hold per group and one booking per key: unique
-indexes say so. `changed_at` is the database's own time of the last write, so who reads on from it (`find_changed`)
-misses nothing. A collection with unique indexes over people cannot be sharded by slot: a city's seats, some millions a
-week, stay on one replica set.
+indexes say so; of a visit of several seats there, the first counts, and the others are numbered. `changed_at` is the
+database's own time of the last write, so who reads on from it (`find_changed`) misses nothing. A collection with unique
+indexes over people cannot be sharded by slot: a city's seats, some millions a week, stay on one replica set.
 """
 
 from __future__ import annotations
@@ -88,6 +88,26 @@ class SeatStore:
         """One seat."""
         document = await self._seats.find_one({"_id": seat})
         return from_document(document) if document else None
+
+    async def find_all(self, ids: Sequence[str]) -> list[Seat]:
+        """Those of these that exist, by id."""
+        return [from_document(d) for d in await self._seats.find({"_id": {"$in": list(ids)}}).sort("_id", 1).to_list()]
+
+    async def find_coming_open(self, group: str, days: Sequence[date], limit: int) -> list[Seat]:
+        """Seats of a group that anybody can take now or some time, earliest `open_at` last: free ones, and held ones.
+
+        Those that everybody can take already come after those that are kept back.
+        """
+        query = {"group": group, "day": {"$in": [day.isoformat() for day in days]}, "open_at": {"$exists": True}}
+        cursor = self._seats.find(query, hint="comes_open").sort("open_at", -1).limit(limit)
+        return [from_document(d) for d in await cursor.to_list()]
+
+    async def find_keyed(self, keys: Sequence[tuple[int, str]]) -> list[Seat]:
+        """Seats that these holders have under these keys."""
+        if not keys:
+            return []
+        query = {"$or": [{"booking.holder": holder, "booking.key": key} for holder, key in keys]}
+        return [from_document(d) for d in await self._seats.find(query).to_list()]
 
     async def find_moving(self, before: datetime, limit: int) -> list[Seat]:
         """Ends of moves that should have been over by then."""

@@ -1,0 +1,120 @@
+"""A town in which people wait: resources that can be read, words that are told, and bookings in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, time, timedelta
+
+from server.domain.booking import Slot, Visit
+from server.domain.booking_rules import BookingRules
+from server.domain.resources import Kind, Named, Resource, Service
+from server.domain.schedules import Quota, Schedule, Weekday, Weekly
+from server.domain.waiting import Entry
+from server.domain.wording import Words
+from server.services.booking_holds import Means
+from server.services.waiting import Standing, Waiting, Wish
+from server.storage.mongo import Database
+from server.storage.resources import ResourceStore
+from server.storage.waiting import WaitingStore
+from tests.services.booking_world import DAY, Clock, Town, ask, slot_at
+
+GROUP = "h1-cardio"
+
+
+def slot(hour: int, minute: int = 0, *, day: date = DAY, resource: str = "cardio-3", group: str = GROUP) -> Slot:
+    """Half an hour with a doctor whose group has the name of one."""
+    return slot_at(hour, minute, day=day, resource=resource, group=group)
+
+
+def resource(name: str = "cardio-3", group: str = GROUP, rules: BookingRules | None = None) -> Resource:
+    """A doctor."""
+    weekly = Weekly(days=tuple(Weekday), begins=time(8), ends=time(12), slot_minutes=30, places={Quota.ONLINE: 1})
+    return Resource(
+        id=name, unit="h1", unit_name=Named(zh="市人民医院"), group=group, group_name=Named(zh="心内科"),
+        kind=Kind.HOSPITAL, name=Named(zh="李医生", en="Dr Li"), division="440305",
+        services=(Service(code="visit", name=Named(zh="普通门诊")),),
+        rules=rules or BookingRules(), schedule=Schedule(weekly=(weekly,)),
+    )  # fmt: skip
+
+
+class Post:
+    """Keeps what is told, once per key."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, tuple[int, str]] = {}
+
+    async def tell(
+        self,
+        citizen: int,
+        title: Words,
+        body: Words,
+        *,
+        key: str,
+        page: str = "",
+        lasts: timedelta = timedelta(days=1),
+    ) -> bool:
+        """As `Notices` does."""
+        assert title.zh
+        assert body.en
+        assert lasts > timedelta(0)
+        assert len(page) < 100
+        is_new = key not in self.told
+        self.told.setdefault(key, (citizen, body.zh))
+        return is_new
+
+    def of(self, citizen: int) -> list[str]:
+        """What this person was told."""
+        return [words for who, words in self.told.values() if who == citizen]
+
+
+class WaitingTown(Town):
+    """The town with its waiting list."""
+
+    def __init__(self, db: Database, clock: Clock, *slots: Slot, rules: BookingRules) -> None:
+        super().__init__(db, clock, *slots, rules=rules)
+        self.rules = rules
+        self.entries = WaitingStore(db)
+        self.resources = ResourceStore(db)
+        self.post = Post()
+        self.list = self.another_list()
+
+    def another_list(self, seed: int = 1, seats: object = None) -> Waiting:
+        """The list of another process. `seats`: a store that dies, for instance."""
+        counter = self.another(seed)
+        means: Means = counter._means  # noqa: SLF001 - the same dice
+        stores = (self.entries, seats or self.store, self.resources)
+        return Waiting(stores, (counter, self), means, self.post)  # type: ignore[arg-type]
+
+    async def begin(self, **places: int) -> None:
+        """Seats and resources."""
+        await self.open(**places)
+        known = {(each.resource, each.group) for each, _ in self.slots.values()}
+        await self.resources.put_all([resource(*pair, self.rules) for pair in sorted(known)], self.clock())
+
+    async def book(self, place: Slot, citizen: int, key: str = "k") -> Visit:
+        """Held and confirmed."""
+        held = await self.counter.hold(ask(place, citizen, key))
+        return await self.counter.confirm(held.booking.code, citizen)
+
+    async def wait(
+        self,
+        citizen: int,
+        key: str = "w",
+        *,
+        days: Sequence[date] = (DAY,),
+        resource: str | None = None,
+        group: str = GROUP,
+    ) -> Entry:
+        """Wait for the group."""
+        self.clock.pass_by(milliseconds=1)
+        wish = Wish(citizen, citizen, key, group, resource, "online", days[0], days[-1])
+        return (await self.list.join(wish)).entry
+
+    async def standing(self, entry: Entry) -> Standing:
+        """As its owner sees it."""
+        return await self.list.get(entry.id, entry.citizen)
+
+    async def offered(self, entry: Entry) -> str | None:
+        """The slot that is offered to it now."""
+        offer = (await self.standing(entry)).offer
+        return offer.seat.slot if offer else None
