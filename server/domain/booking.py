@@ -72,6 +72,11 @@ class Booking:
     excused_by: str = ""  # the officer who said that it is no strike
 
     @property
+    def is_first(self) -> bool:
+        """Whether it speaks for all that was booked with it: what is told of a visit is told once."""
+        return not self.chain or self.code == first_code(self.chain)
+
+    @property
     def whole(self) -> str:
         """The code of all that was booked with it: one visit, one strike, one place among those that lie ahead."""
         return self.chain or self.code
@@ -79,6 +84,11 @@ class Booking:
     def is_lapsed(self, at: datetime) -> bool:
         """Whether the time to confirm is over."""
         return self.booked_at is None and at >= self.hold_until
+
+
+def first_code(chain: str) -> str:
+    """The code of a visit's first seat."""
+    return f"{chain}.0"
 
 
 @dataclass(frozen=True, slots=True)

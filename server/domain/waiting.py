@@ -234,14 +234,17 @@ def is_over(entry: Entry, at: datetime) -> bool:
 
 
 def replacement(visit: Visit, id_: str, at: datetime) -> Entry:
-    """The wish of one whose booking was closed: the same group and quota, from that day or today on."""
+    """The wish of one whose booking was closed: the same group and quota, from that day or today on.
+
+    Of a visit of several seats: one wish, for the part that was closed.
+    """
     seat, booking = visit.seat, visit.booking
     first = max(china_day(at), seat.day)
     return Entry(
         id=id_,
         citizen=booking.citizen,
         holder=booking.holder,
-        key=f"replaces {booking.code}",
+        key=f"replaces {booking.whole}",
         group=seat.group,
         unit=seat.unit,
         quota=seat.quota,

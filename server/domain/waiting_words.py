@@ -1,4 +1,4 @@
-"""What those are told who wait, or whose booking was closed: what it is, until when, and what to do. Pure."""
+"""What those are told who wait: what there is, until when, and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -40,18 +40,6 @@ def over(entry: Entry) -> tuple[Words, Words]:
         f"您在{entry.first_day:%m月%d日}至{entry.last_day:%m月%d日}的候补未能约上。请重新查询其他日期或再次候补。",
         f"Your entry for {entry.first_day} to {entry.last_day} has ended without a booking. "
         "Search for other days or join the list again.",
-    )
-    return title, body
-
-
-def closure(seat: Seat, name: Words, reason: str) -> tuple[Words, Words]:
-    """Title and body: a booking was ended by the office, and what is done about it."""
-    title = Words("停诊/停办通知", "Your booking had to be cancelled")
-    body = Words(
-        f"{name.zh} {_zh(seat.begins_at)}的预约因“{reason}”取消，不计违约。"
-        "已为您优先候补，有号会通知您；您也可以直接改约其他时段。",
-        f"{name.get('en')}, {_en(seat.begins_at)}: cancelled by the office ({reason}); this is no strike. "
-        "You are first in the waiting list and will be told of a seat; or book another time yourself.",
     )
     return title, body
 

@@ -228,6 +228,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
     ],
     "closures": [
+        IndexModel([("seats", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_seat"),
         IndexModel([("due_at", ASCENDING)], partialFilterExpression={"is_open": True}, name="open"),
         IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
     ],

@@ -21,11 +21,12 @@ from typing import Any
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from server.domain.booking import Booking, Outcome, Seat, State, Transit, Visit, day_prefix, visits_of
+from server.domain.booking import Booking, Outcome, Seat, Slot, State, Transit, Visit, day_prefix, visits_of
 from server.storage.mongo import Database, Document
 
 DUPLICATE_KEY = 11000
 WHEN_EMPTY = {field.name: field.default for field in fields(Booking)}
+SLOT_FIELDS = ("resource", "unit", "group", "begins_at", "ends_at")
 END = "\uffff"  # above every character of a slot's id
 Pair = tuple[Seat, Seat]  # as it was read, as it shall be
 
@@ -152,6 +153,22 @@ class SeatStore:
         prefix = day_prefix(day, resource)
         query = {"slot": {"$gte": prefix, "$lt": prefix + END}}
         return [from_document(d) for d in await self._seats.find(query).sort([("slot", 1), ("rank", 1)]).to_list()]
+
+    async def find_times(self, resource: str, day: date) -> list[Slot]:
+        """The slots of a resource on a day for which seats were laid out, by time."""
+        prefix = day_prefix(day, resource)
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"slot": {"$gte": prefix, "$lt": prefix + END}}},
+            {"$group": {"_id": "$slot"} | {name: {"$first": f"${name}"} for name in SLOT_FIELDS}},
+            {"$sort": {"_id": 1}},
+        ]
+        found = await (await self._seats.aggregate(pipeline)).to_list()
+        return [Slot(**{name: d[name] for name in SLOT_FIELDS}) for d in found]
+
+    async def find_awaiting(self, codes: Sequence[str]) -> list[Seat]:
+        """Seats that are kept for these bookings, which are about to move there."""
+        query = {"transit.code": {"$in": list(codes)}, "state": State.AWAITED.value}
+        return [from_document(d) for d in await self._seats.find(query).to_list()]
 
     async def find_changed(self, since: datetime, limit: int) -> list[tuple[datetime, Seat]]:
         """Seats written since then (the database's clock), with the time of the write, oldest first.
