@@ -231,7 +231,8 @@ class Chains:
                 return chain.until is not None and at < chain.until
             case Stage.CONFIRMING:
                 if await self._steps.confirm(chain):
-                    return await self._chains.swap(chain, chain.stepped(Stage.BOOKED)) or True
+                    await self._chains.swap(chain, chain.stepped(Stage.BOOKED))
+                    return True
                 await self._write(chain, chain.ending(Outcome.GIVEN_UP, at, at + PATIENCE))
                 return False
             case Stage.KEEPING:

@@ -19,7 +19,7 @@ from server.services.chains import Chains, Whole, Wish
 from server.storage.chains import ChainStore
 from server.storage.mongo import Database
 from tests.services.booking_world import DAY, Clock, Town, ask, slot_at
-from tests.services.killed_chain import KilledError, Life, MortalChains, MortalSeats
+from tests.services.mortal_stores import KilledError, Life, MortalChains, MortalSeats
 
 LAB = [slot_at(8, m, resource="lab-1", group="h1-lab") for m in (0, 30)]
 DOCTOR = [slot_at(h, m, resource="cardio-3", group="h1-cardio") for h in (9, 10) for m in (0, 30)]

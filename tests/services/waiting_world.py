@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import date, time, timedelta
+from functools import partial
+from random import Random
+from typing import Any
 
 from server.domain.booking import Slot, Visit
 from server.domain.booking_rules import BookingRules
@@ -17,6 +21,7 @@ from server.storage.mongo import Database
 from server.storage.resources import ResourceStore
 from server.storage.waiting import WaitingStore
 from tests.services.booking_world import DAY, Clock, Town, ask, slot_at
+from tests.services.mortal_stores import Life, MortalEntries, MortalSeats
 
 GROUP = "h1-cardio"
 
@@ -67,23 +72,38 @@ class Post:
         return [words for who, words in self.told.values() if who == citizen]
 
 
+class MortalPost(Post):
+    """The same post, from a process that is about to die."""
+
+    def __init__(self, post: Post, life: Life) -> None:
+        super().__init__()
+        self.told, self.life = post.told, life
+
+    async def tell(self, citizen: int, title: Words, body: Words, **more: Any) -> bool:
+        """Perhaps for the last time."""
+        self.life.write()
+        return await super().tell(citizen, title, body, **more)
+
+
 class WaitingTown(Town):
     """The town with its waiting list."""
 
     def __init__(self, db: Database, clock: Clock, *slots: Slot, rules: BookingRules) -> None:
         super().__init__(db, clock, *slots, rules=rules)
+        self.db = db
         self.rules = rules
         self.entries = WaitingStore(db)
         self.resources = ResourceStore(db)
         self.post = Post()
+        self.means = Means(clock, Random(1), partial(secrets.token_urlsafe, 16))  # noqa: S311 - no secret
         self.list = self.another_list()
 
-    def another_list(self, seed: int = 1, seats: object = None) -> Waiting:
-        """The list of another process. `seats`: a store that dies, for instance."""
-        counter = self.another(seed)
-        means: Means = counter._means  # noqa: SLF001 - the same dice
-        stores = (self.entries, seats or self.store, self.resources)
-        return Waiting(stores, (counter, self), means, self.post)  # type: ignore[arg-type]
+    def another_list(self, life: Life | None = None) -> Waiting:
+        """The list of another process, which may be about to die."""
+        stores = (self.entries, self.store, self.resources)
+        if life:
+            stores = (MortalEntries(self.db, life), MortalSeats(self.db, life), self.resources)
+        return Waiting(stores, (self.another(), self), self.means, MortalPost(self.post, life) if life else self.post)
 
     async def begin(self, **places: int) -> None:
         """Seats and resources."""

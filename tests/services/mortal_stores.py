@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from server.domain.chains import Chain
+from server.domain.waiting import Offer
 from server.storage.chains import ChainStore
 from server.storage.mongo import Database
 from server.storage.seats import Pair, SeatStore, Swap
+from server.storage.waiting import WaitingStore
 
 
 class KilledError(Exception):
@@ -65,3 +67,16 @@ class MortalChains(ChainStore):
         """Write, perhaps for the last time."""
         self.life.write()
         await super().remove(chain)
+
+
+class MortalEntries(WaitingStore):
+    """The waiting list."""
+
+    def __init__(self, db: Database, life: Life) -> None:
+        super().__init__(db)
+        self.life = life
+
+    async def add_offer(self, entry: str, offer: Offer) -> bool:
+        """Write, perhaps for the last time."""
+        self.life.write()
+        return await super().add_offer(entry, offer)
