@@ -72,24 +72,28 @@ class Course(RuleBasedStateMachine):
         self.run(self.town.begin(online=1))
         for n, each in enumerate(SLOTS):
             self.run(self.town.book(each, 100 + n))
+        self.wait([1, 2, 3])
 
-    @rule(citizen=people)
-    def wait(self, citizen: int) -> None:
-        """One more, for both days."""
-        if all(entry.citizen != citizen for entry in self.model.waiting):
+    @rule(citizens=st.lists(people, min_size=1, max_size=3, unique=True))
+    def wait(self, citizens: list[int]) -> None:
+        """Some more, for both days."""
+        for citizen in citizens:
+            if any(entry.citizen == citizen for entry in self.model.waiting):
+                continue
             key = f"w{self.town.clock().timestamp()}"
             entry = self.run(self.town.wait(citizen, key, days=(DAYS[0], DAYS[-1])))
             self.model.waiting.append(entry)
             self.model.had[entry.id] = set()
 
-    @rule(place=st.sampled_from(SLOTS))
-    def cancel(self, place: Any) -> None:
-        """Whoever has booked it gives it back."""
+    @rule(places=st.sets(st.sampled_from([each.id for each in SLOTS]), min_size=1))
+    def cancel(self, places: set[str]) -> None:
+        """Whoever has booked one of these gives it back."""
         for seat in self.seats():
-            if seat.slot == place.id and seat.booking and seat.state is State.BOOKED:
+            if seat.slot in places and seat.booking and seat.state is State.BOOKED:
                 self.run(self.town.counter.cancel(seat.booking.code, seat.booking.citizen))
+        self.offer()
 
-    @rule(n=st.integers(0, 8), verb=st.sampled_from(["accept", "decline", "leave"]))
+    @rule(n=st.integers(0, 2), verb=st.sampled_from(["accept", "decline", "leave"]))
     def answer(self, n: int, verb: str) -> None:
         """Somebody answers."""
         if n < len(self.model.waiting):
@@ -99,13 +103,14 @@ class Course(RuleBasedStateMachine):
             assert verb == "leave" or (done is not None) == has
             if verb == "leave" or (verb == "accept" and has):
                 self.model.waiting.remove(entry)
+            self.offer()
 
     @rule(minutes=st.sampled_from([3, 11]))
     def pass_by(self, minutes: int) -> None:
         """Offers end."""
         self.town.clock.pass_by(minutes=minutes)
+        self.offer()
 
-    @rule()
     def offer(self) -> None:
         """The duty runs once, and nothing that fits is left for it."""
         before = self.live()
