@@ -39,13 +39,17 @@ EXCEPTIONS: Mapping[str, str] = {
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
+    "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "officers": NOT_ABOUT_CITIZENS,
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
     "person_keys": "the key of each person: it goes when the account does",
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
+    "resources": NOT_ABOUT_CITIZENS,
+    "seats": "nobody can book over the API yet",
     "sessions": "of officers",
+    "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
 
 

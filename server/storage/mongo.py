@@ -238,6 +238,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("until", ASCENDING)], partialFilterExpression={"until": {"$exists": True}}, name="unfinished"),
     ],
     "seats": [
+        IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
         IndexModel([("slot", ASCENDING), ("rank", ASCENDING)]),
         IndexModel(  # what can be taken from when on; counts per slot are read from this index alone
             [(name, ASCENDING) for name in ("slot", "quota", "open_at", "rank")],
