@@ -70,6 +70,7 @@ class Booking:
     chain: str = ""  # the visit of several seats that this is one seat of: see chains
     part: int = 0  # among that visit's seats in the same group on the same day
     excused_by: str = ""  # the officer who said that it is no strike
+    service: str = ""  # which of the resource's services, if one was chosen
 
     @property
     def is_first(self) -> bool:
@@ -181,6 +182,7 @@ class Ask:
     citizen: int
     holder: int
     key: str
+    service: str = ""
 
 
 def seats_of(slot: Slot, places: Mapping[str, int], open_at: datetime, *, first: int = 1) -> list[Seat]:
@@ -224,7 +226,8 @@ def known(ask: Ask, visits: Sequence[Visit], at: datetime) -> Visit | HuiminErro
         booking = visit.booking
         if (booking.holder, booking.key) != (ask.holder, ask.key) or booking.is_lapsed(at):
             continue
-        if booking.citizen != ask.citizen or (visit.seat.slot != ask.slot and not booking.moves):
+        is_other = (booking.citizen, booking.service) != (ask.citizen, ask.service)
+        if is_other or (visit.seat.slot != ask.slot and not booking.moves):
             return refusals.key_reused()
         return visit
     return None

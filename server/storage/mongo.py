@@ -142,6 +142,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "resources": [
         IndexModel([("lay_on", ASCENDING)]),
+        IndexModel([("spot", "2dsphere")]),
         *(IndexModel([(field, ASCENDING), ("_id", ASCENDING)]) for field in ("unit", "group", "kind", "division")),
     ],
     "rates": [
@@ -283,6 +284,9 @@ INDEXES: dict[str, list[IndexModel]] = {
             for field in ("code", "until", "booking.citizen")
         ),
         IndexModel([("changed_at", ASCENDING), ("slot", ASCENDING)]),
+        IndexModel(
+            [("begins_at", ASCENDING), ("slot", ASCENDING)], partialFilterExpression={"state": "booked"}, name="absent"
+        ),
         IndexModel(
             [(name, ASCENDING) for name in ("resource", "day", "booking.queue_at", "_id")],
             partialFilterExpression={"state": "checked_in"},

@@ -1,6 +1,7 @@
 """Resources in MongoDB, with what tells when their seats have to be laid out.
 
-`resources`: {_id, version, unit, group, kind, division, is_open, services, as, changed_at, reason, laid_until, lay_on}.
+`resources`: {_id, version, unit, group, kind, division, is_open, services, spot, as, changed_at, reason, laid_until,
+lay_on}.
 
 `as` is the resource as its model writes it; the fields beside it are what is searched. `laid_until` is the last day
 whose seats stand for this version of the schedule, `lay_on` the day on which more of them have to.
@@ -46,6 +47,14 @@ class Wanted:
     is_open: bool | None = True
 
 
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A point, WGS-84 degrees."""
+
+    latitude: float
+    longitude: float
+
+
 class ResourceStore:
     """The collection `resources`."""
 
@@ -65,6 +74,24 @@ class ResourceStore:
         """Some of those wanted, by id, from the one after `after` on."""
         cursor = self._resources.find(_query(wanted) | {"_id": {"$gt": after}}).sort("_id", 1).limit(limit)
         return [_kept(d) async for d in cursor]
+
+    async def nearest(self, wanted: Wanted, near: Near, skipped: int, limit: int) -> list[tuple[Kept, float]]:
+        """Those wanted that say where they are, nearest first, with the distance in metres."""
+        pipeline: list[dict[str, Any]] = [
+            {
+                "$geoNear": {
+                    "near": {"type": "Point", "coordinates": [near.longitude, near.latitude]},
+                    "key": "spot",
+                    "distanceField": "distance_m",
+                    "query": _query(wanted),
+                }
+            },
+            {"$sort": {"distance_m": 1, "_id": 1}},
+            {"$skip": skipped},
+            {"$limit": limit},
+        ]
+        cursor = await self._resources.aggregate(pipeline)
+        return [(_kept(d), d["distance_m"]) for d in await cursor.to_list()]
 
     async def create(self, resource: Resource, now: datetime) -> bool:
         """A new one; False if the id is taken."""
@@ -126,7 +153,9 @@ def _query(wanted: Wanted) -> Document:
 
 
 def _fields(resource: Resource) -> Document:
+    spot = resource.spot
     return {
+        "spot": {"type": "Point", "coordinates": [spot.longitude, spot.latitude]} if spot else None,
         "unit": resource.unit,
         "group": resource.group,
         "kind": resource.kind.value,

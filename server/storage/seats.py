@@ -170,6 +170,17 @@ class SeatStore:
         query = {"transit.code": {"$in": list(codes)}, "state": State.AWAITED.value}
         return [from_document(d) for d in await self._seats.find(query).to_list()]
 
+    async def find_absent(self, before: datetime, after: str, limit: int) -> list[str]:
+        """Slots after `after`, by id, that began before then and in which somebody who booked has not come."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"state": State.BOOKED.value, "begins_at": {"$lt": before}, "slot": {"$gt": after}}},
+            {"$group": {"_id": "$slot"}},
+            {"$sort": {"_id": 1}},
+            {"$limit": limit},
+        ]
+        cursor = await self._seats.aggregate(pipeline, hint="absent")
+        return [d["_id"] for d in await cursor.to_list()]
+
     async def find_changed(self, since: datetime, limit: int) -> list[tuple[datetime, Seat]]:
         """Seats written since then (the database's clock), with the time of the write, oldest first.
 
