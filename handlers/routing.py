@@ -78,6 +78,11 @@ PARAMETERS: Mapping[str, Parameter] = {
         "identifier of an alert, and of its broadcast",
         "44030041600000_20261124093000",
     ),
+    "secret": Parameter(
+        r"[A-Za-z0-9_-]{43}",
+        "the unguessable part of a calendar's address",
+        "p2Zr0mTq8Jc4Xv1Lk9Wb6Nf3Hs7Dy5Ga0Ue2Io4Pr6Q",
+    ),
     "item": Parameter(r"[0-9a-f]{32}", "id of an item of the inbox", "9f86d081884c7d659a2feaa0c55ad015"),
     "resource": Parameter(
         r"[a-z0-9]+(?:-[a-z0-9]+){0,29}",

@@ -100,7 +100,7 @@ from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
 CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
-RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)  # the last part of such a path is a secret
+SECRET_PATH = re.compile(r"(/receipts/[^/]*|/calendars)/.*", re.DOTALL)  # the last part of such a path is a secret
 
 log = structlog.get_logger()
 
@@ -380,12 +380,12 @@ def make_app(
 
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
-    """One line per request, without its query and without the key in a receipt's path: both are secrets."""
+    """One line per request, without its query and without the key in a receipt's or a calendar's path: all secrets."""
     report = log.debug if handler.get_status() < 400 else log.warning
     report(
         "request",
         method=handler.request.method,
-        path=RECEIPT_KEY.sub(r"\1/***", handler.request.path),
+        path=SECRET_PATH.sub(r"\1/***", handler.request.path),
         status=handler.get_status(),
         ms=round(handler.request.request_time() * 1000, 1),
         request_id=getattr(handler, "request_id", ""),

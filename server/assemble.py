@@ -45,6 +45,8 @@ from server.services.alerts import Alerts
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
 from server.services.binding import Verifier
+from server.services.booking_news import BookingNews
+from server.services.booking_news import Shelves as BookingShelves
 from server.services.broadcasts import Broadcasts
 from server.services.consents import Consents
 from server.services.control import Control
@@ -77,10 +79,13 @@ from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
+from server.storage.followers import Followers
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
 from server.storage.rates import Rates
+from server.storage.resources import ResourceStore
+from server.storage.seats import SeatStore
 from server.storage.tokens import RedisTokens
 from server.storage.uses import UseStore
 from server.storage.vault import SealedError, Vault
@@ -115,6 +120,7 @@ class Assembly:
     officers: Officers
     outbox: Outbox
     notices: Notices
+    booking_news: BookingNews
     subjects: Subjects
     verifier: Verifier
     templates: Registry
@@ -150,10 +156,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
-        wording = catalogues.load_texts()
+        wording, topics = catalogues.load_texts(), catalogues.load_topics()
         outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
         notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
-        topics = catalogues.load_topics()
+        booking_news = BookingNews(_booking_shelves(db, outbox, persons), wording.templates, clock.now)
         world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -181,7 +187,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
             outbox=outbox,
             notices=notices,
-            subjects=Subjects([notices]),
+            booking_news=booking_news,
+            subjects=Subjects([notices, booking_news]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
@@ -228,6 +235,7 @@ def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
         Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers)),
+        Duty("booking_news", 1.0, assembly.booking_news.follow),
         Duty("sign_audit", 60.0, assembly.audit.sign),
         Duty("measure", 1.0, meter.tell),
         Duty("recount", 60.0, partial(recount, assembly.counters, assembly.broadcast_store, assembly.now)),
@@ -283,6 +291,11 @@ def receipts(assembly: Assembly) -> Receipts:
         readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
+
+
+def _booking_shelves(db: mongo.Database, outbox: Outbox, people: PersonVault) -> BookingShelves:
+    seats = SeatStore(db, partial(secrets.randbits, 63))
+    return BookingShelves(seats, ResourceStore(db), outbox, Followers(db, secrets.token_hex(8)), people)
 
 
 def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) -> AuditLog:

@@ -18,8 +18,10 @@ from server.services.account_holdings import (
     JoinsHolding,
     RelationsHolding,
 )
+from server.services.calendars import CalendarHolding
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
+from server.storage.calendars import CalendarStore
 from server.storage.joins import JoinStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
@@ -66,6 +68,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         RelationsHolding(RelationStore(db, people)),
         *log_in_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
+        CalendarHolding(CalendarStore(db)),
         assembly.consents,
         assembly.uses,
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),

@@ -67,7 +67,7 @@ class Booking:
     ended_at: datetime | None = None  # served, missed, cancelled, closed
     outcome: Outcome | None = None
     reason: str = ""
-    chain: str = ""  # the visit of several seats that this is one seat of: see chains
+    chain: str = ""  # the visit of several seats that this is one seat of, by the code of its first: see chains
     part: int = 0  # among that visit's seats in the same group on the same day
     excused_by: str = ""  # the officer who said that it is no strike
     service: str = ""  # which of the resource's services, if one was chosen
@@ -75,7 +75,7 @@ class Booking:
     @property
     def is_first(self) -> bool:
         """Whether it speaks for all that was booked with it: what is told of a visit is told once."""
-        return not self.chain or self.code == first_code(self.chain)
+        return not self.chain or self.code == self.chain
 
     @property
     def whole(self) -> str:
@@ -85,11 +85,6 @@ class Booking:
     def is_lapsed(self, at: datetime) -> bool:
         """Whether the time to confirm is over."""
         return self.booked_at is None and at >= self.hold_until
-
-
-def first_code(chain: str) -> str:
-    """The code of a visit's first seat."""
-    return f"{chain}.0"
 
 
 @dataclass(frozen=True, slots=True)

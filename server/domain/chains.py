@@ -14,6 +14,8 @@ is there. No transaction: a process that is killed within one would lock the sea
 
 from __future__ import annotations
 
+import hashlib
+from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +23,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
-from server.domain.booking import Booking, Outcome, Slot, State, Stepped, Visit, ended, first_code, freed, kept
+from server.domain.booking import Booking, Outcome, Slot, State, Stepped, Visit, ended, freed, kept
 from server.domain.errors import ConflictError, HuiminError, InvalidInputError
 
 MOST_STEPS = 6
@@ -65,7 +67,7 @@ class Chain:
     @property
     def codes(self) -> list[str]:
         """Of its bookings, by time."""
-        return [first_code(self.code), *(f"{self.code}.{n}" for n in range(1, len(self.slots)))]
+        return [self.code, *(_part_code(self.code, n) for n in range(1, len(self.slots)))]
 
     def booking(self, n: int, at: datetime, until: datetime) -> Booking:
         """Of its n-th seat. Its key has a blank: no request of a citizen can have it."""
@@ -188,6 +190,12 @@ def ended_part(visit: Visit, outcome: Outcome, at: datetime, spread: timedelta) 
     if outcome is Outcome.GIVEN_UP or seat.state is State.HELD:
         return freed(seat, at + spread)
     return freed(kept(seat, ended(booking, at, outcome)), at + spread)
+
+
+def _part_code(chain: str, n: int) -> str:
+    """As long and as hard to guess as the chain's own."""
+    digest = hashlib.blake2b(f"{chain} {n}".encode(), digest_size=16).digest()
+    return urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _length(slots: Sequence[Slot]) -> timedelta:

@@ -209,7 +209,8 @@ class Bookings:
     async def history(self, citizen: int, since: date) -> list[Visit]:
         """Every booking for or by a citizen, newest time first; holds that ran out are not in it."""
         at = self._means.at()
-        found = [v for v in await self._seats.find_history([citizen], since) if not v.booking.is_lapsed(at)]
+        history = await self._seats.find_history([citizen], since, made=True)
+        found = [visit for visit in history if not visit.booking.is_lapsed(at)]
         return sorted(found, key=lambda v: v.seat.begins_at, reverse=True)
 
     async def move(self, code: str, by: int | None, slot: str, quota: str) -> Visit:

@@ -238,6 +238,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("citizen", ASCENDING), ("begins_at", DESCENDING)]),
         IndexModel([("until", ASCENDING)], partialFilterExpression={"until": {"$exists": True}}, name="unfinished"),
     ],
+    "calendars": [IndexModel([("digest", ASCENDING)], unique=True)],
     "seats": [
         IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
         IndexModel([("slot", ASCENDING), ("rank", ASCENDING)]),
@@ -277,11 +278,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         *(
             IndexModel([(f"past.{field}", ASCENDING)], sparse=True, name=f"past_{field}")
-            for field in ("citizen", "code")
+            for field in ("citizen", "holder", "code")
         ),
         *(  # of the few that are being moved just now
             IndexModel([(f"transit.{field}", ASCENDING)], sparse=True, name=f"transit_{field}")
-            for field in ("code", "until", "booking.citizen")
+            for field in ("code", "until", "booking.citizen", "booking.holder")
         ),
         IndexModel([("changed_at", ASCENDING), ("slot", ASCENDING)]),
         IndexModel(

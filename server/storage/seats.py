@@ -125,16 +125,16 @@ class SeatStore:
         }
         return [from_document(d) for d in await self._seats.find(query).to_list()]
 
-    async def find_history(self, people: Sequence[int], since: date) -> list[Visit]:
-        """Every booking for or by one of these, of slots since that day."""
+    async def find_history(self, people: Sequence[int], since: date, *, made: bool = False) -> list[Visit]:
+        """Every booking for one of these, of slots since that day, and every live one that one of them made.
+
+        `made`: also what they made for others and has ended; for the rules of booking that does not matter.
+        """
         among = {"$in": list(people)}
-        query = {
-            "$or": [
-                {field: among}
-                for field in ("booking.citizen", "booking.holder", "past.citizen", "transit.booking.citizen")
-            ],
-            "day": {"$gte": since.isoformat()},
-        }
+        among_whom = ["booking.citizen", "booking.holder", "past.citizen", "transit.booking.citizen"]
+        if made:
+            among_whom += ["past.holder", "transit.booking.holder"]
+        query = {"$or": [{field: among} for field in among_whom], "day": {"$gte": since.isoformat()}}
         wanted = frozenset(people)
         seats = [from_document(d) for d in await self._seats.find(query).to_list()]
         return [
@@ -181,13 +181,14 @@ class SeatStore:
         cursor = await self._seats.aggregate(pipeline, hint="absent")
         return [d["_id"] for d in await cursor.to_list()]
 
-    async def find_changed(self, since: datetime, limit: int) -> list[tuple[datetime, Seat]]:
+    async def find_changed(self, since: datetime, limit: int, *, had: bool = False) -> list[tuple[datetime, Seat]]:
         """Seats written since then (the database's clock), with the time of the write, oldest first.
 
-        Read again from a few seconds before the last one seen, and be idempotent: writes of the same moment may show
-        one after the other.
+        `had`: only those that somebody has had; a day's new seats are many. Read again from a few seconds before the
+        last one seen, and be idempotent: writes of the same moment may show one after the other.
         """
-        cursor = self._seats.find({"changed_at": {"$gte": since}}).sort("changed_at", 1).limit(limit)
+        query: Document = {"changed_at": {"$gte": since}} | ({"version": {"$gt": 0}} if had else {})
+        cursor = self._seats.find(query).sort("changed_at", 1).limit(limit)
         return [(d["changed_at"], from_document(d)) for d in await cursor.to_list()]
 
     async def swap(self, pairs: Sequence[Pair]) -> list[Swap]:
