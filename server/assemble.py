@@ -57,6 +57,7 @@ from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves, Watchers
 from server.services.subjects import Subjects
+from server.services.waiting_news import WaitingNews
 from server.services.uses import Uses
 from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
@@ -121,6 +122,7 @@ class Assembly:
     outbox: Outbox
     notices: Notices
     booking_news: BookingNews
+    waiting_news: WaitingNews
     subjects: Subjects
     verifier: Verifier
     templates: Registry
@@ -159,7 +161,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         wording, topics = catalogues.load_texts(), catalogues.load_topics()
         outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
         notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
-        booking_news = BookingNews(_booking_shelves(db, outbox, persons), wording.templates, clock.now)
+        shelves = _booking_shelves(db, outbox, persons)
+        booking_news = BookingNews(shelves, wording.templates, clock.now)
+        waiting_news = WaitingNews((shelves.seats, shelves.resources, outbox), notices, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -188,7 +192,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             outbox=outbox,
             notices=notices,
             booking_news=booking_news,
-            subjects=Subjects([notices, booking_news]),
+            waiting_news=waiting_news,
+            subjects=Subjects([notices, booking_news, waiting_news]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,

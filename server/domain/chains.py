@@ -55,6 +55,7 @@ class Chain:
     quota: str
     slots: tuple[str, ...]  # by time: one seat in each
     parts: tuple[int, ...]  # of each seat: see `part_numbers`
+    services: tuple[str, ...]  # of each seat, "" if none was chosen
     begins_at: datetime
     stage: Stage
     until: datetime | None
@@ -73,7 +74,10 @@ class Chain:
         """Of its n-th seat. Its key has a blank: no request of a citizen can have it."""
         key = f"chain {self.code} {n}"
         code = self.codes[n]
-        return Booking(code, self.citizen, self.holder, key, at, until, chain=self.code, part=self.parts[n])
+        return Booking(
+            code, self.citizen, self.holder, key, at, until,
+            chain=self.code, part=self.parts[n], service=self.services[n],
+        )  # fmt: skip
 
     def stepped(self, stage: Stage, until: datetime | None = None) -> Chain:
         """A version on."""
@@ -90,6 +94,7 @@ class Step:
 
     slot: str
     minutes: int = 0
+    service: str = ""
 
 
 def too_many() -> InvalidInputError:

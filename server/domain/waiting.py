@@ -26,6 +26,7 @@ SOON = timedelta(hours=12)  # a seat so near is offered at any hour
 SHORTEST = timedelta(minutes=5)  # an offer that would end sooner is none
 DECENT_FROM, DECENT_UNTIL = time(8), time(21)  # in China; the clock of an offer runs only then
 REPLACEMENT_DAYS = 14
+HOLD_KEY = "waiting "
 
 
 class Priority(IntEnum):
@@ -77,7 +78,7 @@ class Entry:
     @property
     def hold_key(self) -> str:
         """The key of its holds. No request of a citizen can have it: it has a blank."""
-        return f"waiting {self.id}"
+        return f"{HOLD_KEY}{self.id}"
 
     @property
     def days(self) -> list[date]:
@@ -143,6 +144,11 @@ def no_offer() -> ConflictError:
         zh="该候补号已过期或已放弃，如仍在候补，有新号会再通知您",
         en="this offer has ended: if you still wait, the next one will be told to you",
     )
+
+
+def entry_of(booking: Booking) -> str:
+    """The entry that this is an offer to; "" for any other booking."""
+    return booking.key.removeprefix(HOLD_KEY) if booking.key.startswith(HOLD_KEY) else ""
 
 
 def offer_until(at: datetime, begins_at: datetime, rules: BookingRules) -> datetime | None:

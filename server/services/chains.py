@@ -73,7 +73,8 @@ class Chains:
         """
         if not KEY.fullmatch(wish.key):
             raise refusals.key_malformed()
-        slots = await self._expanded(wish.steps)
+        rows = await self._rows(wish.steps)
+        slots = [slot for row in rows for slot in row]
         known = await self._timetable.find([slot.id for slot in slots])
         if len(known) < len(slots):
             raise refusals.slot_unknown()
@@ -82,8 +83,7 @@ class Chains:
             chain = None
         if chain is None:
             await self._judge(wish, slots, known)
-            at = self._means.at()
-            chain = await self._chains.insert(_new(self._means.code(), wish, slots, at))
+            chain = await self._chains.insert(_new(self._means.code(), wish, rows, self._means.at()))
         if (chain.citizen, chain.quota) != (wish.citizen, wish.quota) or (
             chain.slots != tuple(slot.id for slot in slots) and not chain.moves
         ):
@@ -145,7 +145,7 @@ class Chains:
 
         ConflictError `visit_shape`, `slot_full`, `cut_off`, `move_limit`, and what another move is refused for.
         """
-        slots = await self._expanded(steps)
+        slots = [slot for row in await self._rows(steps) for slot in row]
         wanted = tuple(slot.id for slot in slots)
         for _ in range(TURNS):
             whole = await self.get(code, by)
@@ -263,8 +263,8 @@ class Chains:
             raise refusals.booking_unknown()
         return chain
 
-    async def _expanded(self, steps: Sequence[Step]) -> list[Slot]:
-        """The slots that these steps take, by time."""
+    async def _rows(self, steps: Sequence[Step]) -> list[list[Slot]]:
+        """The slots that each of these steps takes, by time."""
         if not steps:
             raise too_many()
         rows = []
@@ -276,7 +276,7 @@ class Chains:
             rows.append(row)
         if refusal := in_order(rows):
             raise refusal
-        return [slot for row in rows for slot in row]
+        return rows
 
     async def _judge(self, wish: Wish, slots: Sequence[Slot], known: Slots) -> None:
         """Raise why one of the slots may not be booked; holds of this person that ran out are out of the way then."""
@@ -322,7 +322,8 @@ class Chains:
         return await self._seats.find_history(list({citizen, holder}), (at - memory).date())
 
 
-def _new(code: str, wish: Wish, slots: Sequence[Slot], at: datetime) -> Chain:
+def _new(code: str, wish: Wish, rows: Sequence[Sequence[Slot]], at: datetime) -> Chain:
+    slots = [slot for row in rows for slot in row]
     return Chain(
         code=code,
         citizen=wish.citizen,
@@ -331,6 +332,7 @@ def _new(code: str, wish: Wish, slots: Sequence[Slot], at: datetime) -> Chain:
         quota=wish.quota,
         slots=tuple(slot.id for slot in slots),
         parts=part_numbers(slots),
+        services=tuple(step.service for step, row in zip(wish.steps, rows, strict=True) for _ in row),
         begins_at=slots[0].begins_at,
         stage=Stage.TAKING,
         until=at + PATIENCE,

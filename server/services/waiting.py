@@ -18,7 +18,6 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from server.domain import booking_refusals as refusals
-from server.domain import waiting_words as words
 from server.domain.booking import Seat, State, Visit, freed
 from server.domain.booking_rules import ban_of
 from server.domain.china import china_day
@@ -38,7 +37,6 @@ from server.domain.waiting import (
     waiting_limit,
     waiting_unknown,
 )
-from server.domain.wording import Words
 from server.services.booking import KEY, Bookings
 from server.services.booking_holds import Means, Timetable
 from server.storage.mongo import MongoError
@@ -53,12 +51,14 @@ TURNS = 5
 
 
 class Teller(Protocol):
-    """Tells one person something, once per key: see `Notices.tell`."""
+    """Tells those who wait. Durable when it returns, and once, however often it is called."""
 
-    async def tell(
-        self, citizen: int, title: Words, body: Words, *, key: str, page: str = "", lasts: timedelta = ...
-    ) -> bool:
-        """Durable when it returns."""
+    async def offered(self, entry: Entry, seat: Seat) -> None:
+        """That this seat is kept for them."""
+        ...
+
+    async def over(self, entry: Entry) -> None:
+        """That nothing came of it."""
         ...
 
 
@@ -246,12 +246,8 @@ class Waiting:
         if not await self._remember(entry, seat):
             await self._seats.swap([(seat, freed(seat, seat.open_at or self._means.at()))])
             return False
-        until = seat.booking.hold_until
-        lasts = until - self._means.at()
-        if lasts > timedelta(0):
-            title, body = words.offer(seat, await self._name(seat.resource), until)
-            page = words.page(entry.id)
-            await self._teller.tell(entry.holder, title, body, key=f"offer {seat.booking.code}", page=page, lasts=lasts)
+        if not seat.booking.is_lapsed(self._means.at()):
+            await self._teller.offered(entry, seat)
         return True
 
     async def _remember(self, entry: Entry, seat: Seat) -> bool:
@@ -270,8 +266,7 @@ class Waiting:
         at = self._means.at()
         if not is_over(entry, at):
             return False
-        title, body = words.over(entry)
-        await self._teller.tell(entry.holder, title, body, key=f"waiting over {entry.id}", page=words.page(entry.id))
+        await self._teller.over(entry)
         await self._waiting.end(entry.id, Stage.OVER, at)
         return True
 
@@ -317,10 +312,6 @@ class Waiting:
         if ban is None:
             return None
         return refusals.banned(ban.until, len(ban.codes), is_missed=ban.penalty.strike is State.MISSED)
-
-    async def _name(self, resource: str) -> Words:
-        kept = (await self._resources.find([resource])).get(resource)
-        return words.name_of(kept.resource) if kept else Words(resource, resource)
 
 
 def _by_person(visits: Iterable[Visit]) -> Mapping[int, list[Visit]]:

@@ -1,6 +1,6 @@
 """Visits of several seats in MongoDB, one document each.
 
-`chains`: {_id: code, citizen, holder, key, quota, slots, parts, begins_at, stage, until?, version, outcome?, ended_at?,
+`chains`: {_id: code, citizen, holder, key, quota, slots, parts, services, begins_at, stage, until?, version, outcome?, ended_at?,
 moves, targets}. Whoever writes a chain names the version it was read at, so nobody overwrites another's step. There is
 one chain per holder and key.
 """
@@ -99,6 +99,7 @@ def _to_chain(d: Mapping[str, Any]) -> Chain:
         quota=d["quota"],
         slots=tuple(d["slots"]),
         parts=tuple(d["parts"]),
+        services=tuple(d["services"]),
         begins_at=d["begins_at"],
         stage=Stage(d["stage"]),
         until=d.get("until"),

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import date, time, timedelta
+from datetime import date, time
 from functools import partial
 from random import Random
-from typing import Any
 
-from server.domain.booking import Slot, Visit
+from server.domain.booking import Seat, Slot, Visit
 from server.domain.booking_rules import BookingRules
 from server.domain.resources import Kind, Named, Resource, Service
 from server.domain.schedules import Quota, Schedule, Weekday, Weekly
 from server.domain.waiting import Entry
-from server.domain.wording import Words
 from server.services.booking_holds import Means
 from server.services.waiting import Standing, Waiting, Wish
 from server.storage.mongo import Database
@@ -43,33 +41,23 @@ def resource(name: str = "cardio-3", group: str = GROUP, rules: BookingRules | N
 
 
 class Post:
-    """Keeps what is told, once per key."""
+    """Keeps what is told, once per offer and entry."""
 
     def __init__(self) -> None:
-        self.told: dict[str, tuple[int, str]] = {}
+        self.told: dict[str, int] = {}
 
-    async def tell(
-        self,
-        citizen: int,
-        title: Words,
-        body: Words,
-        *,
-        key: str,
-        page: str = "",
-        lasts: timedelta = timedelta(days=1),
-    ) -> bool:
-        """As `Notices` does."""
-        assert title.zh
-        assert body.en
-        assert lasts > timedelta(0)
-        assert len(page) < 100
-        is_new = key not in self.told
-        self.told.setdefault(key, (citizen, body.zh))
-        return is_new
+    async def offered(self, entry: Entry, seat: Seat) -> None:
+        """As `WaitingNews` does."""
+        assert seat.booking
+        self.told.setdefault(seat.booking.code, entry.citizen)
+
+    async def over(self, entry: Entry) -> None:
+        """The same."""
+        self.told.setdefault(entry.id, entry.citizen)
 
     def of(self, citizen: int) -> list[str]:
-        """What this person was told."""
-        return [words for who, words in self.told.values() if who == citizen]
+        """What this person was told of."""
+        return [key for key, who in self.told.items() if who == citizen]
 
 
 class MortalPost(Post):
@@ -79,10 +67,10 @@ class MortalPost(Post):
         super().__init__()
         self.told, self.life = post.told, life
 
-    async def tell(self, citizen: int, title: Words, body: Words, **more: Any) -> bool:
+    async def offered(self, entry: Entry, seat: Seat) -> None:
         """Perhaps for the last time."""
         self.life.write()
-        return await super().tell(citizen, title, body, **more)
+        await super().offered(entry, seat)
 
 
 class WaitingTown(Town):
