@@ -57,8 +57,8 @@ from server.services.previews import Channels, Previews, Sources
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves, Watchers
 from server.services.subjects import Subjects
-from server.services.waiting_news import WaitingNews
 from server.services.uses import Uses
+from server.services.waiting_news import WaitingNews
 from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount

@@ -9,7 +9,6 @@ for another random while, in which it is offered to the next.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -39,12 +38,10 @@ from server.domain.waiting import (
 )
 from server.services.booking import KEY, Bookings
 from server.services.booking_holds import Means, Timetable
-from server.storage.mongo import MongoError
 from server.storage.resources import ResourceStore, Wanted
 from server.storage.seats import SeatStore, Swap
 from server.storage.waiting import WaitingStore
 
-ROUND_S = 2.0
 MOST_WAITING = 500  # of a group that are looked at in one round
 MOST_SEATS = 1_000
 TURNS = 5
@@ -173,16 +170,8 @@ class Waiting:
             with suppress(HuiminError):  # ran out this very moment
                 await self._bookings.cancel(seat.booking.code, by)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """The duty, until told to stop; what fails is done by the next round or by another process."""
-        while not stop.is_set():
-            with suppress(MongoError):
-                await self.offer()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), ROUND_S)
-
     async def offer(self) -> int:
-        """One round over all groups in which somebody waits; how many offers were made."""
+        """One round over all groups in which somebody waits, to be run every second or two; how many offers were made."""
         return sum([await self.offer_in(group) for group in await self._waiting.find_groups()])
 
     async def offer_in(self, group: str) -> int:

@@ -1,8 +1,8 @@
 """Visits of several seats in MongoDB, one document each.
 
-`chains`: {_id: code, citizen, holder, key, quota, slots, parts, services, begins_at, stage, until?, version, outcome?, ended_at?,
-moves, targets}. Whoever writes a chain names the version it was read at, so nobody overwrites another's step. There is
-one chain per holder and key.
+`chains`: {_id: code, citizen, holder, key, quota, slots, parts, services, begins_at, stage, until?, version, outcome?,
+ended_at?, moves, targets}. Whoever writes a chain names the version it was read at, so nobody overwrites another's
+step. There is one chain per holder and key.
 """
 
 from __future__ import annotations
