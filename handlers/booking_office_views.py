@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from handlers.booking_views import CODE, SLOT, WantedQuery, like
 from server.domain.booking_day import ENTRY, DayEntry
 from server.domain.booking_rules import Ban
-from server.domain.resources import Resource
+from server.domain.resources import Kept, Resource, Wanted
 from server.services.booking_office import Person, Stop
 from server.services.schedules import Breakage
-from server.storage.resources import Kept, Wanted
 
 MOST_SHOWN = 500  # broken bookings of a preview; the number is told in any case
 RESOURCE = {

@@ -12,11 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from server.domain.booking_rules import BookingRules
 from server.domain.datum import gcj02_to_wgs84
 from server.domain.errors import InvalidInputError
-from server.domain.resources import Kind, Named, Resource, Service, Slug, Spot
+from server.domain.resources import Kind, Named, Near, Resource, Service, Slug, Spot, Wanted
 from server.domain.schedules import Quota
 from server.services.booking_search import Found, Offer, Offers
 from server.services.own_bookings import Shown, When
-from server.storage.resources import Near, Wanted
 
 CODE = "q83vEjRWeJASNFZ4kBI0Vg"
 SLOT = "2026-11-25/sz-hall-car-1/0900"

@@ -12,9 +12,8 @@ from handlers.booking_office_views import (
     StaffResourcesQuery,
 )
 from server.domain.errors import InvalidInputError
-from server.domain.resources import Resource
+from server.domain.resources import Kept, Resource
 from server.services.booking_planning import BookingPlanning
-from server.storage.resources import Kept
 
 
 class _PlanningHandler(ApiHandler):

@@ -7,15 +7,19 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+from push.duties import Duty
 from server.assemble import Assembly
+from server.assemble_waiting import Counter, WaitingParts, waiting_duties, waiting_holdings, waiting_of
 from server.services.booking import Bookings
-from server.services.booking_closing import SeatCloser
 from server.services.booking_duties import Absent
+from server.services.booking_holdings import BookingsHolding
 from server.services.booking_holds import Means
 from server.services.booking_office import BookingOffice, Books, Registry
 from server.services.booking_planning import BookingPlanning
 from server.services.booking_search import Search
 from server.services.booking_tickets import FIELD, Tickets
+from server.services.holdings import Holding
+from server.services.known_slots import KnownSlots
 from server.services.own_bookings import Kin, OwnBookings
 from server.services.relations import Relations
 from server.services.reports import Watchers
@@ -27,6 +31,7 @@ from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.seats_free import FreeSeats
 from server.storage.seats_laid import LaidSeats
+from server.storage.seats_people import SeatPeople
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class BookingParts:
     seats: SeatStore
     closer: Closer
     absent: Absent
+    waiting: WaitingParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +62,12 @@ def booking(assembly: Assembly) -> BookingParts:
     db, now = assembly.db, assembly.now
     seats, resources = SeatStore(db, partial(secrets.randbits, 63)), ResourceStore(db)
     calendar = load_working_days()
-    closer = SeatCloser(seats, now)
-    schedules = Schedules((resources, seats, LaidSeats(db)), calendar, closer, now, time.monotonic)
+    laid, free = LaidSeats(db), FreeSeats(db, now)
     means = Means(now, secrets.SystemRandom(), partial(secrets.token_urlsafe, 16))
-    free = FreeSeats(db, now)
-    bookings = Bookings(seats, schedules, means)
+    timetable = KnownSlots(resources, laid, calendar, time.monotonic)
+    bookings = Bookings(seats, timetable, means)
+    waiting = waiting_of(assembly, seats, Counter(bookings, timetable, means))
+    schedules = Schedules((resources, seats, laid), calendar, waiting.closures, now, time.monotonic)
     return BookingParts(
         bookings=bookings,
         schedules=schedules,
@@ -68,8 +75,9 @@ def booking(assembly: Assembly) -> BookingParts:
         search=Search(resources, free, calendar, now),
         tickets=Tickets(partial(assembly.vault.index, field=FIELD), now),
         seats=seats,
-        closer=closer,
+        closer=waiting.closures,
         absent=Absent(bookings, schedules, seats, now),
+        waiting=waiting,
     )
 
 
@@ -84,8 +92,34 @@ def booking_office(assembly: Assembly, parts: BookingParts) -> OfficeParts:
     )
 
 
-def own_bookings(assembly: Assembly, parts: BookingParts, relations: Relations) -> OwnBookings:
-    """What citizens do with bookings; `relations` knows for whom they act."""
+def booking_duties(assembly: Assembly) -> list[Duty]:
+    """What a worker process does for bookings."""
+    parts = booking(assembly)
+    return [
+        Duty("finish_moves", 5.0, parts.bookings.finish_moves),
+        *waiting_duties(parts.waiting),
+        Duty("lay_out", 30.0, parts.schedules.lay_out),
+        Duty("miss_absent", 60.0, parts.absent.miss),
+    ]
+
+
+def booking_holdings(assembly: Assembly) -> list[Holding]:
+    """What booking holds about somebody."""
+    seats = SeatPeople(assembly.db, partial(secrets.randbits, 63))
+    return [BookingsHolding(seats, assembly.now, _nobody), *waiting_holdings(assembly)]
+
+
+def _nobody() -> int:
+    """A number below those of citizens."""
+    return -secrets.randbits(62) - 1
+
+
+def kin(assembly: Assembly, relations: Relations) -> Kin:
+    """Who is who; `relations` knows for whom they act."""
     names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
-    kin = Kin(relations, assembly.accounts, names)
+    return Kin(relations, assembly.accounts, names)
+
+
+def own_bookings(assembly: Assembly, parts: BookingParts, kin: Kin) -> OwnBookings:
+    """What citizens do with bookings."""
     return OwnBookings(parts.bookings, ResourceStore(assembly.db), kin, assembly.now)

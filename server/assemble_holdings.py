@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from server.assemble import Assembly, receipts
+from server.assemble_booking import booking_holdings
 from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
 from server.assemble_profile import profile_holdings
@@ -35,6 +36,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "batches": "keys of outbox entries, for the seconds in which they become pages",
     "broadcasts": "an audience that lists people by id is frozen: who was warned is not rewritten; ids tell nothing",
     "callbacks": "providers' receipts as they came, for three days",
+    "closures": NOT_ABOUT_CITIZENS,
     "deliveries": NOT_ABOUT_CITIZENS,
     "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
     "events": NOT_ABOUT_CITIZENS,
@@ -49,7 +51,6 @@ EXCEPTIONS: Mapping[str, str] = {
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "resources": NOT_ABOUT_CITIZENS,
-    "seats": "nobody can book over the API yet",
     "sessions": "of officers",
     "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
@@ -67,6 +68,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         AddressesHolding(book),
         RelationsHolding(RelationStore(db, people)),
         *log_in_holdings(assembly),
+        *booking_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         CalendarHolding(CalendarStore(db)),
         assembly.consents,

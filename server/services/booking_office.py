@@ -69,6 +69,11 @@ class Stop:
     slot: str = ""
     day: date | None = None
 
+    @property
+    def extent(self) -> str:
+        """For the log."""
+        return self.slot or str(self.day or "all")
+
 
 @dataclass(frozen=True, slots=True)
 class Closed:
@@ -199,8 +204,9 @@ class BookingOffice:
     async def close(self, officer: Officer, resource: str, stop: Stop) -> Closed:
         """停诊: nobody can take these seats, and who had one is told. May be repeated."""
         await self._enter(officer, resource, Deed.BOOKING_CLOSE)
-        about: dict[str, Detail] = {"reason": stop.reason, "what": stop.slot or str(stop.day or "all")}
-        await self._log(officer, Deed.BOOKING_CLOSE, f"resource/{resource}", step="close", **about)
+        await self._log(
+            officer, Deed.BOOKING_CLOSE, f"resource/{resource}", step="close", extent=stop.extent, reason=stop.reason
+        )
         for _ in range(TURNS):
             found = [seat for seat in await self._concerned(resource, stop) if seat.state in CLOSABLE]
             if not found:
@@ -219,8 +225,9 @@ class BookingOffice:
         opened = 0
         for slot in sorted(slots):
             opened += await self._books.bookings.reopen(slot)
-        about: dict[str, Detail] = {"reason": stop.reason, "what": stop.slot or str(stop.day or "all")}
-        await self._log(officer, Deed.BOOKING_CLOSE, f"resource/{resource}", step="reopen", **about)
+        await self._log(
+            officer, Deed.BOOKING_CLOSE, f"resource/{resource}", step="reopen", extent=stop.extent, reason=stop.reason
+        )
         return opened
 
     async def _enter(self, officer: Officer, resource: str, deed: Deed) -> Resource:

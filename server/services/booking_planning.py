@@ -13,10 +13,9 @@ from server.domain.access import Deed, refuse_at
 from server.domain.audit import Detail, Event
 from server.domain.errors import ConflictError, ForbiddenError
 from server.domain.officers import Officer
-from server.domain.resources import Resource
+from server.domain.resources import Kept, Resource, Wanted
 from server.services.audit import Audit
 from server.services.schedules import Breakage, Schedules
-from server.storage.resources import Kept, Wanted
 
 
 class BookingPlanning:

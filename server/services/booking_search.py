@@ -12,10 +12,10 @@ from datetime import date, datetime, timedelta
 
 from server.domain.booking import Slot
 from server.domain.errors import NotFoundError
-from server.domain.resources import Resource
+from server.domain.resources import Near, Resource, Wanted
 from server.domain.schedules import Quota, layouts_on
 from server.domain.working_days import WorkingDays
-from server.storage.resources import Near, ResourceStore, Wanted
+from server.storage.resources import ResourceStore
 from server.storage.seats_free import FreeSeats
 
 PUBLIC_QUOTAS = (Quota.ONLINE, Quota.ELDER)

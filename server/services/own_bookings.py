@@ -6,7 +6,7 @@ exist look the same. The quota for elders is for people of 60 and more by their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -201,9 +201,7 @@ class OwnBookings:
         """As this citizen may see them."""
         at = self._now()
         resources = await self._resources.find({v.seat.resource for v in visits})
-        publics: Mapping[int, str] = {
-            citizen: (await self._kin.accounts.get(citizen)).public for citizen in {v.booking.citizen for v in visits}
-        }
+        publics = {citizen: await self._public(citizen) for citizen in {v.booking.citizen for v in visits}}
         return [
             Shown(
                 visit=v,
@@ -214,6 +212,13 @@ class OwnBookings:
             )
             for v in visits
         ]
+
+    async def _public(self, citizen: int) -> str:
+        """The public id; "" for a relative who was erased."""
+        try:
+            return (await self._kin.accounts.get(citizen)).public
+        except NotFoundError:
+            return ""
 
 
 def _is_upcoming(visit: Visit, at: datetime) -> bool:

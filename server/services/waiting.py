@@ -21,7 +21,7 @@ from server.domain.booking import Seat, State, Visit, freed
 from server.domain.booking_rules import ban_of
 from server.domain.china import china_day
 from server.domain.errors import HuiminError, NotFoundError
-from server.domain.resources import Resource
+from server.domain.resources import Resource, Wanted
 from server.domain.waiting import (
     Entry,
     Grant,
@@ -38,7 +38,7 @@ from server.domain.waiting import (
 )
 from server.services.booking import KEY, Bookings
 from server.services.booking_holds import Means, Timetable
-from server.storage.resources import ResourceStore, Wanted
+from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore, Swap
 from server.storage.waiting import WaitingStore
 
@@ -171,7 +171,7 @@ class Waiting:
                 await self._bookings.cancel(seat.booking.code, by)
 
     async def offer(self) -> int:
-        """One round over all groups in which somebody waits, to be run every second or two; how many offers were made."""
+        """One round over all groups in which somebody waits, to be run every second; how many offers were made."""
         return sum([await self.offer_in(group) for group in await self._waiting.find_groups()])
 
     async def offer_in(self, group: str) -> int:

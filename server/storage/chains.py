@@ -70,8 +70,12 @@ class ChainStore:
 
     async def move(self, source: int, target: int, session: Session) -> None:
         """Give all of it to another account."""
-        for field in ("citizen", "holder"):
-            await self._chains.update_many({field: source}, {"$set": {field: target}}, session=session)
+        step = {"version": {"$add": ["$version", 1]}}  # whoever is at work looks again
+        own_key = {"$concat": ["moved ", "$_id"]}  # the target may have used the same one
+        await self._chains.update_many(
+            {"holder": source}, [{"$set": {"holder": target, "key": own_key} | step}], session=session
+        )
+        await self._chains.update_many({"citizen": source}, [{"$set": {"citizen": target} | step}], session=session)
 
     async def erase(self, citizen: int) -> None:
         """Delete all for or by this person."""

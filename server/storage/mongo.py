@@ -236,6 +236,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "chains": [
         IndexModel([("holder", ASCENDING), ("key", ASCENDING)], unique=True),
         IndexModel([("citizen", ASCENDING), ("begins_at", DESCENDING)]),
+        IndexModel([("begins_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
         IndexModel([("until", ASCENDING)], partialFilterExpression={"until": {"$exists": True}}, name="unfinished"),
     ],
     "calendars": [IndexModel([("digest", ASCENDING)], unique=True)],
@@ -278,7 +279,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         *(
             IndexModel([(f"past.{field}", ASCENDING)], sparse=True, name=f"past_{field}")
-            for field in ("citizen", "holder", "code")
+            for field in ("citizen", "code", "holder")
         ),
         *(  # of the few that are being moved just now
             IndexModel([(f"transit.{field}", ASCENDING)], sparse=True, name=f"transit_{field}")

@@ -11,48 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from pymongo import ReturnDocument, UpdateOne
 
 from server.domain.divisions import prefix
-from server.domain.resources import Kind, Resource
+from server.domain.resources import Kept, Near, Resource, Wanted
 from server.storage.mongo import Database, Document
 
 NEVER = date(1900, 1, 1)  # no seats stand yet
 FOR_GOOD = date(9999, 1, 1)  # nothing is laid out any more
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A resource as it is stored. `version` counts its changes, `reason` is why it was changed last."""
-
-    resource: Resource
-    version: int
-    laid_until: date
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which resources: all that are given have to fit. `division`: lies at or below it."""
-
-    kind: Kind | None = None
-    unit: str | None = None
-    group: str | None = None
-    division: str | None = None
-    service: str | None = None
-    is_open: bool | None = True
-
-
-@dataclass(frozen=True, slots=True)
-class Near:
-    """A point, WGS-84 degrees."""
-
-    latitude: float
-    longitude: float
 
 
 class ResourceStore:

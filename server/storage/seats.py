@@ -196,7 +196,7 @@ class SeatStore:
         if not pairs:
             return []
         stamps = [self._stamp() for _ in pairs]
-        writes = [UpdateOne(*_write(old, new, stamp)) for (old, new), stamp in zip(pairs, stamps, strict=True)]
+        writes = [UpdateOne(*update_of(old, new, stamp)) for (old, new), stamp in zip(pairs, stamps, strict=True)]
         clashed: set[int] = set()
         try:
             matched = (await self._seats.bulk_write(writes, ordered=False)).matched_count
@@ -232,7 +232,7 @@ class SeatStore:
         return from_document(found) if found else None
 
 
-def _write(old: Seat, new: Seat, stamp: int) -> tuple[Document, Document]:
+def update_of(old: Seat, new: Seat, stamp: int) -> tuple[Document, Document]:
     """(filter, update): only what may change changes."""
     after: dict[str, Any] = {"state": new.state.value, "version": new.version, "stamp": stamp}
     gone: dict[str, str] = {}

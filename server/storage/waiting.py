@@ -101,9 +101,12 @@ class WaitingStore:
 
     async def move(self, source: int, target: int, session: Session) -> None:
         """Give all of it to another account; what waits beyond the places of one person waits without a place."""
-        for field in ("citizen", "holder"):
-            change = {"$set": {field: target}, "$unset": {"place": ""}}
-            await self._waiting.update_many({field: source}, change, session=session)
+        own_key = {"$concat": ["moved ", "$_id"]}  # the target may have used the same one
+        await self._waiting.update_many(
+            {"holder": source}, [{"$set": {"holder": target, "key": own_key}}], session=session
+        )
+        change = {"$set": {"citizen": target}, "$unset": {"place": ""}}
+        await self._waiting.update_many({"citizen": source}, change, session=session)
 
     async def erase(self, citizen: int) -> None:
         """Delete all for this person, and what they asked for others."""

@@ -10,18 +10,22 @@ from typing import Any
 from server.app import Services
 from server.assemble import Assembly
 from server.assemble_booking import booking
+from server.domain.booking import Booking, State, stepped
 from server.domain.booking_rules import BookingRules, CutOff
 from server.domain.china import china_day
 from server.domain.relations import Kind as RelationKind
-from server.domain.relations import Relation, Role, Scope, State
+from server.domain.relations import Relation, Role, Scope
+from server.domain.relations import State as RelationState
 from server.domain.resources import Kind, Named, Resource, Service, Spot
 from server.domain.schedules import Quota, Schedule, Weekday, Weekly
 from server.storage.relations import RelationStore
+from server.storage.seats import Swap
 from tests.api.client import Answer, Client
 
 RULES = BookingRules(
-    rerelease_max_s=0, release_time=time(0), cancel_until=CutOff(minutes=60), check_in_opens_minutes=24 * 60
-)
+    rerelease_max_s=0, release_time=time(0), cancel_until=CutOff(minutes=60), check_in_opens_minutes=24 * 60,
+    grace_minutes=24 * 60,
+)  # fmt: skip
 
 
 def resource(name: str = "clinic-1", *, places: int = 1, rules: BookingRules = RULES, **changed: Any) -> Resource:
@@ -88,11 +92,23 @@ class BookingTown:
         """One step of a booking."""
         return await self.api("POST", f"/v1/bookings/{code}/{verb}", body, token=token)
 
+    async def come(self, citizen: int, name: str = "clinic-1", *, nth: int = 0) -> str:
+        """Somebody has a booking in the time that has begun last today (or before that); its code."""
+        at, parts = self.assembly.now(), self.services.booking
+        seats = [
+            s for s in await parts.seats.find_day(name, china_day(at)) if s.begins_at <= at and s.quota == "online"
+        ]
+        seat = seats[-1 - nth]
+        at = at.replace(microsecond=0)
+        booking = Booking(secrets.token_urlsafe(16), citizen, citizen, secrets.token_hex(8), at, at, booked_at=at)
+        assert await parts.seats.swap([(seat, stepped(seat, State.BOOKED, booking))]) == [Swap.DONE]
+        return booking.code
+
     async def agree(self, actor: int, subject: int, *scopes: Scope) -> None:
         """Let one act for another."""
         now = self.assembly.now()
         relation = Relation(
             secrets.token_hex(16), RelationKind.RELATIVE, actor, subject, Role.PARENT,
-            frozenset(scopes or {Scope.BOOK}), State.ACTIVE, now, now + timedelta(days=1),
+            frozenset(scopes or {Scope.BOOK}), RelationState.ACTIVE, now, now + timedelta(days=1),
         )  # fmt: skip
         assert await RelationStore(self.assembly.db, self.assembly.person_vault).insert(relation)

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from server.assemble import Assembly
-from server.domain.booking_rules import BookingRules, CutOff
+from server.domain.booking_rules import CutOff
 from server.domain.citizens import Kind
 from server.domain.real_name import RealName
 from server.domain.relations import Scope
@@ -135,7 +135,7 @@ async def test_seats_for_elders_are_for_verified_people_of_sixty_and_those_who_b
 
 
 async def test_what_cannot_be_booked_is_refused_each_with_its_own_code(bookable: BookingTown, ann: str):
-    strict = BookingRules(window_days=1, cancel_until=CutOff(days=30), max_open=2, rerelease_max_s=0)
+    strict = RULES.model_copy(update={"window_days": 1, "cancel_until": CutOff(days=30)})
     await bookable.open(
         resource(), resource("late", rules=strict), resource("far", rules=strict, group="h1-late"), resource("other")
     )
