@@ -148,12 +148,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         clock = DatabaseClock(db, time.monotonic)
         await clock.measure()
         divisions = catalogues.load_divisions()
-        vault = Vault(
-            {version: key.get_secret_value() for version, key in settings.keys.items()},
-            b64decode(settings.index_key.get_secret_value()),
-            os.urandom,
-            settings.data_key_version,
-        )
+        vault = _vault(settings)
         numbers = {division.code: division.index for division in divisions.by_index.values()}
         people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
@@ -163,7 +158,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
         shelves = _booking_shelves(db, outbox, persons)
         booking_news = BookingNews(shelves, wording.templates, clock.now)
-        waiting_news = WaitingNews((shelves.seats, shelves.resources, outbox), notices, wording.templates, clock.now)
+        waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -296,6 +291,11 @@ def receipts(assembly: Assembly) -> Receipts:
         readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
+
+
+def _vault(settings: Settings) -> Vault:
+    keys = {version: key.get_secret_value() for version, key in settings.keys.items()}
+    return Vault(keys, b64decode(settings.index_key.get_secret_value()), os.urandom, settings.data_key_version)
 
 
 def _booking_shelves(db: mongo.Database, outbox: Outbox, people: PersonVault) -> BookingShelves:

@@ -16,10 +16,8 @@ from server.domain.outbox import Standing, Texts
 from server.domain.templates import Registry
 from server.domain.waiting import Entry, entry_of
 from server.domain.wording import NO_WORDS, Words
+from server.services.booking_news import Shelves
 from server.services.notices import Notices
-from server.storage.outbox import Outbox
-from server.storage.resources import ResourceStore
-from server.storage.seats import SeatStore
 
 OVER = Words("候补已结束", "Nothing came free")
 
@@ -29,12 +27,12 @@ class WaitingNews:
 
     def __init__(
         self,
-        stores: tuple[SeatStore, ResourceStore, Outbox],
+        shelves: Shelves,
         notices: Notices,
         registry: Registry,
         now: Callable[[], datetime],
     ) -> None:
-        self._seats, self._resources, self._outbox = stores
+        self._seats, self._resources, self._outbox = shelves.seats, shelves.resources, shelves.outbox
         self._notices = notices
         self._now = now
         self._frame = frames_of(registry)[News.OFFERED]

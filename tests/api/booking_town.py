@@ -71,7 +71,7 @@ async def make_visit(assembly: Assembly, api: Client, _owner: int, token: str) -
     """The owner holds a visit of two steps, with doctors of their own."""
     names = [f"clinic-{secrets.token_hex(8)}" for _ in range(2)]
     for name in names:
-        await booking(assembly).schedules.create(resource(name))
+        await booking(assembly).schedules.create(resource(name, unit=names[0]))
     day = china_day(assembly.now()) + timedelta(days=1)
     steps = [{"slot": slot(day, hour, name=name)} for hour, name in zip((9, 10), names, strict=True)]
     return {"visit": (await api("POST", "/v1/visits", {"steps": steps}, token=token)).json["id"]}
