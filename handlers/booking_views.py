@@ -15,6 +15,7 @@ from server.domain.errors import InvalidInputError
 from server.domain.resources import Kind, Named, Near, Resource, Service, Slug, Spot, Wanted
 from server.domain.schedules import Quota
 from server.services.booking_search import Found, Offer, Offers
+from server.services.booking_tickets import Ticket
 from server.services.own_bookings import Shown, When
 
 CODE = "q83vEjRWeJASNFZ4kBI0Vg"
@@ -63,7 +64,7 @@ _RESOURCE = {
             "name": {"zh": "期满换证", "en": "Renew a licence"},
             "minutes": 0,
             "fee_fen": 1000,
-            "materials": ["居民身份证", "机动车驾驶证"],
+            "materials": [{"zh": "居民身份证", "en": "Resident identity card"}],
         }
     ],
     "rules": BookingRules().model_dump(mode="json"),
@@ -267,6 +268,19 @@ class TicketView(BaseModel):
     until: datetime
     renew_at: datetime = Field(description="fetch the next one then")
     server_at: datetime
+
+    @classmethod
+    def of(cls, ticket: Ticket) -> Self:
+        """As it is."""
+        return cls(ticket=ticket.text, until=ticket.until, renew_at=ticket.renew_at, server_at=ticket.at)
+
+
+class ScanForm(BaseModel):
+    """What the scanner read."""
+
+    model_config = like({"ticket": f"H1.{CODE}.t67wj0.Rk5xWm1aLXVtTnNhTlZ5Zg"})
+
+    ticket: str = Field(max_length=100)
 
 
 class ResourceView(BaseModel):

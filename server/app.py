@@ -63,7 +63,15 @@ from handlers.staff_alerts import (
     ValidateNewHandler,
 )
 from handlers.streaming import Pace
-from server import assemble, assemble_booking, assemble_citizens, assemble_inbox, assemble_privacy, assemble_waiting
+from server import (
+    assemble,
+    assemble_booking,
+    assemble_calendars,
+    assemble_citizens,
+    assemble_inbox,
+    assemble_privacy,
+    assemble_waiting,
+)
 from server.assemble import Assembly
 from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
@@ -82,6 +90,7 @@ from server.public_routes import intake_routes, reading_routes
 from server.routes import (
     booking,
     booking_office,
+    calendars,
     codes,
     inbox,
     joining,
@@ -180,7 +189,13 @@ def booking_routes(services: Services) -> list[Route]:
     own = assemble_booking.own_bookings(services.assembly, services.booking, kin)
     office = assemble_booking.booking_office(services.assembly, services.booking)
     waits, visits = assemble_waiting.own_waiting(services.assembly, services.booking.waiting, own, kin)
-    return [*booking.routes(services.booking, own), *waiting.routes(waits, visits), *booking_office.routes(office)]
+    files = assemble_calendars.calendars(services.assembly, services.booking.bookings)
+    return [
+        *booking.routes(services.booking, own),
+        *waiting.routes(waits, visits),
+        *booking_office.routes(office),
+        *calendars.routes(files, services.assembly.settings.public_url),
+    ]
 
 
 def _broadcast_routes(services: Services) -> list[Route]:

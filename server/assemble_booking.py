@@ -122,4 +122,4 @@ def kin(assembly: Assembly, relations: Relations) -> Kin:
 
 def own_bookings(assembly: Assembly, parts: BookingParts, kin: Kin) -> OwnBookings:
     """What citizens do with bookings."""
-    return OwnBookings(parts.bookings, ResourceStore(assembly.db), kin, assembly.now)
+    return OwnBookings(parts.bookings, parts.schedules, kin, parts.tickets, assembly.now)

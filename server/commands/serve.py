@@ -23,7 +23,7 @@ from handlers.gate import Gate
 from push.duties import Duty, keep
 from push.parts import Counters
 from push.worker import Share
-from server import assemble, assemble_log_in, assemble_manners, assemble_privacy, assemble_public
+from server import assemble, assemble_booking, assemble_log_in, assemble_manners, assemble_privacy, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.assemble_booking import booking_duties
 from server.embedded import databases
@@ -105,6 +105,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
         duties = assemble.duties(assembly, engine.parts)
         duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
+        duties.append(Duty("lay_out", 60.0, assemble_booking.booking(assembly).schedules.lay_out))
         duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
         duties += booking_duties(assembly)
         settle_memory()

@@ -204,6 +204,16 @@ def service_unknown() -> InvalidInputError:
     )
 
 
+def service_longer() -> ConflictError:
+    """It takes several slots in a row; this is the way to one seat."""
+    return ConflictError(
+        "service_longer",
+        zh="此项业务需要连续多个时段，请按多时段预约办理",
+        en="this service takes several times in a row: book it as a visit of several steps",
+        field="service",
+    )
+
+
 def other_service() -> ConflictError:
     """A booking moves within its group only."""
     return ConflictError(

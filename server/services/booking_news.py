@@ -29,7 +29,7 @@ from server.storage.seats import SeatStore
 NAME = "booking_news"
 OVERLAP = timedelta(seconds=10)  # a write may show later than its time says: replicas, a primary with another clock
 LEASE_S = 5.0
-TAKE = 1_000  # seats at once
+TAKE = 200  # seats at once: a worker that has warnings to send is held up for some five milliseconds
 
 log = structlog.get_logger()
 

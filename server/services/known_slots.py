@@ -35,7 +35,7 @@ class KnownSlots:
     async def find(self, slots: Sequence[str]) -> Mapping[str, tuple[Slot, BookingRules]]:
         """What is known of these slots, also of past and of closed ones."""
         keys = {slot: parts for slot in slots if (parts := _parts(slot))}
-        resources = await self._recent({resource for resource, _ in keys.values()})
+        resources = await self.find_resources({resource for resource, _ in keys.values()})
         found: dict[str, tuple[Slot, BookingRules]] = {}
         missing = []
         for slot, (resource, day) in keys.items():
@@ -51,7 +51,7 @@ class KnownSlots:
             found[slot] = (facts, resources[facts.resource].rules)
         return found
 
-    async def _recent(self, ids: set[str]) -> dict[str, Resource]:
+    async def find_resources(self, ids: set[str]) -> dict[str, Resource]:
         """Resources that were read within the last second, the rest read now."""
         at = self._clock()
         for i in [i for i, (read_at, _) in self._read.items() if at - read_at >= FRESH_S]:

@@ -7,7 +7,7 @@ way of a new schedule is closed like any 停诊, by the hand that is given, whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
@@ -27,6 +27,7 @@ from server.storage.seats_laid import LaidSeats
 ONE_DAY = timedelta(days=1)
 LONGEST = timedelta(days=367)  # no window is longer
 RESOURCES_AT_ONCE = 50
+LEASE = timedelta(minutes=1)  # longer than laying out one resource takes
 TURNS = 10
 
 
@@ -68,6 +69,10 @@ class Schedules:
         if kept is None:
             raise _unknown()
         return kept
+
+    async def find_resources(self, ids: Collection[str]) -> Mapping[str, Resource]:
+        """Those of these that exist, as they were at most a second ago."""
+        return await self._known.find_resources(set(ids))
 
     async def page(self, wanted: Wanted, after: str, limit: int) -> list[Kept]:
         """Some of those wanted, by id."""
@@ -115,8 +120,13 @@ class Schedules:
         return await self.get(resource.id)
 
     async def lay_out(self) -> int:
-        """Lay out what is due; how many seats are new. To be run often, by anybody."""
+        """Lay out what is due; how many seats are new. To be run often, by anybody.
+
+        Several at once share the work; who comes to an end also does what the others are at, for they may have died.
+        """
         new = 0
+        while one := await self._resources.claim_due(self._today(), self._now(), self._now() + LEASE):
+            new += await self.lay(one)
         while due := await self._resources.find_due(self._today(), RESOURCES_AT_ONCE):
             for kept in due:
                 new += await self.lay(kept)

@@ -52,7 +52,7 @@ def slot(day: date, hour: int, minute: int = 0, name: str = "clinic-1") -> str:
 async def make_booking(assembly: Assembly, api: Client, _owner: int, token: str) -> dict[str, str]:
     """A held seat of the owner's, with a doctor of their own."""
     name = f"clinic-{secrets.token_hex(8)}"
-    await booking(assembly).schedules.create(resource(name))
+    await booking(assembly).schedules.create(resource(name, unit=name))
     day = china_day(assembly.now()) + timedelta(days=1)
     held = await api("POST", "/v1/bookings", {"slot": slot(day, 9, name=name)}, token=token)
     return {"booking": held.json["id"]}

@@ -7,7 +7,6 @@ Then another citizen asks for it by every method, and has to be told the same 40
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,8 +16,6 @@ from handlers.bounds import listen
 from handlers.routing import CITIZEN, PARAMETERS, Operation, Route, Who
 from server.app import make_app
 from server.assemble import Assembly
-from server.domain.booking import seats_of
-from server.domain.china import china_day
 from server.domain.citizens import Client as LogInClient
 from server.domain.citizens import LogIn
 from server.domain.errors import ForbiddenError, NotFoundError
@@ -26,8 +23,6 @@ from server.domain.wording import Words
 from tests.api.binding import make_handler, make_invitation, make_join, make_organisation, make_relation, make_request
 from tests.api.booking_town import make_booking, make_entry, make_visit
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
-from tests.services.booking_world import Clock, Town, slot_at
-from tests.services.booking_world import ask as asked
 
 OWNER, STRANGER = 2**42 + 1, 2**42 + 2
 
@@ -60,15 +55,6 @@ async def make_item(assembly: Assembly, api: Client, owner: int, token: str) -> 
     return {"item": (await api("GET", "/v1/me/inbox", token=token)).json["items"][0]["id"]}
 
 
-async def make_booking_file(assembly: Assembly, _api: Client, owner: int, _token: str) -> Mapping[str, str]:
-    """A booking of theirs, as a calendar file."""
-    now = assembly.now()
-    town = Town(assembly.db, Clock(now), slot := slot_at(10, day=china_day(now + timedelta(days=3))))
-    await town.store.insert(seats_of(slot, {"online": 1}, now - timedelta(days=1)))
-    hold = await town.counter.hold(asked(slot, owner))
-    return {"booking": (await town.counter.confirm(hold.booking.code, owner)).booking.code}
-
-
 # By the path of the route table. A path that begins with one of these is made by it too.
 MAKERS: dict[str, Maker] = {
     "/v1/me/log-ins/{log_in}": make_log_in,
@@ -83,9 +69,9 @@ MAKERS: dict[str, Maker] = {
     "/v1/organisations/{organisation}/handlers/{relation}": make_handler,
     "/v1/me/join/{join}": make_join,
     "/v1/bookings/{booking}": make_booking,
+    "/v1/bookings/{booking}.ics": make_booking,
     "/v1/waiting/{entry}": make_entry,
     "/v1/visits/{visit}": make_visit,
-    "/v1/bookings/{booking}.ics": make_booking_file,
 }
 
 # What everybody shares (a purpose in the city's list, a public alert): there is nobody whose it is.

@@ -77,14 +77,19 @@ class Newsroom:
         return {d["template"]: d["due_at"] for d in found}
 
 
-@pytest.fixture
-async def room(db: Database) -> Newsroom:
+async def opened(db: Database) -> Newsroom:
+    """Three hours with three places each, in three days."""
     clock = DatabaseClock(db, lambda: 0.0)
     await clock.measure()
     made = Newsroom(db, clock.now().replace(microsecond=0))
     for slot in made.slots:
         await made.town.store.insert(seats_of(slot, {"online": 3}, made.clock.at - timedelta(days=1)))
     return made
+
+
+@pytest.fixture
+async def room(db: Database) -> Newsroom:
+    return await opened(db)
 
 
 async def test_a_confirmed_booking_is_told_and_reminded_of_once_however_often_anybody_looks(room: Newsroom):
