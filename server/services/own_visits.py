@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain import booking_refusals as refusals
-from server.domain.chains import Step
+from server.domain.chains import Stage, Step
 from server.domain.errors import InvalidInputError
 from server.domain.relations import Scope
 from server.domain.schedules import Quota
@@ -87,7 +87,9 @@ class OwnVisits:
         return await self._shown(caller, await self._chains.confirm(visit, caller))
 
     async def move(self, caller: int, visit: str, errands: tuple[Errand, ...]) -> ShownVisit:
-        """To other times, all of it or nothing."""
+        """To other times, all of it or nothing. Whose it is comes first, so that a stranger learns nothing of times."""
+        if (await self._chains.get(visit, caller)).chain.stage is Stage.HELD:
+            raise refusals.booking_state()
         return await self._shown(caller, await self._chains.move(visit, caller, await self._steps(errands)))
 
     async def cancel(self, caller: int, visit: str) -> ShownVisit:
