@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from server.domain.booking_news import News
 from server.domain.booking_rules import BookingRules, CutOff
 from server.domain.resources import Named, Service
 from tests.api.booking_town import RULES, BookingTown, resource, slot
@@ -70,6 +71,21 @@ async def test_what_is_offered_can_be_accepted_or_declined_and_the_waiting_left(
     assert [each["id"] for each in listed.json["entries"]] == [second["id"]]
     assert (await bookable.api("DELETE", f"/v1/waiting/{second['id']}", token=kim)).status == 204
     assert (await entry(bookable, kim, second["id"]))["state"] == "withdrawn"
+
+
+async def test_an_offer_is_told_once_and_only_while_it_stands(bookable: BookingTown, ben: str):
+    await bookable.open(resource(rules=HIDDEN))
+    made = await wait(bookable, ben)
+    for _ in range(2):
+        await bookable.services.booking.waiting.waiting.offer()
+    code = (await entry(bookable, ben, made["id"]))["offer"]["id"]
+    news, outbox = bookable.assembly.waiting_news, bookable.assembly.db["outbox"]
+    assert await outbox.count_documents({"about": code, "citizen": BEN}) == 1
+    texts = (await news.render(News.OFFERED, [code]))[code]
+    assert "李医生" in str(texts["push"]["zh"])
+    assert "李医生" not in str(texts["sms"])
+    await bookable.api("POST", f"/v1/waiting/{made['id']}/decline", token=ben)
+    assert await news.render(News.OFFERED, [code]) == {}
 
 
 async def test_one_key_is_one_entry_and_bad_wishes_are_explained(bookable: BookingTown, ann: str):
