@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Annotated
 
@@ -28,12 +28,15 @@ from server.app import admin_routes, make_app, public_routes, services_of, with_
 from server.assemble_booking import booking_duties
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
+from server.services.schedules import Schedules
 from server.settings import Settings, load
+from server.storage.mongo import MongoError
 from server.telemetry import Kept, RequestFigures, metrics_registry, rendered
 
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.1"
 DRAIN_S = 0.3
+LAY_OUT_EVERY_S = 60.0
 
 
 @asynccontextmanager
@@ -105,16 +108,27 @@ async def run_worker(settings: Settings, share: Share) -> None:
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
         duties = assemble.duties(assembly, engine.parts)
         duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
-        duties.append(Duty("lay_out", 60.0, assemble_booking.booking(assembly).schedules.lay_out))
         duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
         duties += booking_duties(assembly)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:
             group.create_task(keep(duties, stop))
+            group.create_task(_lay_out(assemble_booking.booking(assembly).schedules, stop))
             group.create_task(engine.run(stop, share))
         server.stop()
         await server.close_all_connections()
+
+
+async def _lay_out(schedules: Schedules, stop: asyncio.Event) -> None:
+    """The seats of the coming days. No duty: those are cancelled at the end, and this is nearly always in mid-write."""
+    while not stop.is_set():
+        try:
+            await schedules.lay_out(stop.is_set)
+        except MongoError as error:
+            log.warning("duty_postponed", duty="lay_out", error=type(error).__name__)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LAY_OUT_EVERY_S)
 
 
 def _figures_of(counters: Counters) -> Callable[[], bytes]:

@@ -119,16 +119,21 @@ class Schedules:
         await self.lay(written)
         return await self.get(resource.id)
 
-    async def lay_out(self) -> int:
+    async def lay_out(self, is_stopped: Callable[[], bool] = lambda: False) -> int:
         """Lay out what is due; how many seats are new. To be run often, by anybody.
 
         Several at once share the work; who comes to an end also does what the others are at, for they may have died.
+        A new city has a minute's work: `is_stopped` is asked before each resource, for a process that has to end.
         """
         new = 0
-        while one := await self._resources.claim_due(self._today(), self._now(), self._now() + LEASE):
+        while not is_stopped() and (
+            one := await self._resources.claim_due(self._today(), self._now(), self._now() + LEASE)
+        ):
             new += await self.lay(one)
-        while due := await self._resources.find_due(self._today(), RESOURCES_AT_ONCE):
+        while not is_stopped() and (due := await self._resources.find_due(self._today(), RESOURCES_AT_ONCE)):
             for kept in due:
+                if is_stopped():
+                    break
                 new += await self.lay(kept)
         return new
 

@@ -97,3 +97,10 @@ async def test_a_resource_that_a_dead_worker_was_at_is_laid_out_all_the_same(sto
     assert await counter.lay_out() == 6
     (kept,) = await all_of(counter, Wanted())
     assert kept.laid_until == date(2026, 11, 25)
+
+
+async def test_a_process_that_has_to_end_lays_out_no_more(store: ResourceStore, counter: Schedules):
+    await load(store, [court(n) for n in range(5)], NOW, lambda _: None)
+    answers = iter([False, False, True])
+    assert await counter.lay_out(lambda: next(answers, True)) == 2 * 6, "two resources, then it is told to stop"
+    assert await counter.lay_out() == 3 * 6, "the next run finds the others"
