@@ -23,7 +23,7 @@ SLOT = "2026-11-25/sz-hall-car-1/0900"
 MOST_DAYS = 31
 _POINT = re.compile(r"(-?\d{1,2}(?:\.\d{1,9})?),(-?\d{1,3}(?:\.\d{1,9})?)", re.ASCII)
 AT = "2026-11-25T01:00:00Z"
-_BOOKING = {
+BOOKING = {
     "id": CODE,
     "state": "held",
     "slot": SLOT,
@@ -173,7 +173,7 @@ class MoveForm(BaseModel):
 class BookingView(BaseModel):
     """A booking as its people see it. Countdowns are reckoned from `server_at`, not from the own clock."""
 
-    model_config = like(_BOOKING)
+    model_config = like(BOOKING)
 
     id: str
     state: str = Field(description="held, booked, checked_in, called, served, missed; cancelled, withdrawn, closed")
@@ -246,7 +246,7 @@ class BookingsQuery(BaseModel):
 class BookingsView(BaseModel):
     """Part of a list of bookings."""
 
-    model_config = like({"bookings": [_BOOKING], "next": ""})
+    model_config = like({"bookings": [BOOKING], "next": ""})
 
     bookings: tuple[BookingView, ...]
     next: str

@@ -63,7 +63,15 @@ from handlers.staff_alerts import (
     ValidateNewHandler,
 )
 from handlers.streaming import Pace
-from server import assemble, assemble_booking, assemble_calendars, assemble_citizens, assemble_inbox, assemble_privacy
+from server import (
+    assemble,
+    assemble_booking,
+    assemble_calendars,
+    assemble_citizens,
+    assemble_inbox,
+    assemble_privacy,
+    assemble_waiting,
+)
 from server.assemble import Assembly
 from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
@@ -91,6 +99,7 @@ from server.routes import (
     real_name,
     relations,
     session,
+    waiting,
 )
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
@@ -176,11 +185,14 @@ def binding_routes(parts: BindingParts) -> list[Route]:
 
 def booking_routes(services: Services) -> list[Route]:
     """Bookings, for citizens and officers."""
-    own = assemble_booking.own_bookings(services.assembly, services.booking, services.citizens.binding.relations)
+    kin = assemble_booking.kin(services.assembly, services.citizens.binding.relations)
+    own = assemble_booking.own_bookings(services.assembly, services.booking, kin)
     office = assemble_booking.booking_office(services.assembly, services.booking)
+    waits, visits = assemble_waiting.own_waiting(services.assembly, services.booking.waiting, own, kin)
     files = assemble_calendars.calendars(services.assembly, services.booking.bookings)
     return [
         *booking.routes(services.booking, own),
+        *waiting.routes(waits, visits),
         *booking_office.routes(office),
         *calendars.routes(files, services.assembly.settings.public_url),
     ]

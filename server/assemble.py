@@ -58,6 +58,7 @@ from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves, Watchers
 from server.services.subjects import Subjects
 from server.services.uses import Uses
+from server.services.waiting_news import WaitingNews
 from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
@@ -121,6 +122,7 @@ class Assembly:
     outbox: Outbox
     notices: Notices
     booking_news: BookingNews
+    waiting_news: WaitingNews
     subjects: Subjects
     verifier: Verifier
     templates: Registry
@@ -146,12 +148,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         clock = DatabaseClock(db, time.monotonic)
         await clock.measure()
         divisions = catalogues.load_divisions()
-        vault = Vault(
-            {version: key.get_secret_value() for version, key in settings.keys.items()},
-            b64decode(settings.index_key.get_secret_value()),
-            os.urandom,
-            settings.data_key_version,
-        )
+        vault = _vault(settings)
         numbers = {division.code: division.index for division in divisions.by_index.values()}
         people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
@@ -159,7 +156,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         wording, topics = catalogues.load_texts(), catalogues.load_topics()
         outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
         notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
-        booking_news = BookingNews(_booking_shelves(db, outbox, persons), wording.templates, clock.now)
+        shelves = _booking_shelves(db, outbox, persons)
+        booking_news = BookingNews(shelves, wording.templates, clock.now)
+        waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
         world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -188,7 +187,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             outbox=outbox,
             notices=notices,
             booking_news=booking_news,
-            subjects=Subjects([notices, booking_news]),
+            waiting_news=waiting_news,
+            subjects=Subjects([notices, booking_news, waiting_news]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
@@ -290,6 +290,11 @@ def receipts(assembly: Assembly) -> Receipts:
         readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
+
+
+def _vault(settings: Settings) -> Vault:
+    keys = {version: key.get_secret_value() for version, key in settings.keys.items()}
+    return Vault(keys, b64decode(settings.index_key.get_secret_value()), os.urandom, settings.data_key_version)
 
 
 def _booking_shelves(db: mongo.Database, outbox: Outbox, people: PersonVault) -> BookingShelves:

@@ -44,6 +44,7 @@ class News(StrEnum):
 
 
 REMINDERS = (News.REMINDER_DAY, News.REMINDER_HOURS)
+OF_EACH = (News.CALLED, News.CLOSED)  # of a visit of several seats, told of each; all else only of its first
 # How long before a visit a reminder may still be of this visit and not of the one it was moved away from.
 _EARLIEST = {News.REMINDER_DAY: timedelta(hours=30), News.REMINDER_HOURS: timedelta(hours=15)}
 _KEPT = frozenset({State.BOOKED, State.CHECKED_IN, State.CALLED, State.SERVED, State.MISSED})
@@ -123,7 +124,7 @@ def change_of(visit: Visit, changed_at: datetime) -> Change:
             expires_at=item.expires_at,
         )
         for item in _items(visit, changed_at)
-        if item.expires_at > changed_at
+        if item.expires_at > changed_at and (visit.booking.is_first or item.kind in OF_EACH)
         for mark, person in people.items()
     )
     return Change(entries, tuple(f"{key}{mark}" for key in _moot(visit) for mark in people))

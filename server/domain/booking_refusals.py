@@ -224,6 +224,16 @@ def other_service() -> ConflictError:
     )
 
 
+def part_of_visit() -> ConflictError:
+    """One seat of several is not confirmed, moved or cancelled on its own."""
+    return ConflictError(
+        "part_of_visit",
+        zh="该预约是一次就诊或办事的一部分，请对整个行程操作",
+        en="this is a part of a visit of several steps: confirm, move or cancel the whole visit",
+        field="booking",
+    )
+
+
 def key_malformed() -> InvalidInputError:
     """The idempotency key is not one."""
     return InvalidInputError(

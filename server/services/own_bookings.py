@@ -94,7 +94,7 @@ class OwnBookings:
         """
         citizen = await self._kin.relations.subject_of(caller, wish.subject, Scope.BOOK)
         if wish.quota is Quota.ELDER:
-            await self._refuse_younger(citizen)
+            await self.refuse_younger(citizen)
         if wish.service:
             await self._refuse_unfit(wish)
         ask = Ask(wish.slot, wish.quota.value, citizen, caller, wish.key, wish.service)
@@ -120,7 +120,7 @@ class OwnBookings:
         if visit.state is State.HELD:
             raise refusals.booking_state()
         if quota is Quota.ELDER:
-            await self._refuse_younger(visit.booking.citizen)
+            await self.refuse_younger(visit.booking.citizen)
         return await self._shown(caller, await self._bookings.move(code, caller, slot, quota.value))
 
     async def cancel(self, caller: int, code: str) -> Shown:
@@ -174,7 +174,7 @@ class OwnBookings:
                     "mark_invalid", zh="续页标记无效", en="this mark is not one of ours", field="after"
                 )
         part = found[first : first + limit]
-        shown = await self._all_shown(caller, part)
+        shown = await self.show_all(caller, part)
         return shown, part[-1].booking.code if len(found) > first + limit else ""
 
     async def _refuse_unfit(self, wish: Wish) -> None:
@@ -193,7 +193,8 @@ class OwnBookings:
             raise refusals.booking_unknown()
         return visit
 
-    async def _refuse_younger(self, citizen: int) -> None:
+    async def refuse_younger(self, citizen: int) -> None:
+        """ForbiddenError `elder_only` for whom is not known to be 60 or more."""
         found = await self._kin.names.find(citizen)
         if (
             found is None
@@ -218,9 +219,10 @@ class OwnBookings:
         return error
 
     async def _shown(self, caller: int, visit: Visit) -> Shown:
-        return (await self._all_shown(caller, [visit]))[0]
+        return (await self.show_all(caller, [visit]))[0]
 
-    async def _all_shown(self, caller: int, visits: Sequence[Visit]) -> list[Shown]:
+    async def show_all(self, caller: int, visits: Sequence[Visit]) -> list[Shown]:
+        """As this citizen may see them."""
         at = self._now()
         resources = await self._schedules.find_resources({v.seat.resource for v in visits})
         publics = {citizen: await self._public(citizen) for citizen in {v.booking.citizen for v in visits}}

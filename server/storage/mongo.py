@@ -212,6 +212,33 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="forgotten"),
     ],
     "batches": [IndexModel([("began_at", ASCENDING)])],
+    "waiting": [
+        IndexModel([("holder", ASCENDING), ("key", ASCENDING)], unique=True),
+        IndexModel(  # so many at a time
+            [("citizen", ASCENDING), ("place", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"place": {"$exists": True}},
+            name="one_per_place",
+        ),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel(
+            [(name, ASCENDING) for name in ("group", "priority", "asked_at", "_id")],
+            partialFilterExpression={"stage": "waiting"},
+            name="order",
+        ),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "closures": [
+        IndexModel([("seats", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_seat"),
+        IndexModel([("due_at", ASCENDING)], partialFilterExpression={"is_open": True}, name="open"),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "chains": [
+        IndexModel([("holder", ASCENDING), ("key", ASCENDING)], unique=True),
+        IndexModel([("citizen", ASCENDING), ("begins_at", DESCENDING)]),
+        IndexModel([("begins_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
+        IndexModel([("until", ASCENDING)], partialFilterExpression={"until": {"$exists": True}}, name="unfinished"),
+    ],
     "calendars": [IndexModel([("digest", ASCENDING)], unique=True)],
     "seats": [
         IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
@@ -222,13 +249,13 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="open",
         ),
         IndexModel(
-            [(name, ASCENDING) for name in ("booking.citizen", "group", "day")],
+            [(name, ASCENDING) for name in ("booking.citizen", "group", "day", "booking.part")],
             unique=True,
             partialFilterExpression={"booking.citizen": {"$exists": True}},
             name="one_per_group_and_day",
         ),
         IndexModel(
-            [("booking.holder", ASCENDING), ("group", ASCENDING)],
+            [("booking.holder", ASCENDING), ("group", ASCENDING), ("booking.part", ASCENDING)],
             unique=True,
             partialFilterExpression={"state": "held"},
             name="one_hold",
@@ -244,6 +271,11 @@ INDEXES: dict[str, list[IndexModel]] = {
             unique=True,
             partialFilterExpression={"booking.code": {"$exists": True}},
             name="code",
+        ),
+        IndexModel(  # what can be offered to those who wait
+            [(name, ASCENDING) for name in ("group", "day", "open_at")],
+            partialFilterExpression={"open_at": {"$exists": True}},
+            name="comes_open",
         ),
         *(
             IndexModel([(f"past.{field}", ASCENDING)], sparse=True, name=f"past_{field}")

@@ -41,7 +41,9 @@ KEPT: Mapping[str, Kept] = {
     "broadcasts": Kept("what was sent, to what audience; no person", EVIDENCE),
     "calendars": Kept("that somebody has a calendar feed: its address as a hash", "until the person ends it or leaves"),
     "callbacks": Kept("digests of providers' callbacks", timedelta(days=3)),
+    "chains": Kept("visits of several seats: which they are, and whose", timedelta(days=2 * 365)),
     "citizens": Kept("places, and on which channels somebody can be reached", LEAVES),
+    "closures": Kept("which seats an office closed, and why", "90 days after it was done"),
     "consents": Kept("what a person agreed to and took back", LEAVES),
     "counters": Kept("how many people live where", "rebuilt every hour"),
     "deliveries": Kept("what partners were told", timedelta(days=30)),
@@ -72,6 +74,7 @@ KEPT: Mapping[str, Kept] = {
     "used_codes": Kept("hashes of WeChat's one-time codes", timedelta(minutes=10)),
     "uses": Kept("who used a person's data, for the person to read", timedelta(days=3 * 365)),
     "wechat_sessions": Kept("WeChat's session keys, sealed", "two days"),
+    "waiting": Kept("what a person waits for, and what was offered", "90 days after it ended"),
 }
 
 
