@@ -154,7 +154,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
         notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
         topics = catalogues.load_topics()
-        world = World(divisions, wording, await people.testers(), topics)
+        world = World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         yield Assembly(
@@ -177,7 +177,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             broadcasts=counter,
             audit=audit,
             alert_store=desk,
-            alerts=Alerts(desk, world, counter, audit, now=clock.now),
+            alerts=Alerts(desk, world, counter, audit, now=clock.now, testers=people.testers),
             officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
             outbox=outbox,
             notices=notices,
