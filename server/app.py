@@ -144,7 +144,7 @@ def public_routes(services: Services) -> list[Route]:
         *me_routes(services.citizens.profile),
         *inbox.routes(services.inbox),
         *binding_routes(services.citizens.binding),
-        *privacy.routes(assemble_privacy.privacy(services.assembly)),
+        *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
     ]
 
 
