@@ -52,6 +52,34 @@ async def test_an_openid_of_another_account_is_not_bound(door: Doors):
     assert (full.status, full.code) == (409, "means_full")
 
 
+async def retire(door: Doors, account: str, channel: str, value: str) -> None:
+    """A provider has said that it delivers nothing there."""
+    people, citizen = door.assembly.citizens, await door.citizen(account)
+    await people.retire(channel, [(citizen, people.index(channel, value))], code="MBBLACK", now=door.clock())
+
+
+async def test_an_address_that_takes_no_notices_still_opens_its_account(door: Doors):
+    by_phone, by_wechat = (await door.by_phone(PHONE)).json, (await door.by_wechat("li")).json
+    await retire(door, by_phone["account"], "sms", PHONE)
+    await retire(door, by_wechat["account"], "wechat", f"o-{'li':0>26}")
+    door.clock.pass_(days=29)
+    for before, again in ((by_phone, await door.by_phone(PHONE)), (by_wechat, await door.by_wechat("li"))):
+        assert (again.json["account"], again.json["is_new"]) == (before["account"], False)
+    held = (await door.me(again.json["access_token"])).json["means"]
+    assert held == {"phone": None, "wechat": 1}
+
+
+async def test_a_dead_number_opens_nothing_after_a_month_nor_once_it_was_replaced(door: Doors):
+    before = (await door.by_phone(PHONE)).json
+    await retire(door, before["account"], "sms", PHONE)
+    newer = {"request": "+8613800000002", "code": "123456"}
+    assert (await door.client("POST", "/v1/me/phone", newer, token=before["access_token"])).status == 200
+    assert (await door.by_phone(PHONE)).json["account"] != before["account"]
+    await retire(door, before["account"], "sms", "+8613800000002")
+    door.clock.pass_(days=31)
+    assert (await door.by_phone("+8613800000002")).json["is_new"]
+
+
 # -- devices
 
 
