@@ -52,6 +52,28 @@ async def test_an_openid_of_another_account_is_not_bound(door: Doors):
     assert (full.status, full.code) == (409, "means_full")
 
 
+async def test_a_means_is_not_changed_by_a_token_of_an_old_log_in(door: Doors):
+    entered = (await door.by_wechat("li")).json
+    door.clock.pass_(minutes=16)
+    token, _ = tokens_of(await door.refresh(entered["refresh_token"]))
+    for method, path, body in (
+        ("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}),
+        ("POST", "/v1/me/phone/wechat", {"code": "13900000002.x"}),
+        ("DELETE", "/v1/me/phone", None),
+        ("POST", "/v1/me/wechat", {"code": "thief.1"}),
+    ):
+        assert (await door.client(method, path, body, token=token)).code == "log_in_stale"
+    assert (await door.me(token)).json["means"] == {"phone": None, "wechat": 1}
+
+
+async def test_taking_the_phone_off_twice_is_told_once(door: Doors):
+    token, _ = tokens_of(await door.by_wechat("li"))
+    await door.client("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}, token=token)
+    for _ in range(2):
+        assert (await door.client("DELETE", "/v1/me/phone", token=token)).status == 204
+    assert await door.assembly.db["outbox"].count_documents({}) == 2
+
+
 async def retire(door: Doors, account: str, channel: str, value: str) -> None:
     """A provider has said that it delivers nothing there."""
     people, citizen = door.assembly.citizens, await door.citizen(account)
