@@ -52,6 +52,7 @@ from server.services.notices import Notices
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
+from server.services.profile import LOCATION
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves, Watchers
 from server.services.subjects import Subjects
@@ -80,6 +81,7 @@ from server.storage.counters import Counters
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
+from server.storage.profiles import Profiles
 from server.storage.rates import Rates
 from server.storage.tokens import RedisTokens
 from server.storage.uses import UseStore
@@ -171,7 +173,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             vault=vault,
             person_vault=persons,
             accounts=Accounts(db),
-            consents=Consents(ConsentStore(db, os.urandom), catalogues.load_consents(), clock.now),
+            consents=_consents(db, persons, clock.now),
             uses=Uses(UseStore(db, os.urandom), clock.now),
             counters=Counters(db),
             broadcasts=counter,
@@ -187,6 +189,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             topics=topics,
             stack=stack,
         )
+
+
+def _consents(db: mongo.Database, persons: PersonVault, now: Callable[[], datetime]) -> Consents:
+    forgets = {LOCATION: Profiles(db, persons).forget_points}
+    return Consents(ConsentStore(db, os.urandom), catalogues.load_consents(), now, forgets)
 
 
 def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:
