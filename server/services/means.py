@@ -8,7 +8,7 @@ account changes hands without a word.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -39,9 +39,12 @@ MAX_WECHAT = 3
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What somebody can log in with: the phone as its owner may recognise it, how many WeChat accounts."""
+    """What somebody can log in with: phones as their owner may recognise them, how many WeChat accounts.
 
-    phone: str | None
+    One phone, unless accounts were joined.
+    """
+
+    phones: Sequence[str]
     wechat: int
 
 
@@ -65,7 +68,7 @@ class Means:
         """What there is."""
         phones = await self._citizens.addresses_of(caller.id, "sms")
         wechat = await self._citizens.addresses_of(caller.id, "wechat")
-        return Held(masked(phones[-1]) if phones else None, len(wechat))
+        return Held([masked(phone) for phone in phones], len(wechat))
 
     async def bind_phone(self, caller: Caller, request: str, code: str) -> Held:
         """The phone of a one-time code. ForbiddenError `log_in_stale`; ConflictError `address_taken`; as the code."""

@@ -16,7 +16,7 @@ async def test_a_phone_is_bound_replaced_and_never_shared(door: Doors):
     mine, _ = tokens_of(await door.by_wechat("li"))
     other, _ = tokens_of(await door.by_wechat("wang"))
     bound = await door.client("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}, token=mine)
-    assert bound.json == {"phone": "+86138****0001", "wechat": 1}
+    assert bound.json == {"phone": "+86138****0001", "other_phones": [], "wechat": 1}
     taken = await door.client("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}, token=other)
     assert (taken.status, taken.code) == (409, "address_taken")
     assert "合并" in taken.json["title"]
@@ -35,7 +35,7 @@ async def test_a_phone_can_be_taken_off_unless_it_is_the_last_means(door: Doors)
     assert (await door.client("POST", "/v1/me/wechat", {"code": "zhao.1"}, token=token)).json["wechat"] == 1
     assert (await door.assembly.citizens.by_id([citizen]))[0].channels == ["sms", "wechat"]
     assert (await door.client("DELETE", "/v1/me/phone", token=token)).status == 204
-    assert (await door.me(token)).json["means"] == {"phone": None, "wechat": 1}
+    assert (await door.me(token)).json["means"] == {"phone": None, "other_phones": [], "wechat": 1}
     assert (await door.assembly.citizens.by_id([citizen]))[0].channels == ["wechat"]
     assert (await door.by_wechat("zhao")).json["account"] == entered.json["account"]
     assert (await door.by_phone(PHONE)).json["account"] != entered.json["account"]
@@ -63,7 +63,15 @@ async def test_a_means_is_not_changed_by_a_token_of_an_old_log_in(door: Doors):
         ("POST", "/v1/me/wechat", {"code": "thief.1"}),
     ):
         assert (await door.client(method, path, body, token=token)).code == "log_in_stale"
-    assert (await door.me(token)).json["means"] == {"phone": None, "wechat": 1}
+    assert (await door.me(token)).json["means"] == {"phone": None, "other_phones": [], "wechat": 1}
+
+
+async def test_every_number_that_opens_the_account_is_shown(door: Doors):
+    entered = (await door.by_phone(PHONE)).json
+    citizen = await door.citizen(entered["account"])
+    assert await door.assembly.citizens.bind_also(citizen, "sms", "+8613900000002")  # as a join leaves it
+    means = (await door.me(entered["access_token"])).json["means"]
+    assert sorted([means["phone"], *means["other_phones"]]) == ["+86138****0001", "+86139****0002"]
 
 
 async def test_taking_the_phone_off_twice_is_told_once(door: Doors):
@@ -88,7 +96,7 @@ async def test_an_address_that_takes_no_notices_still_opens_its_account(door: Do
     for before, again in ((by_phone, await door.by_phone(PHONE)), (by_wechat, await door.by_wechat("li"))):
         assert (again.json["account"], again.json["is_new"]) == (before["account"], False)
     held = (await door.me(again.json["access_token"])).json["means"]
-    assert held == {"phone": None, "wechat": 1}
+    assert held == {"phone": None, "other_phones": [], "wechat": 1}
 
 
 async def test_a_dead_number_opens_nothing_after_a_month_nor_once_it_was_replaced(door: Doors):
