@@ -34,7 +34,6 @@ from handlers.broadcasts import (
     CSV,
     BroadcastHandler,
     EventsHandler,
-    Pace,
     PauseHandler,
     ReportHandler,
     ReportTableHandler,
@@ -63,9 +62,19 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server import assemble, assemble_citizens, assemble_inbox, assemble_privacy
+from handlers.streaming import Pace
+from server import (
+    assemble,
+    assemble_booking,
+    assemble_calendars,
+    assemble_citizens,
+    assemble_inbox,
+    assemble_privacy,
+    assemble_waiting,
+)
 from server.assemble import Assembly
 from server.assemble_binding import BindingParts
+from server.assemble_booking import BookingParts
 from server.assemble_citizens import CitizenParts
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
@@ -78,7 +87,20 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
-from server.routes import codes, inbox, joining, organisations, privacy, real_name, relations, session
+from server.routes import (
+    booking,
+    booking_office,
+    calendars,
+    codes,
+    inbox,
+    joining,
+    organisations,
+    privacy,
+    real_name,
+    relations,
+    session,
+    waiting,
+)
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
@@ -88,7 +110,7 @@ from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
 CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
-RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)  # the last part of such a path is a secret
+SECRET_PATH = re.compile(r"(/receipts/[^/]*|/calendars)/.*", re.DOTALL)  # the last part of such a path is a secret
 
 log = structlog.get_logger()
 
@@ -103,6 +125,7 @@ class Services:
     public: PublicParts
     citizens: CitizenParts
     inbox: InboxParts
+    booking: BookingParts
     audit: AuditReading
 
 
@@ -116,6 +139,7 @@ def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None 
         public=readers,
         citizens=assemble_citizens.citizens(assembly, wechat),
         inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
+        booking=assemble_booking.booking(assembly),
         audit=assemble.audit_reading(assembly),
     )
 
@@ -144,6 +168,7 @@ def public_routes(services: Services) -> list[Route]:
         *me_routes(services.citizens.profile),
         *inbox.routes(services.inbox),
         *binding_routes(services.citizens.binding),
+        *booking_routes(services),
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
     ]
 
@@ -155,6 +180,21 @@ def binding_routes(parts: BindingParts) -> list[Route]:
         *relations.routes(parts),
         *organisations.routes(parts),
         *joining.routes(parts),
+    ]
+
+
+def booking_routes(services: Services) -> list[Route]:
+    """Bookings, for citizens and officers."""
+    kin = assemble_booking.kin(services.assembly, services.citizens.binding.relations)
+    own = assemble_booking.own_bookings(services.assembly, services.booking, kin)
+    office = assemble_booking.booking_office(services.assembly, services.booking)
+    waits, visits = assemble_waiting.own_waiting(services.assembly, services.booking.waiting, own, kin)
+    files = assemble_calendars.calendars(services.assembly, services.booking.bookings)
+    return [
+        *booking.routes(services.booking, own),
+        *waiting.routes(waits, visits),
+        *booking_office.routes(office),
+        *calendars.routes(files, services.assembly.settings.public_url),
     ]
 
 
@@ -358,12 +398,12 @@ def make_app(
 
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
-    """One line per request, without its query and without the key in a receipt's path: both are secrets."""
+    """One line per request, without its query and without the key in a receipt's or a calendar's path: all secrets."""
     report = log.debug if handler.get_status() < 400 else log.warning
     report(
         "request",
         method=handler.request.method,
-        path=RECEIPT_KEY.sub(r"\1/***", handler.request.path),
+        path=SECRET_PATH.sub(r"\1/***", handler.request.path),
         status=handler.get_status(),
         ms=round(handler.request.request_time() * 1000, 1),
         request_id=getattr(handler, "request_id", ""),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from server.assemble import Assembly, receipts
+from server.assemble_booking import booking_holdings
 from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
 from server.assemble_profile import profile_holdings
@@ -18,21 +19,24 @@ from server.services.account_holdings import (
     JoinsHolding,
     RelationsHolding,
 )
+from server.services.calendars import CalendarHolding
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
+from server.storage.calendars import CalendarStore
 from server.storage.joins import JoinStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
 
 NOT_ABOUT_CITIZENS = "no citizen stands in it"
 EXCEPTIONS: Mapping[str, str] = {
-    "alerts": NOT_ABOUT_CITIZENS,
+    "alerts": "that of an exercise lists who took part, by internal id; ids tell nothing",
     "attempts": "blind indexes that nobody can turn back, for two days",
     "audit": "pseudonyms: public ids only; it may not be changed, and outlives an erasure by law",
     "audit_checkpoints": NOT_ABOUT_CITIZENS,
     "batches": "keys of outbox entries, for the seconds in which they become pages",
     "broadcasts": "an audience that lists people by id is frozen: who was warned is not rewritten; ids tell nothing",
     "callbacks": "providers' receipts as they came, for three days",
+    "closures": NOT_ABOUT_CITIZENS,
     "deliveries": NOT_ABOUT_CITIZENS,
     "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
     "events": NOT_ABOUT_CITIZENS,
@@ -47,7 +51,6 @@ EXCEPTIONS: Mapping[str, str] = {
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "resources": NOT_ABOUT_CITIZENS,
-    "seats": "nobody can book over the API yet",
     "sessions": "of officers",
     "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
@@ -65,7 +68,9 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         AddressesHolding(book),
         RelationsHolding(RelationStore(db, people)),
         *log_in_holdings(assembly),
+        *booking_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
+        CalendarHolding(CalendarStore(db)),
         assembly.consents,
         assembly.uses,
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),

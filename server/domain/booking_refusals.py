@@ -106,6 +106,16 @@ def hold_expired() -> ConflictError:
     )
 
 
+def hold_gone() -> NotFoundError:
+    """There is no such hold (any more): it ran out and others have the seat, or it never was this person's."""
+    return NotFoundError(
+        "hold_gone",
+        zh="没有这个占号，或占号已超时；请重新选择时段",
+        en="there is no such hold, or it ran out: choose a time again",
+        field="booking",
+    )
+
+
 def renew_limit() -> ConflictError:
     """A hold may be extended only so often."""
     return ConflictError(
@@ -184,6 +194,26 @@ def slot_unknown() -> NotFoundError:
     return NotFoundError("slot_unknown", zh="没有这个时段，请重新查询", en="no such time: search again", field="slot")
 
 
+def service_unknown() -> InvalidInputError:
+    """Not one of the resource's services."""
+    return InvalidInputError(
+        "service_unknown",
+        zh="该资源不办理此项业务，请重新选择",
+        en="this resource does not offer that service: choose another one",
+        field="service",
+    )
+
+
+def service_longer() -> ConflictError:
+    """It takes several slots in a row; this is the way to one seat."""
+    return ConflictError(
+        "service_longer",
+        zh="此项业务需要连续多个时段，请按多时段预约办理",
+        en="this service takes several times in a row: book it as a visit of several steps",
+        field="service",
+    )
+
+
 def other_service() -> ConflictError:
     """A booking moves within its group only."""
     return ConflictError(
@@ -191,6 +221,16 @@ def other_service() -> ConflictError:
         zh="只能改约到同一业务的其他时段；其他业务请另行预约",
         en="a booking moves within its service group only: book the other service on its own",
         field="slot",
+    )
+
+
+def part_of_visit() -> ConflictError:
+    """One seat of several is not confirmed, moved or cancelled on its own."""
+    return ConflictError(
+        "part_of_visit",
+        zh="该预约是一次就诊或办事的一部分，请对整个行程操作",
+        en="this is a part of a visit of several steps: confirm, move or cancel the whole visit",
+        field="booking",
     )
 
 
