@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from handlers.base import ApiHandler
 from server.domain.erasure import FADING, KEPT_BY_LAW, WITHIN, Remainder
 from server.domain.erasure import Erasure as Case
+from server.domain.one_time_codes import Purpose
 from server.services.erasure import Erasure
+from server.services.one_time_codes import OneTimeCodes
 
 _REMAINDER = {"name": "delivery_ledger", "what": "预警送达台账中的随机内部编号，无法再对应到您", "days": 30}
 
@@ -20,11 +23,13 @@ def _like(example: Any) -> ConfigDict:
 
 
 class ErasureRequest(BaseModel):
-    """The word that says it is meant."""
+    """The word that says it is meant, and for whoever has a phone a one-time code of the purpose `erase` sent to it."""
 
-    model_config = _like({"confirm": "erase"})
+    model_config = _like({"confirm": "erase", "request": "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e", "code": "492039"})
 
     confirm: Literal["erase"]
+    request: str | None = Field(default=None, min_length=1, max_length=64, description="what /v1/codes answered")
+    code: str | None = Field(default=None, min_length=1, max_length=12)
 
 
 class RemainderView(BaseModel):
@@ -73,11 +78,15 @@ class ErasureView(BaseModel):
 class ErasureHandler(ApiHandler):
     """The way out."""
 
-    def initialize(self, erasure: Erasure) -> None:
-        """`erasure` does it."""
+    def initialize(self, erasure: Erasure, codes: OneTimeCodes) -> None:
+        """`erasure` does it; `codes` says whose number a code was sent to."""
         self.erasure = erasure
+        self.codes = codes
 
     async def post(self) -> None:
         """Lock now, erase soon."""
-        case = await self.erasure.ask(self.caller)
+        form, prove = self.given(ErasureRequest), None
+        if form.request and form.code:
+            prove = partial(self.codes.check, form.request, form.code, Purpose.ERASE)
+        case = await self.erasure.ask(self.caller, prove)
         self.respond(ErasureView.of(case, self.language), status=202)

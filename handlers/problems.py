@@ -69,6 +69,15 @@ _NEXT_BY_CODE: Mapping[str, tuple[str, str]] = {
         "Wait as long as Retry-After says and send it again under the same Idempotency-Key.",
     ),
     "totp_stale": ("请重新输入动态口令后再试。", "Give a fresh one-time code, then try again."),
+    "log_in_stale": ("请重新登录后再试。", "Log in again, then try again."),
+    "erase_code_needed": (
+        "请向自己的手机获取用途为 erase 的验证码，连同 request 重发。",
+        "Ask /v1/codes for a code of the purpose `erase` to your phone and send it with its request.",
+    ),
+    "consent_needed": (
+        "请先在 /v1/me/consents 同意该用途后重发。",
+        "Agree to that purpose under /v1/me/consents and send it again.",
+    ),
     "alert_faulty": (
         "请用 validate 查看全部问题并修改。",
         "POST .../validate lists everything that is wrong, with patches.",

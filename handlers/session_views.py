@@ -23,7 +23,7 @@ _LOG_IN = {
     "ends_at": "2027-02-22T01:30:00Z",
     "is_this": True,
 }
-_MEANS = {"phone": "+86138****1234", "wechat": 1}
+_MEANS = {"phone": "+86138****1234", "other_phones": [], "wechat": 1}
 _REFRESH = "q83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq83vEjRWeJq83v"
 _DEVICE = "b1946ac92492d2347c6235b4d2611184"
 _OWN = {"client": "app", "label": "Pixel 9", "device": _DEVICE}
@@ -162,12 +162,14 @@ class MeansView(BaseModel):
     model_config = _example(_MEANS)
 
     phone: str | None = Field(description="the verified number, as its owner may recognise it")
+    other_phones: tuple[str, ...] = Field(description="more of them, if accounts were joined: they log in here too")
     wechat: int = Field(description="how many WeChat accounts")
 
     @classmethod
     def of(cls, held: Held) -> MeansView:
         """Without the whole number."""
-        return cls(phone=held.phone, wechat=held.wechat)
+        phone = held.phones[-1] if held.phones else None
+        return cls(phone=phone, other_phones=tuple(held.phones[:-1]), wechat=held.wechat)
 
 
 class MeView(BaseModel):

@@ -169,7 +169,7 @@ def public_routes(services: Services) -> list[Route]:
         *inbox.routes(services.inbox),
         *binding_routes(services.citizens.binding),
         *booking_routes(services),
-        *privacy.routes(assemble_privacy.privacy(services.assembly)),
+        *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
     ]
 
 

@@ -54,6 +54,7 @@ from server.services.notices import Notices
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
+from server.services.profile import LOCATION
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves, Watchers
 from server.services.subjects import Subjects
@@ -84,6 +85,7 @@ from server.storage.followers import Followers
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
+from server.storage.profiles import Profiles
 from server.storage.rates import Rates
 from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore
@@ -159,7 +161,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         shelves = _booking_shelves(db, outbox, persons)
         booking_news = BookingNews(shelves, wording.templates, clock.now)
         waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
-        world = World(divisions, wording, await people.testers(), topics)
+        world = World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         yield Assembly(
@@ -176,13 +178,13 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             vault=vault,
             person_vault=persons,
             accounts=Accounts(db),
-            consents=Consents(ConsentStore(db, os.urandom), catalogues.load_consents(), clock.now),
+            consents=_consents(db, persons, clock.now),
             uses=Uses(UseStore(db, os.urandom), clock.now),
             counters=Counters(db),
             broadcasts=counter,
             audit=audit,
             alert_store=desk,
-            alerts=Alerts(desk, world, counter, audit, now=clock.now),
+            alerts=Alerts(desk, world, counter, audit, now=clock.now, testers=people.testers),
             officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
             outbox=outbox,
             notices=notices,
@@ -194,6 +196,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             topics=topics,
             stack=stack,
         )
+
+
+def _consents(db: mongo.Database, persons: PersonVault, now: Callable[[], datetime]) -> Consents:
+    forgets = {LOCATION: Profiles(db, persons).forget_points}
+    return Consents(ConsentStore(db, os.urandom), catalogues.load_consents(), now, forgets)
 
 
 def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:

@@ -29,7 +29,7 @@ from server.storage.relations import RelationStore
 
 NOT_ABOUT_CITIZENS = "no citizen stands in it"
 EXCEPTIONS: Mapping[str, str] = {
-    "alerts": NOT_ABOUT_CITIZENS,
+    "alerts": "that of an exercise lists who took part, by internal id; ids tell nothing",
     "attempts": "blind indexes that nobody can turn back, for two days",
     "audit": "pseudonyms: public ids only; it may not be changed, and outlives an erasure by law",
     "audit_checkpoints": NOT_ABOUT_CITIZENS,

@@ -10,6 +10,7 @@ from server.assemble_manners import idempotency
 from server.services.consents import Consents
 from server.services.erasure import Erasure, Shelves
 from server.services.export import Export
+from server.services.one_time_codes import OneTimeCodes
 from server.services.uses import Uses
 from server.storage.erasures import ErasureStore
 
@@ -22,16 +23,18 @@ class PrivacyParts:
     uses: Uses
     export: Export
     erasure: Erasure
+    codes: OneTimeCodes
 
 
-def privacy(assembly: Assembly) -> PrivacyParts:
-    """The counters of one API process."""
+def privacy(assembly: Assembly, codes: OneTimeCodes) -> PrivacyParts:
+    """The counters of one API process; `codes` are what who leaves has to show."""
     held = holdings(assembly)
     return PrivacyParts(
         consents=assembly.consents,
         uses=assembly.uses,
         export=Export(held, assembly.audit, assembly.now),
         erasure=erasure(assembly),
+        codes=codes,
     )
 
 

@@ -17,7 +17,9 @@ def profile(assembly: Assembly) -> Profile:
     standing = tuple(assembly.subjects.standing.values())
     city = City(assembly.divisions, assembly.topics, assembly.templates, standing)
     store = Profiles(assembly.db, assembly.person_vault)
-    return Profile(assembly.accounts, store, city, now=assembly.now, new_id=partial(secrets.token_hex, 16))
+    return Profile(
+        assembly.accounts, store, city, assembly.consents.has, now=assembly.now, new_id=partial(secrets.token_hex, 16)
+    )
 
 
 def profile_holdings(assembly: Assembly) -> list[Holding]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from server.domain.consents import Both
+from server.domain.errors import ForbiddenError
+from server.domain.one_time_codes import code_wrong
 
 SETTLE = timedelta(minutes=1)  # what was under way when the account was locked has ended by then
 WITHIN = timedelta(hours=24)  # promised to the person; the law's draft rules ask for 15 working days
@@ -54,3 +57,19 @@ FADING = (
     ),
 )
 KEPT_BY_LAW: tuple[Remainder, ...] = ()  # nothing yet; applications that a law archives will stand here
+
+
+def refuse_unproved(phones: Collection[str], shown: str | None) -> None:
+    """Who has a phone leaves with a code that was sent to it (`shown`): a stolen token alone erases nobody.
+
+    ForbiddenError `erase_code_needed`; InvalidInputError `code_wrong`.
+    """
+    if shown is None:
+        raise ForbiddenError(
+            "erase_code_needed",
+            zh="注销账户需填写发送到您手机号的验证码",
+            en="to be erased, give a one-time code that was sent to your phone",
+            field="code",
+        )
+    if shown not in phones:
+        raise code_wrong()

@@ -106,7 +106,7 @@ class PublicAlert(_Told):
     divisions: tuple[str, ...]
     areas: tuple[PublicArea, ...]
     texts: Mapping[str, PublicText] = Field(description="by language: zh, en")
-    links: Links
+    links: Links | None = Field(description="null for an exercise in an inbox: it is not published")
 
     model_config = _like(EXAMPLE)
 

@@ -1,4 +1,4 @@
-"""What may only be done shortly after logging in: taking all of one's data away, and erasing oneself. Pure."""
+"""What takes a fresh log-in: carrying all of one's data away, erasing oneself, changing what one logs in with. Pure."""
 
 from __future__ import annotations
 

@@ -23,6 +23,9 @@ ABSOLUTE = timedelta(days=365)
 GRACE = timedelta(seconds=10)  # a used refresh token yields the same successor: the answer may have been lost
 CODE_MEMORY = timedelta(minutes=10)  # of WeChat's one-time codes; they last five
 SESSION_KEY_LIFE = timedelta(days=2)
+# An address that a provider called dead or unwilling is still a means of log-in for so long: a number gets a new owner
+# after ninety days at the earliest, and we may hear late that it was given up; an openid is never anybody else's.
+REVIVED_WITHIN = {"sms": timedelta(days=30), "wechat": timedelta(days=3_650)}
 PROOF_LIFE = timedelta(minutes=10)
 PROOF_TRIES = 3  # with one ticket
 # Seconds until the next try, by wrong proofs of one account in a row: five a day, however many tickets there are.

@@ -197,3 +197,13 @@ def has_worked(challenge: str, solution: str, bits: int) -> bool:
 
 def _no_phone() -> InvalidInputError:
     return InvalidInputError("phone_invalid", zh="手机号不正确", en="this is no mobile number here", field="phone")
+
+
+def code_wrong() -> InvalidInputError:
+    """For whatever is wrong with a code: nobody learns how close they were."""
+    return InvalidInputError(
+        "code_wrong",
+        zh="验证码不正确或已失效，多次不成功请重新获取",
+        en="this code is wrong or no longer good; after some tries get a new one",
+        field="code",
+    )

@@ -13,6 +13,7 @@ from server.assemble_privacy import PrivacyParts
 def routes(parts: PrivacyParts) -> list[Route]:
     """The routes below /v1/me."""
     consents = {"consents": parts.consents}
+    leaving = {"erasure": parts.erasure, "codes": parts.codes}
     listed = Operation(
         summary="What your data may be used for, and what you said to it", entry=CITIZEN, gives=ConsentsView
     )
@@ -27,7 +28,7 @@ def routes(parts: PrivacyParts) -> list[Route]:
         gives_raw={ZIP: "PK..."},
     )
     erase = Operation(
-        summary="Be forgotten: locked at once, erased within a day; within 15 minutes of a log-in",
+        summary="Be forgotten: locked at once, erased within a day; within 15 minutes of a log-in, with a code by SMS",
         entry=CITIZEN,
         takes=ErasureRequest,
         gives=ErasureView,
@@ -38,5 +39,5 @@ def routes(parts: PrivacyParts) -> list[Route]:
         Route("/v1/me/consents/{purpose}", ConsentHandler, {"PUT": give, "DELETE": withdraw}, consents),
         Route("/v1/me/uses", UsesHandler, {"GET": used}, {"uses": parts.uses}),
         Route("/v1/me/export", ExportHandler, {"GET": export}, {"export": parts.export}),
-        Route("/v1/me/erasure", ErasureHandler, {"POST": erase}, {"erasure": parts.erasure}),
+        Route("/v1/me/erasure", ErasureHandler, {"POST": erase}, leaving),
     ]

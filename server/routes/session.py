@@ -94,18 +94,22 @@ def _means(parts: LogInParts) -> list[Route]:
     own = {"means": parts.means}
     phone = {
         "POST": Operation(
-            summary="Bind the phone of a one-time code; it takes the place of the old one",
+            summary="Bind the phone of a one-time code in place of the old one; within 15 minutes of a log-in",
             entry=CITIZEN, takes=PhoneCodeForm, gives=MeansView,
         ),
-        "DELETE": Operation(summary="Take the phone off, unless it is the last means", entry=CITIZEN, status=204),
+        "DELETE": Operation(
+            summary="Take the phone off, unless it is the last means; within 15 minutes of a log-in",
+            entry=CITIZEN, status=204,
+        ),
     }  # fmt: skip
     by_wechat = Operation(
-        summary="Bind the phone that WeChat has verified (getPhoneNumber)",
+        summary="Bind the phone that WeChat has verified (getPhoneNumber); within 15 minutes of a log-in",
         entry=CITIZEN, takes=WeChatCodeForm, gives=MeansView,
     )  # fmt: skip
     wechat = Operation(
-        summary="Bind the WeChat account of a wx.login code", entry=CITIZEN, takes=WeChatCodeForm, gives=MeansView
-    )
+        summary="Bind the WeChat account of a wx.login code; within 15 minutes of a log-in",
+        entry=CITIZEN, takes=WeChatCodeForm, gives=MeansView,
+    )  # fmt: skip
     return [
         Route("/v1/me/phone", PhoneHandler, phone, own),
         Route("/v1/me/phone/wechat", WeChatPhoneHandler, {"POST": by_wechat}, own),

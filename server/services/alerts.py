@@ -9,8 +9,8 @@ Every step is in the audit log before it is answered or published (see `steps`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Protocol
@@ -42,6 +42,7 @@ from server.services.steps import StepLog
 from server.storage.alerts import AlertStore
 
 TRIES = 5  # against other writers of the same alert; each lost race is somebody else's progress
+RED_WAIT = timedelta(seconds=120)  # of a red alert, before the next chief is called
 
 
 class Publisher(Protocol):
@@ -72,7 +73,7 @@ class Preview:
 
 
 class Alerts:
-    """The verbs of the desk. `red_wait` is how long a red alert may wait before the next chief is called."""
+    """The verbs of the desk. `testers` tells who takes part in exercises now; without it the list of `world` stands."""
 
     def __init__(
         self,
@@ -82,14 +83,14 @@ class Alerts:
         audit: Audit,
         *,
         now: Callable[[], datetime],
-        red_wait: timedelta = timedelta(seconds=120),
+        testers: Callable[[], Awaitable[tuple[int, ...]]] | None = None,
     ) -> None:
         self._store = store
+        self._testers = testers
         self._world = world
         self._publisher = publisher
         self._log = StepLog(store, audit)
         self._clock = now
-        self._red_wait = red_wait
 
     async def draft(self, officer: Officer, alert: Alert) -> DeskAlert:
         """Begin a chain. What only the desk decides (identifier, sender, references, headline) replaces the input."""
@@ -161,7 +162,7 @@ class Alerts:
             raise forbidden(Why.STATE)
         chain = await self._chain_before(desk)
         at = _not_before(chain, self._now())
-        broadcast = broadcast_of(desk, self._world, _names(chain), at)
+        broadcast = broadcast_of(desk, await self._world_for(desk), _names(chain), at)
         return Preview(message_of(desk, self._world, at), broadcast, await self._review(desk, at))
 
     async def check(self, name: str) -> list[Finding]:
@@ -194,7 +195,8 @@ class Alerts:
         at = _not_before(chain, self._now())
         refuse_faulty(await self._review(desk, at), acknowledged)
         waiting = desk.model_copy(update={"submitter": Hand.of(officer), "submitted_at": at})
-        digest = signed_digest(waiting.alert, broadcast_of(waiting, self._world, _names(chain), at))
+        world = await self._world_for(desk)
+        digest = signed_digest(waiting.alert, broadcast_of(waiting, world, _names(chain), at))
         reason = f"acknowledged {' '.join(sorted(acknowledged))}" if acknowledged else ""
         return await self._move(waiting.model_copy(update={"digest": digest}), desk, Action.SUBMIT, officer, reason)
 
@@ -228,12 +230,12 @@ class Alerts:
         """Who has to be called now: for each red alert that waits too long, the next on the list who may release it."""
         at = self._now()
         calls = []
-        for desk in await self._store.find_waiting_red(at - self._red_wait):
+        for desk in await self._store.find_waiting_red(at - RED_WAIT):
             assert desk.submitted_at is not None
             waited = at - desk.submitted_at
             called = sum(step.action == Action.PAGE and step.at >= desk.submitted_at for step in desk.steps)
             able = [chief for chief in chiefs if refusal(chief, Action.RELEASE, desk.facts) is None]
-            if called >= waited // self._red_wait:
+            if called >= waited // RED_WAIT:
                 continue
             chief = able[called % len(able)] if able else None
             if chief and not await self._try_move(desk, Action.PAGE, reason=f"{chief.id}"):
@@ -268,7 +270,8 @@ class Alerts:
         if is_over(desk.alert, at) or (chain and is_over(chain[-1].alert, at)):
             raise ConflictError("alert_expired", zh="预警已失效", en="the alert has expired")
         assert desk.submitted_at is not None
-        then = broadcast_of(desk, self._world, _names(chain), desk.submitted_at)
+        world = await self._world_for(desk)
+        then = broadcast_of(desk, world, _names(chain), desk.submitted_at)
         if not digest == desk.digest == signed_digest(desk.alert, then):
             raise ConflictError(
                 "digest_changed",
@@ -279,7 +282,7 @@ class Alerts:
         message = message_of(desk, self._world, at)
         written = desk.alert.model_copy(update={"sent": message.sent})
         sent = desk.model_copy(update={"alert": written, "cap": to_cap(message), "released_at": at})
-        sent = sent.model_copy(update={"broadcast": broadcast_of(sent, self._world, _names(chain), at)})
+        sent = sent.model_copy(update={"broadcast": broadcast_of(sent, world, _names(chain), at)})
         return await self._move(sent, desk, Action.RELEASE, officer)
 
     async def _settle(self, desk: DeskAlert) -> DeskAlert:
@@ -319,6 +322,12 @@ class Alerts:
         desk = await self._store.get(name)
         await self._refuse(officer, action, desk)
         return await self._move(desk, desk, action, officer, reason)
+
+    async def _world_for(self, desk: DeskAlert) -> World:
+        """What it depends on; an exercise on who takes part at this moment: a yes or a no holds with the next one."""
+        if self._testers is None or not desk.is_exercise:
+            return self._world
+        return replace(self._world, test_list=await self._testers())
 
     async def _review(self, desk: DeskAlert, at: datetime) -> list[Finding]:
         chain = await self._store.find_chain(desk.chain)

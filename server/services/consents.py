@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from server.domain.consents import Act, Purposes, Standing, purpose_of, refuse_old_text, standings
 from server.storage.consents import ConsentStore
 from server.storage.mongo import Session
+
+Forget = Callable[[int], Awaitable[None]]  # citizen
+NONE: Mapping[str, Forget] = MappingProxyType({})
 
 
 class Consents:
@@ -17,10 +21,14 @@ class Consents:
     name = "consents"
     collections = ("consents",)
 
-    def __init__(self, store: ConsentStore, purposes: Purposes, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: ConsentStore, purposes: Purposes, now: Callable[[], datetime], forgets: Mapping[str, Forget] = NONE
+    ) -> None:
+        """`forgets`: what goes with a consent that is taken back, by purpose. May be repeated."""
         self._store = store
         self._purposes = purposes
         self._now = now
+        self._forgets = forgets
 
     async def has(self, citizen: int, purpose: str) -> bool:
         """Whether their data may be used for this now: they agreed to the version in force and did not withdraw.
@@ -50,10 +58,12 @@ class Consents:
         """Take it back, which holds when this returns; what was never given stays so. NotFoundError."""
         found = purpose_of(self._purposes, purpose)
         latest = await self._store.find_latest(citizen, purpose)
-        if latest is None or not latest.is_given:
-            return Standing(found, latest)
-        act = Act(purpose, latest.version, is_given=False, at=self._now())
-        return Standing(found, await self._store.append(citizen, act))
+        if latest is not None and latest.is_given:
+            act = Act(purpose, latest.version, is_given=False, at=self._now())
+            latest = await self._store.append(citizen, act)
+        if purpose in self._forgets:
+            await self._forgets[purpose](citizen)
+        return Standing(found, latest)
 
     async def export(self, citizen: int) -> Sequence[Mapping[str, Any]]:
         """Every act, oldest first, with the title of what was read."""

@@ -9,13 +9,14 @@ person's key cannot be opened, if that key was not kept with it (docs/privacy.md
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.audit import SYSTEM, Event
 from server.domain.citizens import Caller
 from server.domain.erasure import Erasure as Case
+from server.domain.erasure import refuse_unproved
 from server.domain.freshness import refuse_stale_log_in
 from server.services.audit import Audit
 from server.services.holdings import Holding
@@ -52,10 +53,15 @@ class Erasure:
         self._audit = audit
         self._now = now
 
-    async def ask(self, caller: Caller) -> Case:
-        """The caller leaves, and is out when this returns. ForbiddenError `log_in_stale`."""
+    async def ask(self, caller: Caller, prove: Callable[[], Awaitable[str]] | None) -> Case:
+        """The caller leaves, and is out when this returns. `prove` uses a one-time code up: the number it was sent to.
+
+        ForbiddenError `log_in_stale`, `erase_code_needed` (whoever has a phone); InvalidInputError `code_wrong`.
+        """
         now = self._now()
         refuse_stale_log_in(caller, now)
+        if phones := await self._shelves.citizens.addresses_of(caller.id, "sms"):
+            refuse_unproved(phones, await prove() if prove else None)
         public = caller.account.public
         await self._audit.record(Event(public, ASKED, public))
         case = await self._shelves.erasures.open(caller.id, public, now)  # from here on it will be finished

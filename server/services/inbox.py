@@ -17,7 +17,7 @@ from server.domain.broadcasts import Audience, Lane
 from server.domain.coverage import Coverage, coverage_of
 from server.domain.errors import InvalidInputError, NotFoundError
 from server.domain.feeds import Published, Standing
-from server.domain.feeds_json import public_alert
+from server.domain.feeds_json import PublicAlert, public_alert
 from server.domain.inbox import (
     LIMIT,
     After,
@@ -148,7 +148,7 @@ class Inbox:
         marks = await self._shelves.news.find_marks(citizen, chains) if chains else {}
         return tuple(
             InboxAlert(
-                alert=public_alert(message, Standing.ACTIVE),
+                alert=_shown(message, is_exercise=is_exercise),
                 is_exercise=is_exercise,
                 places=tuple(self._named(place) for place in where),
                 read_at=_read_at(message, marks),
@@ -209,6 +209,12 @@ def _sort(entries: Sequence[Stored], rendered: Rendered) -> tuple[list[InboxItem
             items.append(item_view(each, texts))
     moot = sum(not each.is_withdrawn and each.read_at is None for each in gone)
     return items, [each.item for each in gone], moot
+
+
+def _shown(message: Published, *, is_exercise: bool) -> PublicAlert:
+    """As the public reads it. An exercise is not published: there are no links to follow."""
+    alert = public_alert(message, Standing.ACTIVE)
+    return alert.model_copy(update={"links": None}) if is_exercise else alert
 
 
 def _named(messages: Sequence[Published], identifier: str) -> Published | None:

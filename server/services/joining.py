@@ -131,13 +131,13 @@ class Joining:
             raise _refused(Refusal.SAME)
         now = self._ground.now()
         absorbed = await self._ground.accounts.open(other, self._ground.new_id(), kind=Kind.PERSON, now=now)
-        facts = await self._facts(absorbed, means)
+        proof = self._ground.citizens.index(channel, value)
+        facts = await self._facts(absorbed, proof)
         wait = waits_for(facts, means, now)
         if (same := await self._joins.find_same(caller.id, other)) and now < same.gone_at and wait:
             return await self._offered(same, caller.id)  # to prove it again must not begin the wait anew
         due_at = now + wait
         gone_at = due_at + (OPEN_FOR if wait else UNPROMPTED_FOR)
-        proof = self._ground.citizens.index(channel, value)
         join = Join(self._ground.new_id(), caller.id, other, means, proof, JoinState.PROVED, now, due_at, gone_at)
         await self._joins.insert(join)
         await self._ground.log(caller.account.public, "citizen.join_proved", f"account/{absorbed.public}")
@@ -155,18 +155,17 @@ class Joining:
             raise _unknown()
         return join
 
-    async def _facts(self, account: Account, means: Means) -> Standing:
-        """What the rules look at. Another log-in than by what was proved is a way in."""
-        channels = await self._addresses.channels(account.id)
+    async def _facts(self, account: Account, proof: bytes) -> Standing:
+        """What the rules look at. Another address than the one that was proved is a way in."""
         indexes = await self._ground.names.find_indexes(account.id)
         entered_at = max((log_in.began_at for log_in in account.log_ins), default=None)
-        has_other_way = bool(channels & {"wechat", "sms"} - {CHANNEL[means]})
+        has_other_way = await self._addresses.has_others(account.id, tuple(CHANNEL.values()), proof)
         return Standing(account.state, account.kind, indexes[0] if indexes else None, has_other_way, entered_at)
 
     async def _obstacle(self, join: Join, shown: bytes | None) -> Refusal | None:
         accounts = self._ground.accounts
-        survivor = await self._facts(await accounts.get(join.survivor), join.means)
-        absorbed = await self._facts(await accounts.get(join.absorbed), join.means)
+        survivor = await self._facts(await accounts.get(join.survivor), join.proof)
+        absorbed = await self._facts(await accounts.get(join.absorbed), join.proof)
         return refusal(survivor, absorbed, shown)
 
     async def _refuse(self, join: Join, shown: bytes | None) -> None:

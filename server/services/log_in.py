@@ -28,6 +28,7 @@ from server.domain.log_in import (
     FAMILY_BYTES,
     GRACE,
     PROOF_DELAYS_S,
+    REVIVED_WITHIN,
     SECRET_BYTES,
     RefreshToken,
     Terminal,
@@ -261,6 +262,8 @@ class LogIns:
             found = await self._stores.citizens.find_by_address(channel, [value])
             if value in found:
                 return await self._open(found[value]), False
+            if await self._stores.citizens.revive(channel, value, self._now() - REVIVED_WITHIN[channel]):
+                continue
             new = NewCitizen(int.from_bytes(self._random(8)) >> 1, (), {channel: (value,)})
             if await self._stores.citizens.add_unless_taken(new):
                 return await self._open(new.id), True

@@ -1,19 +1,21 @@
 """What a citizen logs in with: a verified phone, WeChat. Bind, replace, take away; never the last one.
 
 A verified phone or openid belongs to one account. A new phone takes the place of the old one (its number may soon be
-somebody else's); a second WeChat account stands beside the first. Each change is in the audit log and told to the
-person, so that nobody's account changes hands without a word.
+somebody else's); a second WeChat account stands beside the first. A change needs a fresh log-in (ASVS 7.5.1), for a
+stolen token must not become a way in of its thief's; it is in the audit log and told to the person, so that nobody's
+account changes hands without a word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.audit import Event
 from server.domain.citizens import Caller
 from server.domain.errors import ConflictError
+from server.domain.freshness import refuse_stale_log_in
 from server.domain.log_in import masked
 from server.domain.wording import Words
 from server.services.log_in import SAFETY, CheckCode, Counters, Stores
@@ -37,9 +39,12 @@ MAX_WECHAT = 3
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What somebody can log in with: the phone as its owner may recognise it, how many WeChat accounts."""
+    """What somebody can log in with: phones as their owner may recognise them, how many WeChat accounts.
 
-    phone: str | None
+    One phone, unless accounts were joined.
+    """
+
+    phones: Sequence[str]
     wechat: int
 
 
@@ -63,18 +68,23 @@ class Means:
         """What there is."""
         phones = await self._citizens.addresses_of(caller.id, "sms")
         wechat = await self._citizens.addresses_of(caller.id, "wechat")
-        return Held(masked(phones[-1]) if phones else None, len(wechat))
+        return Held([masked(phone) for phone in phones], len(wechat))
 
     async def bind_phone(self, caller: Caller, request: str, code: str) -> Held:
-        """The phone of a one-time code. ConflictError `address_taken`; what checking the code raises."""
+        """The phone of a one-time code. ForbiddenError `log_in_stale`; ConflictError `address_taken`; as the code."""
+        refuse_stale_log_in(caller, self._now())
         return await self._bind_phone(caller, await self._check_code(request, code))
 
     async def bind_phone_by_wechat(self, caller: Caller, code: str) -> Held:
-        """The phone that WeChat has verified. ConflictError `address_taken`; what `WeChatCodes` raises."""
+        """The phone that WeChat has verified. As `bind_phone`; what `WeChatCodes` raises."""
+        refuse_stale_log_in(caller, self._now())
         return await self._bind_phone(caller, await self._wechat.phone(code))
 
     async def unbind_phone(self, caller: Caller) -> None:
-        """Take the phone away; a second call changes nothing. ConflictError `last_means` without WeChat."""
+        """Take the phone away; a second call changes nothing. As above; ConflictError `last_means` without WeChat."""
+        refuse_stale_log_in(caller, self._now())
+        if not await self._citizens.addresses_of(caller.id, "sms"):
+            return
         if not await self._citizens.unbind(caller.id, "sms", keeping="wechat"):
             raise ConflictError(
                 "last_means",
@@ -84,7 +94,8 @@ class Means:
         await self._tell(caller, "unbind_phone")
 
     async def bind_wechat(self, caller: Caller, code: str) -> Held:
-        """The WeChat account of a `wx.login` code. ConflictError `address_taken`, `means_full`."""
+        """The WeChat account of a `wx.login` code. As above; ConflictError `address_taken`, `means_full`."""
+        refuse_stale_log_in(caller, self._now())
         session = await self._wechat.session(code)
         held = await self._citizens.addresses_of(caller.id, "wechat")
         if session.openid not in held:

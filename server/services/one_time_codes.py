@@ -16,7 +16,7 @@ from typing import Protocol
 
 import structlog
 
-from server.domain.errors import InvalidInputError, TooManyError, UnavailableError, WorkNeededError
+from server.domain.errors import TooManyError, UnavailableError, WorkNeededError
 from server.domain.one_time_codes import (
     CODE_DIGITS,
     LIVES_FOR,
@@ -27,6 +27,7 @@ from server.domain.one_time_codes import (
     Purpose,
     Rule,
     bounds,
+    code_wrong,
     has_worked,
     judge,
     number_wait_s,
@@ -124,12 +125,7 @@ class OneTimeCodes:
         phone = await self._store.redeem(request, code, purpose, self._now())
         self.events["verified" if phone else "wrong"] += 1
         if phone is None:
-            raise InvalidInputError(
-                "code_wrong",
-                zh="验证码不正确或已失效，多次不成功请重新获取",
-                en="this code is wrong or no longer good; after some tries get a new one",
-                field="code",
-            )
+            raise code_wrong()
         return phone
 
     async def _hand_over(self, new: NewCode, keys: Keys, before: Standing, language: str) -> SentCode:

@@ -6,7 +6,7 @@ in force for the engine when it returns: the engine reads the same documents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from server.domain.broadcasts import Lane
 from server.domain.citizens import Account, Caller
 from server.domain.delivery import quiet_until
 from server.domain.divisions import Divisions
-from server.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from server.domain.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from server.domain.notices import frame_of
 from server.domain.outbox import Standing
 from server.domain.preferences import MAX_OPT_OUTS, Grant, OptOut, Told, Topics, Way, parsed, refuse_unknown, tidy, ways
@@ -35,6 +35,7 @@ from server.storage.accounts import Accounts
 from server.storage.mongo import Session
 from server.storage.profiles import Profiles
 
+LOCATION = "location"  # the consent that coordinates of places are kept by
 TRIES = 5  # a change of places against others' at the same time
 
 
@@ -66,12 +67,14 @@ class Profile:
         accounts: Accounts,
         store: Profiles,
         city: City,
+        has_consent: Callable[[int, str], Awaitable[bool]],
         *,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
         self._accounts = accounts
         self._store = store
+        self._has_consent = has_consent
         self.now = now
         self._new_id = new_id
         self.city = city
@@ -135,10 +138,14 @@ class Profile:
         raise _busy()
 
     async def add_place(self, caller: Caller, given: NewPlace) -> tuple[OwnPlace, bool]:
-        """Add it, and whether it is new: one that is there already only takes the new words. `places_full` (409)."""
+        """Add it, and whether it is new: one that is there already only takes the new words. `places_full` (409).
+
+        ForbiddenError `consent_needed` for a point without the consent to it.
+        """
         new = self._place(self._new_id(), given)
         for _ in range(TRIES):
             version, places = await self.places(caller)
+            await self._refuse_point(caller, given)
             after, place = with_place(places, new)
             if len(after) > max(MAX_PLACES, len(places)):
                 raise ConflictError("places_full", zh=f"最多{MAX_PLACES}个地点", en=f"there may be {MAX_PLACES} places")
@@ -147,11 +154,15 @@ class Profile:
         raise _busy()
 
     async def set_place(self, caller: Caller, place: str, given: NewPlace) -> OwnPlace:
-        """Write over one; another one that is the same now is merged into it. NotFoundError `place_unknown`."""
+        """Write over one; another one that is the same now is merged into it. NotFoundError `place_unknown`.
+
+        ForbiddenError as `add_place`.
+        """
         changed = self._place(place, given)
         for _ in range(TRIES):
             version, places = await self.places(caller)
             _known(places, place)
+            await self._refuse_point(caller, given)
             if await self._store.set_places(caller.id, with_change(places, changed), version=version):
                 return changed
         raise _busy()
@@ -204,6 +215,16 @@ class Profile:
             return [chosen] if chosen else []
         used = sorted({each.wechat_template for each in self.city.standing if each.lane is lane})
         return used or [frame_of(self.city.templates).wechat.id]
+
+    async def _refuse_point(self, caller: Caller, given: NewPlace) -> None:
+        """To be asked after the places were read: a consent that is taken back later makes their version old."""
+        if given.point is not None and not await self._has_consent(caller.id, LOCATION):
+            raise ForbiddenError(
+                "consent_needed",
+                zh="保存坐标需先同意“使用我的位置”；不同意可只填行政区划",
+                en="to keep a point, agree to `location` first; or give the division alone",
+                field="point",
+            )
 
     def _place(self, id_: str, given: NewPlace) -> OwnPlace:
         at = given.point

@@ -31,10 +31,10 @@ class AddressBook:
             for each in document.get(channel, ())
         ]
 
-    async def channels(self, citizen: int) -> frozenset[str]:
-        """Where this person can be reached at all."""
-        document = await self._addresses.find_one({"_id": citizen}, {f"{c}.index": 1 for c in CHANNELS}) or {}
-        return frozenset(channel for channel in CHANNELS if document.get(channel))
+    async def has_others(self, citizen: int, channels: Sequence[str], index: bytes) -> bool:
+        """Whether this person has another address than this one (its blind index) on these channels."""
+        document = await self._addresses.find_one({"_id": citizen}, {f"{c}.index": 1 for c in channels}) or {}
+        return any(bytes(each["index"]) != index for channel in channels for each in document.get(channel, ()))
 
     async def holds(self, citizen: int, channel: str, index: bytes) -> bool:
         """Whether this address (its blind index) is theirs."""

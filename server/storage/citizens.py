@@ -234,7 +234,8 @@ class Citizens:
     async def unbind(self, citizen: int, channel: str, *, keeping: str) -> bool:
         """Take a person's addresses on a channel away; False, and nothing happens, without one on `keeping`."""
         query = {"_id": citizen, f"{keeping}.0": {"$exists": True}}
-        result = await self._addresses.update_one(query, {"$unset": {channel: ""}})
+        update = {"$unset": {channel: ""}, "$pull": {"retired": {"channel": channel}}}  # nor is one revived
+        result = await self._addresses.update_one(query, update)
         if not result.matched_count:
             return False
         await self._citizens.update_one({"_id": citizen}, {"$pull": {"channels": channel}})
@@ -277,7 +278,9 @@ class Citizens:
         note = {"channel": channel, "code": code, "at": now}
         await self._addresses.bulk_write(
             [
-                UpdateOne({"_id": citizen, f"{channel}.index": index}, _retired(channel, index, note))
+                UpdateOne(
+                    {"_id": citizen, f"{channel}.index": index}, _retired(channel, index, note | {"index": index})
+                )
                 for citizen, index in dead
             ],
             ordered=False,
@@ -287,6 +290,16 @@ class Citizens:
             d["_id"] async for d in self._addresses.find({"_id": {"$in": ids}, channel: {"$exists": False}}, {"_id": 1})
         ]
         await self._citizens.update_many({"_id": {"$in": none_left}}, {"$pull": {"channels": channel}})
+
+    async def revive(self, channel: str, value: str, since: datetime) -> bool:
+        """Give an address that was retired after `since` back to who had it, if they have no other on the channel.
+
+        A provider that will not deliver there says nothing about who may log in with it.
+        """
+        note = {"channel": channel, "index": self.index(channel, value), "at": {"$gt": since}}
+        query = {"retired": {"$elemMatch": note}, f"{channel}.0": {"$exists": False}}
+        found = await self._addresses.find_one(query, {"_id": 1})
+        return found is not None and await self.bind_also(found["_id"], channel, value)
 
     async def erase(self, citizen: int) -> None:
         """Forget this person: first that they can be planned for, then their addresses. May be repeated."""

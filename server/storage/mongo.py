@@ -70,7 +70,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("is_tester", ASCENDING)], partialFilterExpression={"is_tester": True}),
     ],
     "addresses": [
-        IndexModel([(f"{channel}.index", ASCENDING)], unique=True, sparse=True) for channel in ("wechat", "push", "sms")
+        *(IndexModel([(f"{c}.index", ASCENDING)], unique=True, sparse=True) for c in ("wechat", "push", "sms")),
+        IndexModel([("retired.index", ASCENDING)], sparse=True),
     ],
     "log_ins": [
         IndexModel([("family", ASCENDING)], unique=True),

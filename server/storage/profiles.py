@@ -86,6 +86,11 @@ class Profiles:
             return False  # they are there, in a later version
         return bool(result.matched_count or result.upserted_id is not None)
 
+    async def forget_points(self, citizen: int) -> None:
+        """Keep the places by their divisions alone; a change that is under way has to look again."""
+        update = {"$unset": {"places.$[].point": "", "places.$[].datum": ""}, "$inc": {"places_version": 1}}
+        await self._citizens.update_one({"_id": citizen}, update)
+
     async def tell(self, citizen: int, template: str, told: Told) -> bool:
         """Keep a word of a mini-program about one template; False: its id is known, or nobody would get the message."""
         word = {"id": told.id, "at": told.at, "is_accepted": told.is_accepted}

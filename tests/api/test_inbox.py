@@ -133,6 +133,7 @@ async def test_an_exercise_is_there_for_those_who_take_part_and_for_nobody_else(
     page = await inbox(api, tester)
     assert (names(page), page["alerts"][0]["is_exercise"]) == ([drill], True)
     assert "演练" in page["alerts"][0]["alert"]["texts"]["zh"]["headline"]
+    assert page["alerts"][0]["alert"]["links"] is None  # nothing of it is published
     assert names(await inbox(api, other)) == []
     marks = [(await api("POST", f"/v1/me/inbox/alerts/{drill}/read", token=t)).status for t in (tester, other)]
     assert marks == [204, 404]

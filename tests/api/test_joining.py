@@ -139,6 +139,13 @@ async def test_a_number_that_was_handed_on_takes_nothing_over_while_its_former_h
     assert (await town.assembly.accounts.get(victim.id)).state == "active"
 
 
+async def test_one_of_two_numbers_joins_an_account_no_faster_than_its_holder_can_object(town: Town):
+    thief, victim = await town.person(wechat=OPENID), await town.person(sms=PHONE)
+    assert await town.assembly.citizens.bind_also(victim.id, "sms", OTHER_PHONE)  # as an earlier join leaves it
+    join = await proved(town, thief)
+    assert (await thief("POST", f"{PATH}/{join['id']}/confirm", {})).code == "join_cooling"
+
+
 async def test_an_account_that_nobody_entered_for_long_waits_and_then_joins(town: Town):
     one, other = await town.person(wechat=OPENID), await town.person(sms=PHONE)
     long_ago = datetime.now(UTC) - timedelta(days=91)

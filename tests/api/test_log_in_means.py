@@ -16,7 +16,7 @@ async def test_a_phone_is_bound_replaced_and_never_shared(door: Doors):
     mine, _ = tokens_of(await door.by_wechat("li"))
     other, _ = tokens_of(await door.by_wechat("wang"))
     bound = await door.client("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}, token=mine)
-    assert bound.json == {"phone": "+86138****0001", "wechat": 1}
+    assert bound.json == {"phone": "+86138****0001", "other_phones": [], "wechat": 1}
     taken = await door.client("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}, token=other)
     assert (taken.status, taken.code) == (409, "address_taken")
     assert "合并" in taken.json["title"]
@@ -35,7 +35,7 @@ async def test_a_phone_can_be_taken_off_unless_it_is_the_last_means(door: Doors)
     assert (await door.client("POST", "/v1/me/wechat", {"code": "zhao.1"}, token=token)).json["wechat"] == 1
     assert (await door.assembly.citizens.by_id([citizen]))[0].channels == ["sms", "wechat"]
     assert (await door.client("DELETE", "/v1/me/phone", token=token)).status == 204
-    assert (await door.me(token)).json["means"] == {"phone": None, "wechat": 1}
+    assert (await door.me(token)).json["means"] == {"phone": None, "other_phones": [], "wechat": 1}
     assert (await door.assembly.citizens.by_id([citizen]))[0].channels == ["wechat"]
     assert (await door.by_wechat("zhao")).json["account"] == entered.json["account"]
     assert (await door.by_phone(PHONE)).json["account"] != entered.json["account"]
@@ -50,6 +50,64 @@ async def test_an_openid_of_another_account_is_not_bound(door: Doors):
         assert (await door.client("POST", "/v1/me/wechat", {"code": f"{who}.1"}, token=token)).status == 200
     full = await door.client("POST", "/v1/me/wechat", {"code": "d.1"}, token=token)
     assert (full.status, full.code) == (409, "means_full")
+
+
+async def test_a_means_is_not_changed_by_a_token_of_an_old_log_in(door: Doors):
+    entered = (await door.by_wechat("li")).json
+    door.clock.pass_(minutes=16)
+    token, _ = tokens_of(await door.refresh(entered["refresh_token"]))
+    for method, path, body in (
+        ("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}),
+        ("POST", "/v1/me/phone/wechat", {"code": "13900000002.x"}),
+        ("DELETE", "/v1/me/phone", None),
+        ("POST", "/v1/me/wechat", {"code": "thief.1"}),
+    ):
+        assert (await door.client(method, path, body, token=token)).code == "log_in_stale"
+    assert (await door.me(token)).json["means"] == {"phone": None, "other_phones": [], "wechat": 1}
+
+
+async def test_every_number_that_opens_the_account_is_shown(door: Doors):
+    entered = (await door.by_phone(PHONE)).json
+    citizen = await door.citizen(entered["account"])
+    assert await door.assembly.citizens.bind_also(citizen, "sms", "+8613900000002")  # as a join leaves it
+    means = (await door.me(entered["access_token"])).json["means"]
+    assert sorted([means["phone"], *means["other_phones"]]) == ["+86138****0001", "+86139****0002"]
+
+
+async def test_taking_the_phone_off_twice_is_told_once(door: Doors):
+    token, _ = tokens_of(await door.by_wechat("li"))
+    await door.client("POST", "/v1/me/phone", {"request": PHONE, "code": "123456"}, token=token)
+    for _ in range(2):
+        assert (await door.client("DELETE", "/v1/me/phone", token=token)).status == 204
+    assert await door.assembly.db["outbox"].count_documents({}) == 2
+
+
+async def retire(door: Doors, account: str, channel: str, value: str) -> None:
+    """A provider has said that it delivers nothing there."""
+    people, citizen = door.assembly.citizens, await door.citizen(account)
+    await people.retire(channel, [(citizen, people.index(channel, value))], code="MBBLACK", now=door.clock())
+
+
+async def test_an_address_that_takes_no_notices_still_opens_its_account(door: Doors):
+    by_phone, by_wechat = (await door.by_phone(PHONE)).json, (await door.by_wechat("li")).json
+    await retire(door, by_phone["account"], "sms", PHONE)
+    await retire(door, by_wechat["account"], "wechat", f"o-{'li':0>26}")
+    door.clock.pass_(days=29)
+    for before, again in ((by_phone, await door.by_phone(PHONE)), (by_wechat, await door.by_wechat("li"))):
+        assert (again.json["account"], again.json["is_new"]) == (before["account"], False)
+    held = (await door.me(again.json["access_token"])).json["means"]
+    assert held == {"phone": None, "other_phones": [], "wechat": 1}
+
+
+async def test_a_dead_number_opens_nothing_after_a_month_nor_once_it_was_replaced(door: Doors):
+    before = (await door.by_phone(PHONE)).json
+    await retire(door, before["account"], "sms", PHONE)
+    newer = {"request": "+8613800000002", "code": "123456"}
+    assert (await door.client("POST", "/v1/me/phone", newer, token=before["access_token"])).status == 200
+    assert (await door.by_phone(PHONE)).json["account"] != before["account"]
+    await retire(door, before["account"], "sms", "+8613800000002")
+    door.clock.pass_(days=31)
+    assert (await door.by_phone("+8613800000002")).json["is_new"]
 
 
 # -- devices

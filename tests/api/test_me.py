@@ -23,12 +23,14 @@ URGENT = ["red", "orange"]
 
 
 @pytest.fixture
-async def anna(citizens: Citizens) -> str:
+async def anna(citizens: Citizens, assembly: Assembly) -> str:
+    await assembly.consents.give(ANNA, "location", 1)
     return await citizens.enter(ANNA)
 
 
 @pytest.fixture
-async def ben(citizens: Citizens) -> str:
+async def ben(citizens: Citizens, assembly: Assembly) -> str:
+    await assembly.consents.give(BEN, "location", 1)
     return await citizens.enter(BEN)
 
 
@@ -160,6 +162,26 @@ async def test_a_point_from_wechat_is_converted_once_and_the_answer_says_so(
     assert found["district"] == {"code": NANSHAN, "name": "南山区", "name_en": "Nanshan District"}
     near = {"shape_districts": (NANSHAN,), "circles": ((*HOME, 0.1),)}
     assert await audience(assembly, Audience(**near)) == [ANNA]
+
+
+async def test_a_point_is_kept_by_a_consent_and_goes_with_it(
+    api: Client, citizens: Citizens, assembly: Assembly
+) -> None:
+    token = await citizens.enter(4713)
+    refused = await add(api, token, point=point(HOME))
+    assert (refused.status, refused.code, refused.json["field"]) == (403, "consent_needed", "point")
+    assert (await add(api, token, division=NANSHAN, label="work")).status == 201
+    await api("PUT", "/v1/me/consents/location", {"version": 1}, token=token)
+    assert (await add(api, token, point=point(HOME))).status == 201
+    near = Audience(circles=((*HOME, 0.1),), shape_districts=(NANSHAN,))
+    assert await audience(assembly, near) == [4713]
+    await api("DELETE", "/v1/me/consents/location", token=token)
+    assert await audience(assembly, near) == []
+    kept = await places(api, token)
+    assert [(each["division"]["code"], each["point"]) for each in kept] == [(NANSHAN, None)] * 2
+    assert (
+        await api("PUT", f"/v1/me/places/{kept[0]['id']}", {"label": "home", "point": point(HOME)}, token=token)
+    ).code == "consent_needed"
 
 
 async def test_a_point_that_was_not_converted_would_be_outside_of_a_circle_around_the_home(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import secrets
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,12 +21,15 @@ from server.domain.broadcasts import Audience, Lane, page_id
 from server.domain.citizens import AccountState
 from server.domain.erasure import SETTLE
 from server.domain.officers import Officer, Role, Unit
+from server.domain.one_time_codes import Purpose
 from server.domain.pages import Page, PageState
 from server.domain.uses import User
 from server.domain.wording import Words
 from server.services.erasure import Erasure
 from server.services.export import Export
+from server.storage.citizens import NewCitizen
 from server.storage.mongo import Session
+from server.storage.one_time_codes import CodeStore, NewCode
 from server.storage.person_keys import ShreddedError
 from tests.api.client import Answer, Citizens, Client, Officers
 from tests.push.city import DIVISIONS, crowd, warning
@@ -223,8 +227,38 @@ async def settled(assembly: Assembly, *holdings: Any) -> None:
     await later.finish_open()
 
 
+async def sent_code(assembly: Assembly, phone: str, purpose: Purpose = Purpose.ERASE) -> dict[str, str]:
+    """What somebody types in who got a code on this phone."""
+    store, now = CodeStore(assembly.db, assembly.vault), assembly.now()
+    new = NewCode(secrets.token_hex(16), purpose, phone, "123456", now)
+    keys = store.keys(phone, {}, [], now)
+    assert await store.add(new, keys, await store.standing(keys), {})
+    return {"request": new.request, "code": new.code}
+
+
+@pytest.mark.parametrize(
+    ("phone", "purpose", "told"),
+    [
+        (None, None, (403, "erase_code_needed")),
+        ("+8613711110002", Purpose.ERASE, (422, "code_wrong")),  # somebody else's phone
+        ("+8613711110001", Purpose.LOG_IN, (422, "code_wrong")),
+        ("+8613711110001", Purpose.ERASE, (202, "")),
+    ],
+)
+async def test_who_has_a_phone_leaves_with_a_code_that_was_sent_to_it(
+    phone: str | None, purpose: Purpose, told: tuple[int, str], api: Client, assembly: Assembly, me: str
+):
+    await assembly.citizens.add([NewCitizen(ME, (), {"sms": ("+8613711110001",), "wechat": ("o-me",)})])
+    shown = await sent_code(assembly, phone, purpose) if phone else {}
+    answer = await api("POST", "/v1/me/erasure", {"confirm": "erase", **shown}, token=me)
+    assert (answer.status, answer.code) == told
+    is_out = (await assembly.accounts.get(ME)).state is AccountState.LOCKED
+    assert is_out is (told[0] == 202)
+
+
 async def test_who_leaves_is_out_at_once_and_everything_goes_soon(api: Client, assembly: Assembly, citizens: Citizens):
     [person, other] = [replace(c, id=i) for c, i in zip(crowd(2, 9), (ME, OTHER), strict=True)]
+    person = replace(person, addresses={**person.addresses, "sms": ("+8613711110001",)})
     await assembly.citizens.add([person, other])
     token = await citizens.enter(ME)
     sealed = (await assembly.person_vault.of(ME)).seal("王小明", owner="x")
@@ -232,7 +266,8 @@ async def test_who_leaves_is_out_at_once_and_everything_goes_soon(api: Client, a
     await assembly.consents.give(ME, "location", 1)
     await assembly.notices.tell(ME, Words("取件", ""), Words("请取证件", ""), key="n1")
 
-    answer = await api("POST", "/v1/me/erasure", {"confirm": "erase"}, token=token, Accept_Language="en")
+    leave = {"confirm": "erase", **await sent_code(assembly, "+8613711110001")}
+    answer = await api("POST", "/v1/me/erasure", leave, token=token, Accept_Language="en")
     assert (answer.status, answer.json["kept_by_law"]) == (202, [])
     assert {each["name"]: each["days"] for each in answer.json["fading"]} == {"delivery_ledger": 30, "audit_log": None}
     locked = await assembly.accounts.get(ME)
@@ -284,7 +319,7 @@ class Brittle:
 async def test_what_a_killed_worker_left_is_finished_by_the_next(assembly: Assembly, citizens: Citizens, me: str):
     shelves, brittle = erasure(assembly)._shelves, Brittle()  # noqa: SLF001
     leaving = Erasure(shelves, [brittle], assembly.audit, assembly.now)
-    await leaving.ask(await citizens.caller(me))
+    await leaving.ask(await citizens.caller(me), None)
     with pytest.raises(ConnectionError):
         await leaving.finish_open()
     assert (await assembly.accounts.get(ME)).state is AccountState.LOCKED
@@ -301,7 +336,7 @@ async def test_what_was_written_while_the_account_was_locked_goes_with_the_secon
     assembly: Assembly, citizens: Citizens, me: str
 ):
     leaving = erasure(assembly)
-    await leaving.ask(await citizens.caller(me))
+    await leaving.ask(await citizens.caller(me), None)
     await leaving.finish_open()
     await assembly.consents.give(ME, "location", 1)  # a request that was under way
     await settled(assembly)

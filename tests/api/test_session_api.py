@@ -40,7 +40,7 @@ async def test_who_comes_by_wechat_for_the_first_time_becomes_a_citizen_and_is_k
     assert (first.status, first.json["is_new"], again.json["is_new"]) == (201, True, False)
     assert first.json["account"] == again.json["account"]
     me = (await door.me(first.json["access_token"])).json
-    assert me["means"] == {"phone": None, "wechat": 1}
+    assert me["means"] == {"phone": None, "other_phones": [], "wechat": 1}
     assert (me["log_in"]["client"], me["log_in"]["label"], me["log_in"]["is_this"]) == ("miniprogram", "iPhone", True)
     assert await audited(door) == [("citizen.log_in", "done")] * 2
 
@@ -271,7 +271,8 @@ async def test_who_comes_by_phone_becomes_a_citizen_and_is_known_the_next_time(d
     again = await door.by_phone(PHONE)
     assert (first.status, first.json["is_new"], again.json["is_new"]) == (201, True, False)
     assert first.json["account"] == again.json["account"]
-    assert (await door.me(first.json["access_token"])).json["means"] == {"phone": "+86138****0001", "wechat": 0}
+    means = (await door.me(first.json["access_token"])).json["means"]
+    assert means == {"phone": "+86138****0001", "other_phones": [], "wechat": 0}
 
 
 async def test_a_wrong_one_time_code_is_refused_with_the_counters_own_word(door: Doors):

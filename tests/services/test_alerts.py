@@ -103,6 +103,23 @@ async def test_an_exercise_reaches_the_test_list_and_says_so(
         assert "exercise" in str(post.broadcasts[name].texts[channel]["en"]).lower()
 
 
+async def test_who_takes_part_in_an_exercise_is_who_says_so_when_it_is_released(
+    db: Database, post: Post, clock: Clock, world: World, audit: AuditLog
+):
+    said = [(7, 8)]
+
+    async def testers() -> tuple[int, ...]:
+        return said[-1]
+
+    desk = Alerts(AlertStore(db), world, post, audit, now=clock, testers=testers)
+    begun = await desk.draft(AUTHOR, typhoon(status="Exercise"))
+    waiting = await desk.submit(AUTHOR, begun.identifier, begun.version)
+    said.append((8, 9))
+    assert (await desk.preview(begun.identifier)).broadcast.audience.citizens == (8, 9)
+    await desk.release(RELEASER, begun.identifier, waiting.digest)
+    assert post.broadcasts[begun.identifier].audience.citizens == (8, 9)
+
+
 async def test_an_exercise_without_a_test_list_cannot_be_submitted(desk: Alerts, post: Post):
     begun = await desk.draft(AUTHOR, typhoon(status="Test"))
     with pytest.raises(InvalidInputError, match="test_list_missing"):

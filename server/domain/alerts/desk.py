@@ -149,8 +149,11 @@ def in_order(chain: Iterable[DeskAlert]) -> list[DeskAlert]:
 def signed_digest(alert: Alert, broadcast: Broadcast) -> str:
     """SHA-256 over the message without `sent` and over what its broadcast will say, to whom, how and until when.
 
-    `broadcast` has to be built with a `sent` that does not move (see `services.alerts`), or no two digests agree.
+    `broadcast` has to be built with a `sent` that does not move (see `services.alerts`), or no two digests agree. Who
+    takes part in an exercise is not signed: people come and go by their own word, and nobody may void a release by it.
     """
+    if broadcast.is_exercise:
+        broadcast = broadcast.model_copy(update={"audience": broadcast.audience.model_copy(update={"citizens": ()})})
     content = alert.model_dump(mode="json", exclude={"sent"})
     signed = {"alert": content, "broadcast": broadcast_digest(broadcast)}
     return hashlib.sha256(orjson.dumps(signed, option=orjson.OPT_SORT_KEYS)).hexdigest()
