@@ -20,6 +20,7 @@ from bench import (
     booking,
     celery_tasks,
     chaos,
+    codes,
     figures,
     firebase,
     first_hit,
@@ -53,6 +54,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "preview_division": preview.by_division,
     "preview_shape": preview.by_shape,
     "booking": booking.booking,
+    "codes": codes.codes,
     "chaos": chaos.chaos,
 }
 
