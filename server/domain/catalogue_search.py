@@ -72,7 +72,7 @@ class Index:
         self.by_id = {each.item.id: each for each in self.items}
         self.ground = ground
         self._canonical = canonical_of(ground.synonyms)
-        around = {one.id: one.name for one in (*ground.moments, *ground.themes)}
+        around = {one.id: one.name.zh for one in ground.moments} | {one.id: one.name.zh for one in ground.themes}
         self._entries = [_entry(each.item, self._canonical, around) for each in self.items]
         self._having: dict[str, set[int]] = defaultdict(set)
         for number, entry in enumerate(self._entries):
@@ -155,19 +155,16 @@ def _fits(item: Item, wanted: Wanted) -> bool:
 
 def _chinese(term: str, same: str, entry: _Entry, share: float) -> float:
     """A name that begins so, then one that holds it, then other words for it, then what stands around it."""
-    if term in entry.words or term == entry.name:
-        return 120.0
-    if term in entry.name:
-        return 100.0 if entry.name.startswith(term) else 90.0
-    if any(term in word for word in entry.words):
-        return 80.0
-    if same in entry.titles:
-        return 70.0
-    if term in entry.around:
-        return 40.0
-    if same in entry.about:
-        return 30.0
-    return 25.0 * share
+    steps = (
+        (120.0, term in entry.words or term == entry.name),
+        (100.0, entry.name.startswith(term)),
+        (90.0, term in entry.name),
+        (80.0, any(term in word for word in entry.words)),
+        (70.0, same in entry.titles),
+        (40.0, term in entry.around),
+        (30.0, same in entry.about),
+    )
+    return next((score for score, fits in steps if fits), 25.0 * share)
 
 
 def _latin(term: str, entry: _Entry) -> float:
@@ -183,10 +180,10 @@ def _latin(term: str, entry: _Entry) -> float:
     return 0.0
 
 
-def _entry(item: Item, canonical: Callable[[str], str], around: Mapping[str, object]) -> _Entry:
+def _entry(item: Item, canonical: Callable[[str], str], around: Mapping[str, str]) -> _Entry:
     name, words = _plain(item.name.zh), tuple(_plain(word) for word in item.words)
-    about = [around[each] for each in (item.theme, *item.moments) if each in around]
-    beside = "|".join(_plain(str(getattr(each, "zh", ""))) for each in (item.unit.name, *about))
+    beside = "|".join(_plain(around.get(each, "")) for each in (item.theme, *item.moments))
+    beside = f"{_plain(item.unit.name.zh)}|{beside}"
     titles = "|".join(canonical(text) for text in (name, *words))
     text = canonical(_plain(item.about.zh))
     han = [each for each in (name, *words) if not each.isascii()]
@@ -207,7 +204,7 @@ def _entry(item: Item, canonical: Callable[[str], str], around: Mapping[str, obj
 
 @lru_cache(maxsize=20_000)
 def _pinyin(text: str) -> tuple[str, ...]:
-    return tuple(lazy_pinyin(text, style=Style.NORMAL, errors=lambda other: list(other.replace("|", ""))))
+    return tuple(lazy_pinyin(text, style=Style.NORMAL))
 
 
 def _grams(text: str) -> frozenset[str]:
