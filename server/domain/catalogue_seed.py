@@ -274,7 +274,9 @@ def compose(files: Files, city: str, is_code: CodeRule = plain_code) -> Seed:
 
 def _listed(listed: Any, file: str, defects: list[Defect]) -> Iterator[dict[str, Any]]:
     """The items of a file with its defaults; after each what it is also: an item of its own that says other things."""
-    defaults, items = ({}, listed) if isinstance(listed, list) else (listed.get("defaults", {}), listed.get("items", ()))
+    defaults, items = (
+        ({}, listed) if isinstance(listed, list) else (listed.get("defaults", {}), listed.get("items", ()))
+    )
     for data in items:
         if not isinstance(data, Mapping):
             defects.append(Defect(file, "", "", f"{str(data)[:40]!r} is no item: begin it with `- id:`"))
