@@ -20,6 +20,8 @@ OFFICES = {
     Role.DRILL: ("演练岗", "exercise desk"),
     Role.AUDITOR: ("审计岗", "audit"),
     Role.ADMINISTRATOR: ("账号管理岗", "administration"),
+    Role.PLANNER: ("号源管理岗", "schedules"),
+    Role.CLERK: ("窗口服务岗", "counter"),
 }
 
 
