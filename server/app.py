@@ -63,10 +63,11 @@ from handlers.staff_alerts import (
     ValidateNewHandler,
 )
 from handlers.streaming import Pace
-from server import assemble, assemble_booking, assemble_citizens, assemble_inbox, assemble_privacy
+from server import assemble, assemble_booking, assemble_catalogue, assemble_citizens, assemble_inbox, assemble_privacy
 from server.assemble import Assembly
 from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
+from server.assemble_catalogue import CatalogueParts
 from server.assemble_citizens import CitizenParts
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
@@ -82,6 +83,7 @@ from server.public_routes import intake_routes, reading_routes
 from server.routes import (
     booking,
     booking_office,
+    catalogue,
     codes,
     inbox,
     joining,
@@ -116,6 +118,7 @@ class Services:
     citizens: CitizenParts
     inbox: InboxParts
     booking: BookingParts
+    catalogue: CatalogueParts
     audit: AuditReading
 
 
@@ -130,6 +133,7 @@ def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None 
         citizens=assemble_citizens.citizens(assembly, wechat),
         inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
         booking=assemble_booking.booking(assembly),
+        catalogue=assemble_catalogue.catalogue(assembly),
         audit=assemble.audit_reading(assembly),
     )
 
@@ -159,6 +163,7 @@ def public_routes(services: Services) -> list[Route]:
         *inbox.routes(services.inbox),
         *binding_routes(services.citizens.binding),
         *booking_routes(services),
+        *catalogue.routes(services.catalogue, services.public.shelf),
         *privacy.routes(assemble_privacy.privacy(services.assembly)),
     ]
 

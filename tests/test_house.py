@@ -32,6 +32,8 @@ HOMES = {
     "jwt": ("server.services.access_tokens", "channels.sandbox.fcm"),
     "argon2": ("server.services.passwords",),
     "pyotp": ("server.domain.totp",),
+    "jsonschema_rs": ("server.domain.catalogue_forms",),
+    "pypinyin": ("server.domain.catalogue_search",),
     "zxcvbn": ("server.domain.passwords",),
     "prometheus_client": ("server.telemetry", "server.app", "push", "handlers"),
     "typer": ("server.__main__", "server.commands"),

@@ -72,8 +72,8 @@ class Index:
         self.ground = ground
         self._canonical = canonical_of(ground.synonyms)
         around = {one.id: one.name.zh for one in ground.moments} | {one.id: one.name.zh for one in ground.themes}
-        made = before.made if before else {}
-        self.made = {
+        made: Mapping[tuple[str, int], Entry] = before.made if before else {}
+        self.made: dict[tuple[str, int], Entry] = {
             (each.item.id, each.version): made.get((each.item.id, each.version))
             or _entry(each.item, self._canonical, around)
             for each in self.items
