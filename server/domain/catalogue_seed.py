@@ -126,7 +126,7 @@ class _Maker:
         }
         item = Item.model_validate(made)
         if fault := self.is_code(item.code, item.unit.division, item.unit.uscc):
-            raise WrongError("number", f"the code {item.code} is {fault}")
+            raise WrongError("number", f"the code {item.code}: {fault}")
         self.check_links(item)
         return item
 

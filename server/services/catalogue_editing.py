@@ -156,7 +156,7 @@ class CatalogueEditing:
         if rules.divisions.find(item.division) is None:
             yield "unit.division", "没有这个行政区划", "there is no such division"
         if fault := rules.is_code(item.code, item.division, item.unit.uscc):
-            yield "code", f"编码与单位不符：{fault}", f"the code is {fault}"
+            yield "code", f"编码有误：{fault}", f"the code: {fault}"
         known = {
             "theme": ({theme.id for theme in rules.ground.themes}, (item.theme,)),
             "moments": ({moment.id for moment in rules.ground.moments}, item.moments),
