@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import (
     booking,
+    catalogue,
     celery_tasks,
     chaos,
     figures,
@@ -53,6 +54,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "preview_division": preview.by_division,
     "preview_shape": preview.by_shape,
     "booking": booking.booking,
+    "catalogue": catalogue.catalogue,
     "chaos": chaos.chaos,
 }
 

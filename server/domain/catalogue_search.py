@@ -210,7 +210,9 @@ def _entry(item: Item, canonical: Callable[[str], str], around: Mapping[str, str
         spelled="".join(f"\n{each}" for each in ("".join(part) for part in spelled))
         + "".join(f"\n{w}" for w in english),
         grams=frozenset(
-            gram for part in (name, *words, *titles.split("|"), beside, canonical(beside), text) for gram in _all_grams(part)
+            gram
+            for part in (name, *words, *titles.split("|"), beside, canonical(beside), text)
+            for gram in _all_grams(part)
         ),
     )
 

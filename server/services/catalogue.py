@@ -22,7 +22,7 @@ from server.domain.errors import NotFoundError
 from server.storage.catalogue import CatalogueStore
 from server.storage.mongo import MongoError
 
-REFRESH_EVERY_S = 0.5
+REFRESH_EVERY_S = 0.25
 MAX_VERSIONS_KEPT = 2_000  # old versions in memory, for applications that are open
 
 log = structlog.get_logger()

@@ -64,14 +64,16 @@ class CatalogueEditing:
         self.check(item)
         kept = await self._store.insert(item, by.id, self._now())
         if kept is None:
-            raise ConflictError("item_exists", zh="已有此编号或编码的事项", en="an item has this id or code")
+            raise _exists()
         return kept
 
     async def write(self, by: Officer, item: Item, edit: int) -> Kept:
-        """Write the draft over what one has seen; ConflictError `item_changed`."""
+        """Write the draft over what one has seen; ConflictError `item_changed`, `item_exists` for another's code."""
         kept = await self.get(by, item.id)
         refuse(by, Deed.ITEM_WRITE, [kept.newest.division, item.division])
         self.check(item)
+        if (await self._store.find_codes([item.code])).get(item.code, item.id) != item.id:
+            raise _exists()
         written = await self._store.write(item, edit, by.id, self._now())
         if written is None:
             raise _changed()
@@ -166,6 +168,10 @@ class CatalogueEditing:
             for name in named:
                 if name not in there:
                     yield field, f"没有“{name}”", f"there is no {name}"
+
+
+def _exists() -> ConflictError:
+    return ConflictError("item_exists", zh="已有此编号或编码的事项", en="an item has this id or code")
 
 
 def _changed() -> ConflictError:

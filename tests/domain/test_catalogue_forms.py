@@ -71,7 +71,11 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "some_of": [([], "minItems"), (["a", "a"], "uniqueItems"), (["c"], "enum"), ("a", "type")],
     "phone": [("12345", "format"), ("1380013800x", "format"), ("1" * 40, "maxLength")],
     "email": [("nobody", "format")],
-    "id_number": [("110101199003074478", "format"), ("11010119900307447", "format"), ("110101 19900307 4477", "format")],
+    "id_number": [
+        ("110101199003074478", "format"),
+        ("11010119900307447", "format"),
+        ("110101 19900307 4477", "format"),
+    ],
     "uscc": [("11440300HM0000012B", "format")],
     "bank_card": [("6222020000000000001", "format"), ("622202000000000000x", "format")],
     "division": [("44030", "pattern"), ("440305001\n", "pattern")],
@@ -163,7 +167,8 @@ def test_a_field_that_makes_no_sense_cannot_be_written(wrong: dict[str, Any], sa
 
 
 @pytest.mark.parametrize(
-    "show_if", [{"field": "kind", "among": ["other"]}, {"field": "gone", "among": [True]}, {"field": "a", "among": [True]}]
+    "show_if",
+    [{"field": "kind", "among": ["other"]}, {"field": "gone", "among": [True]}, {"field": "a", "among": [True]}],
 )
 def test_a_field_cannot_depend_on_an_answer_that_nobody_can_give(show_if: dict[str, Any]):
     with pytest.raises(ValidationError, match="no field before it can give"):

@@ -79,7 +79,10 @@ def test_versions_differ_by_name_not_by_place_in_a_list():
     assert told["promised_days"] == (5, 3)
     assert told["materials[household_register].is_required"] == (True, False)
     assert told["materials[bank_card]"][1] is None
-    assert told["materials.order"] == (["id_card", "household_register", "bank_card"], ["household_register", "id_card"])
+    assert told["materials.order"] == (
+        ["id_card", "household_register", "bank_card"],
+        ["household_register", "id_card"],
+    )
     assert len(told) == 4
 
 
@@ -120,7 +123,8 @@ def test_a_bad_cell_is_a_line_that_names_it_and_the_other_items_are_read(column:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("{", "not JSON"), ("3", "not a list"), ('{"items": {}}', "not a list"), ("[" * 99_999, "not JSON")]
+    ("text", "told"),
+    [("{", "not JSON"), ("3", "not a list"), ('{"items": {}}', "not a list"), ("[" * 99_999, "not JSON")],
 )
 def test_a_file_that_is_no_list_of_items_is_one_defect(text: str, told: str):
     items, (defect,) = from_json(text, "x.json")

@@ -99,7 +99,7 @@ def test_an_index_made_from_the_one_before_is_the_same_and_knows_what_changed():
     changed = item("elderly-allowance", name={"zh": "尊老金", "en": "Respect money"})
     published = [Published(changed, 2) if each.id == changed.id else Published(each, 1) for each in seed().items]
     again = Index(published, seed().ground, index())
-    assert [each.item.id for each in again.find(Wanted(q="zlj"))][0] == "elderly-allowance"
+    assert next(each.item.id for each in again.find(Wanted(q="zlj"))) == "elderly-allowance"
     assert [each.item.id for each in again.find(Wanted(q="护照"))] == names("护照")
 
 
