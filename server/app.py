@@ -63,7 +63,16 @@ from handlers.staff_alerts import (
     ValidateNewHandler,
 )
 from handlers.streaming import Pace
-from server import assemble, assemble_booking, assemble_catalogue, assemble_citizens, assemble_inbox, assemble_privacy
+from server import (
+    assemble,
+    assemble_booking,
+    assemble_calendars,
+    assemble_catalogue,
+    assemble_citizens,
+    assemble_inbox,
+    assemble_privacy,
+    assemble_waiting,
+)
 from server.assemble import Assembly
 from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
@@ -83,6 +92,7 @@ from server.public_routes import intake_routes, reading_routes
 from server.routes import (
     booking,
     booking_office,
+    calendars,
     catalogue,
     codes,
     inbox,
@@ -92,6 +102,7 @@ from server.routes import (
     real_name,
     relations,
     session,
+    waiting,
 )
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
@@ -102,7 +113,7 @@ from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
 CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
-RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)  # the last part of such a path is a secret
+SECRET_PATH = re.compile(r"(/receipts/[^/]*|/calendars)/.*", re.DOTALL)  # the last part of such a path is a secret
 
 log = structlog.get_logger()
 
@@ -180,9 +191,17 @@ def binding_routes(parts: BindingParts) -> list[Route]:
 
 def booking_routes(services: Services) -> list[Route]:
     """Bookings, for citizens and officers."""
-    own = assemble_booking.own_bookings(services.assembly, services.booking, services.citizens.binding.relations)
+    kin = assemble_booking.kin(services.assembly, services.citizens.binding.relations)
+    own = assemble_booking.own_bookings(services.assembly, services.booking, kin)
     office = assemble_booking.booking_office(services.assembly, services.booking)
-    return [*booking.routes(services.booking, own), *booking_office.routes(office)]
+    waits, visits = assemble_waiting.own_waiting(services.assembly, services.booking.waiting, own, kin)
+    files = assemble_calendars.calendars(services.assembly, services.booking.bookings)
+    return [
+        *booking.routes(services.booking, own),
+        *waiting.routes(waits, visits),
+        *booking_office.routes(office),
+        *calendars.routes(files, services.assembly.settings.public_url),
+    ]
 
 
 def _broadcast_routes(services: Services) -> list[Route]:
@@ -385,12 +404,12 @@ def make_app(
 
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
-    """One line per request, without its query and without the key in a receipt's path: both are secrets."""
+    """One line per request, without its query and without the key in a receipt's or a calendar's path: all secrets."""
     report = log.debug if handler.get_status() < 400 else log.warning
     report(
         "request",
         method=handler.request.method,
-        path=RECEIPT_KEY.sub(r"\1/***", handler.request.path),
+        path=SECRET_PATH.sub(r"\1/***", handler.request.path),
         status=handler.get_status(),
         ms=round(handler.request.request_time() * 1000, 1),
         request_id=getattr(handler, "request_id", ""),

@@ -19,8 +19,10 @@ from server.services.account_holdings import (
     JoinsHolding,
     RelationsHolding,
 )
+from server.services.calendars import CalendarHolding
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
+from server.storage.calendars import CalendarStore
 from server.storage.joins import JoinStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
@@ -34,6 +36,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "batches": "keys of outbox entries, for the seconds in which they become pages",
     "broadcasts": "an audience that lists people by id is frozen: who was warned is not rewritten; ids tell nothing",
     "callbacks": "providers' receipts as they came, for three days",
+    "closures": NOT_ABOUT_CITIZENS,
     "deliveries": NOT_ABOUT_CITIZENS,
     "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
     "events": NOT_ABOUT_CITIZENS,
@@ -69,6 +72,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         *log_in_holdings(assembly),
         *booking_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
+        CalendarHolding(CalendarStore(db)),
         assembly.consents,
         assembly.uses,
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),

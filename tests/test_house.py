@@ -31,6 +31,7 @@ HOMES = {
     "firebase_admin": ("channels.fcm",),
     "jwt": ("server.services.access_tokens", "channels.sandbox.fcm"),
     "argon2": ("server.services.passwords",),
+    "icalendar": ("server.domain.calendar",),
     "pyotp": ("server.domain.totp",),
     "jsonschema_rs": ("server.domain.catalogue_forms",),
     "pypinyin": ("server.domain.catalogue_search",),

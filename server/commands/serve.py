@@ -106,9 +106,10 @@ async def run_worker(settings: Settings, share: Share) -> None:
         inside = make_app(admin_routes(assembly, _figures_of(engine.parts.counters)), Gate(None, None, assembly.now))
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
         duties = assemble.duties(assembly, engine.parts)
-        duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
-        duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
-        duties += booking_duties(assembly)
+        if share is not Share.URGENT:  # nothing that can wait is done where red has to leave at once
+            duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
+            duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
+            duties += booking_duties(assembly, stop)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:
