@@ -2,153 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from handlers.catalogue_views import (
+    FormView,
+    GroupsView,
+    GroupView,
+    ItemLine,
+    ItemPage,
+    ItemsQuery,
+    ItemView,
+    MomentsView,
+    MomentView,
+    VersionQuery,
+    WindowPage,
+    WindowsQuery,
+    WindowView,
+)
 from handlers.front import Shelf
 from handlers.public import PublicHandler, point_of
-from server.domain.catalogue import Applicant, Item, Mode, Text, Unit
+from server.domain.catalogue import Item, Unit
 from server.domain.catalogue_forms import schema_of, ui_of
-from server.domain.catalogue_search import MAX_QUERY, Published, Wanted
-from server.domain.catalogue_windows import Moment, Theme, Window
-from server.domain.resources import Named
+from server.domain.catalogue_search import Published, Wanted
+from server.domain.catalogue_windows import Moment, Theme
 from server.services.catalogue import Catalogue
-
-SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-MAX_WINDOWS = 50
-
-
-class _Told(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ItemsQuery(BaseModel):
-    """What to look for; everything that is given has to fit."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    q: str = Field(
-        default="", max_length=MAX_QUERY, description="words, or the first letters of their pinyin", examples=["gljt"]
-    )
-    moment: str | None = Field(default=None, pattern=SLUG, max_length=60, examples=["growing-old"])
-    theme: str | None = Field(default=None, pattern=SLUG, max_length=60, examples=["elderly"])
-    unit: str | None = Field(default=None, pattern=SLUG, max_length=60, examples=["civil-affairs"])
-    division: str | None = Field(default=None, pattern=r"^\d{6}(\d{3}){0,2}$", examples=["440305"])
-    applicant: Applicant | None = Field(default=None, description="who asks", examples=["person"])
-    mode: Mode | None = Field(default=None, description="only what can be done so", examples=["online"])
-    limit: int = Field(default=20, ge=1, le=100, examples=[20])
-    after: int = Field(default=0, ge=0, le=100_000, description="`next` of the page before", examples=[0])
-
-
-class WindowsQuery(BaseModel):
-    """From where."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    point: str | None = Field(default=None, max_length=40, description="lat,lon in degrees", examples=["22.54,113.93"])
-    datum: Literal["wgs84", "gcj02"] | None = Field(
-        default=None, description="of the point: gcj02 is what WeChat and Chinese maps give", examples=["gcj02"]
-    )
-    division: str | None = Field(default=None, pattern=r"^\d{6}(\d{3}){0,2}$", examples=["440305"])
-    limit: int = Field(default=10, ge=1, le=MAX_WINDOWS, examples=[10])
-
-    @model_validator(mode="after")
-    def _is_one_place(self) -> Self:
-        if (self.point is None) != (self.datum is None):
-            raise ValueError("point and datum belong together")
-        return self
-
-
-class VersionQuery(BaseModel):
-    """Which version: that on offer, if none is named."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: int | None = Field(default=None, ge=1, le=999_999, description="what an application refers to")
-
-
-class ItemLine(_Told):
-    """One item in a list."""
-
-    id: str
-    version: int
-    code: str
-    name: Named
-    about: Text
-    unit: Named
-    theme: str
-    modes: tuple[Mode, ...]
-    promised_days: int
-    fee_fen: int
-    is_paperless: bool
-
-
-class ItemPage(_Told):
-    """Some items, best first. `total`: how many fit; `next`: ask again with it as `after`."""
-
-    total: int
-    items: tuple[ItemLine, ...]
-    next: int | None = None
-
-
-class ItemView(_Told):
-    """One version of an item, whole; without its form."""
-
-    version: int
-    is_paperless: bool
-    item: Item
-
-
-class FormView(_Told):
-    """The form of one version: JSON Schema 2020-12 to check by, and what a page needs to show it."""
-
-    item: str
-    version: int
-    json_schema: dict[str, Any]
-    ui: dict[str, Any]
-
-
-class WindowView(_Told):
-    """A place with counters; `metres` from the point, if one was given."""
-
-    window: Window
-    metres: int | None = None
-
-
-class WindowPage(_Told):
-    """Nearest first."""
-
-    windows: tuple[WindowView, ...]
-
-
-class MomentView(_Told):
-    """A bundle, with the items on offer in the order in which they are usually done."""
-
-    id: str
-    name: Named
-    about: Named
-    items: tuple[str, ...]
-
-
-class MomentsView(_Told):
-    """All of them."""
-
-    moments: tuple[MomentView, ...]
-
-
-class GroupView(_Told):
-    """A unit or theme with how many items it has."""
-
-    id: str
-    name: Named
-    items: int
-
-
-class GroupsView(_Told):
-    """All of them."""
-
-    groups: tuple[GroupView, ...]
 
 
 class CatalogueHandler(PublicHandler):

@@ -2,105 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-
 from handlers.base import ApiHandler
-from handlers.catalogue import SLUG
+from handlers.catalogue_views import (
+    DiffQuery,
+    DiffView,
+    DraftLine,
+    DraftPage,
+    DraftsQuery,
+    DraftView,
+    Publication,
+    VersionLine,
+    VersionsView,
+    VersionView,
+)
 from server.domain.catalogue import Item
-from server.domain.catalogue_versions import Change, Kept
+from server.domain.catalogue_versions import Kept
 from server.domain.errors import InvalidInputError
 from server.services.catalogue_editing import CatalogueEditing
-
-
-class _Told(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DraftsQuery(BaseModel):
-    """Which items."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    is_draft: bool | None = Field(default=None, description="only those with (without) an unpublished draft")
-    limit: int = Field(default=50, ge=1, le=100, examples=[50])
-    after: str = Field(default="", pattern=SLUG[:-1] + "|$", max_length=60, description="`next` of the page before")
-
-
-class DiffQuery(BaseModel):
-    """Which versions; 0 is the draft."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    before: int = Field(ge=0, le=999_999, examples=[1])
-    after: int = Field(ge=0, le=999_999, examples=[2])
-
-
-class Publication(BaseModel):
-    """Why."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": {"note": "承诺时限缩短为3天"}})
-
-    note: str = Field(min_length=2, max_length=200)
-
-
-class DraftView(_Told):
-    """An item as editors see it. `version` 0: nothing is published yet."""
-
-    id: str
-    version: int
-    edit: int
-    published: Item | None = None
-    draft: Item | None = None
-    by: str
-    changed_at: AwareDatetime
-
-
-class DraftLine(_Told):
-    """One of them in a list."""
-
-    id: str
-    code: str
-    name: str
-    version: int
-    is_draft: bool
-    changed_at: AwareDatetime
-
-
-class DraftPage(_Told):
-    """By id. `next`: ask again with it as `after`."""
-
-    items: tuple[DraftLine, ...]
-    next: str | None = None
-
-
-class VersionLine(_Told):
-    """One publication."""
-
-    version: int
-    published_at: AwareDatetime
-    by: str
-    note: str
-
-
-class VersionsView(_Told):
-    """Newest first."""
-
-    versions: tuple[VersionLine, ...]
-
-
-class VersionView(_Told):
-    """One version, for good."""
-
-    version: int
-    item: Item
-
-
-class DiffView(_Told):
-    """What differs."""
-
-    before: int
-    after: int
-    changes: tuple[Change, ...]
 
 
 class EditingHandler(ApiHandler):
