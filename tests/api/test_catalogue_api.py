@@ -101,7 +101,7 @@ async def test_windows_are_nearest_first_and_name_the_group_that_is_booked(hall:
     assert told[0]["window"]["id"] == "sz-street-nantou"
     assert [each["metres"] for each in told] == sorted(each["metres"] for each in told)
     passport = (await hall("GET", f"/v1/items/passport/windows?{HOME}")).json["windows"]
-    assert passport[0]["window"]["booking_group"] == "exit-nanshan"
+    assert passport[0]["window"]["booking_group"] == "sz-border-residents"
 
 
 async def test_a_point_of_a_chinese_map_is_converted(hall: Client):
