@@ -47,7 +47,7 @@ class ItemsHandler(CatalogueHandler):
         following = query.after + len(page) if query.after + len(page) < len(found) else None
         self.link_next({"after": following})
         answer = ItemPage(total=len(found), items=tuple(map(_line, page)), next=following)
-        self.tell_model(answer, None, None if query.q else self.request.uri)  # words are too many to keep
+        self.tell_model(answer, None, _kept_as(query) if found else None)
 
 
 class ItemHandler(CatalogueHandler):
@@ -57,9 +57,8 @@ class ItemHandler(CatalogueHandler):
         """What is on offer, or the version that is named."""
         item, version = await _chosen(self, catalogue_item)
         told = item.model_copy(update={"form": type(item.form)()})
-        self.tell_model(
-            ItemView(version=version, is_paperless=item.is_paperless, item=told), None, self.request.uri
-        )  # fmt: skip
+        view = ItemView(version=version, is_paperless=item.is_paperless, item=told)
+        self.tell_model(view, None, f"/v1/items/{catalogue_item}")
 
 
 class ItemFormHandler(CatalogueHandler):
@@ -69,9 +68,8 @@ class ItemFormHandler(CatalogueHandler):
         """Of what is on offer, or of the version that is named."""
         item, version = await _chosen(self, catalogue_item)
         schema, ui = schema_of(item.form), ui_of(item.form)
-        self.tell_model(
-            FormView(item=item.id, version=version, json_schema=schema, ui=ui), None, self.request.uri
-        )  # fmt: skip
+        view = FormView(item=item.id, version=version, json_schema=schema, ui=ui)
+        self.tell_model(view, None, f"/v1/items/{catalogue_item}/form")
 
 
 class ItemWindowsHandler(CatalogueHandler):
@@ -83,7 +81,7 @@ class ItemWindowsHandler(CatalogueHandler):
         point = None if query.point is None else point_of(query.point, query.datum)
         found = self.catalogue.windows(self.catalogue.get(catalogue_item).item, point, query.division)
         told = tuple(WindowView(window=each.window, metres=each.metres) for each in found[: query.limit])
-        self.tell_model(WindowPage(windows=told), None, None if query.point else self.request.uri)
+        self.tell_model(WindowPage(windows=told), None, f"/v1/items/{catalogue_item}/windows")
 
 
 class MomentsHandler(CatalogueHandler):
@@ -111,6 +109,17 @@ class GroupsHandler(CatalogueHandler):
             if isinstance(each.of, Unit | Theme)
         )
         self.tell_model(GroupsView(groups=told), None, self.path)
+
+
+def _kept_as(query: ItemsQuery) -> str | None:
+    """The few lists that are kept, spelled in one way: all items, those of a moment, theme or unit. Others come anew.
+
+    What is kept is never thrown out for something newer, so nobody may fill the shelf with spellings.
+    """
+    if not query.model_fields_set:
+        return "/v1/items"
+    (name, *others) = query.model_fields_set
+    return f"/v1/items?{name}={getattr(query, name)}" if not others and name in ("moment", "theme", "unit") else None
 
 
 async def _chosen(handler: CatalogueHandler, name: str) -> tuple[Item, int]:

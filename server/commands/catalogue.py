@@ -139,6 +139,12 @@ def search(
     Console().print(table)
 
 
+async def open_catalogue(assembly: assemble.Assembly) -> None:
+    """Publish what `data/catalogue` says about the city that is served, for a city to try things on."""
+    found = read_seed(assembly.settings.city)
+    await catalogue(assembly).editing.load(found.items, "run", lambda _: None)
+
+
 async def _publish(
     parts: CatalogueParts, items: Sequence[Item], note: str, *, is_quiet: bool
 ) -> tuple[dict[str, int], list[Defect]]:

@@ -90,9 +90,19 @@ async def test_what_many_ask_for_is_kept_and_not_sent_again_to_who_has_it(
     assert (await hall("GET", path, If_None_Match=first.headers["Etag"])).status == 304
 
 
-async def test_what_is_typed_is_answered_but_not_kept(hall: Client, readers: PublicParts):
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/items?q=gl",
+        "/v1/items?limit=7",
+        "/v1/items?moment=none",
+        "/v1/items?unit=tax&theme=tax",
+        f"{ONE}?version=1",
+    ],
+)
+async def test_what_can_be_spelled_in_many_ways_is_answered_but_not_kept(hall: Client, readers: PublicParts, path: str):
     for _ in range(2):
-        assert (await hall("GET", "/v1/items?q=gl")).status == 200
+        assert (await hall("GET", path)).status == 200
     assert readers.shelf.hits == 0
 
 
