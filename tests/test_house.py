@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,12 +79,20 @@ def _module(path: Path) -> str:
     return _name(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def _imports(path: Path) -> list[str]:
+    found: list[str] = []
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            found.append(node.module)
+    return found
 
 
 def _pins() -> dict[str, str]:
@@ -102,7 +110,7 @@ def _error_codes() -> set[str]:
     errors = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     codes = set()
     for path in _files(*PRODUCT):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(_tree(path)):
             if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name | ast.Attribute):
                 called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
                 if called in errors and isinstance(node.args[0], ast.Constant):
@@ -141,7 +149,7 @@ def test_no_function_is_too_long() -> None:
     long = {
         f"{_name(path)}:{node.name}": node.end_lineno - node.lineno + 1
         for path in _files(*PRODUCT)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno
         and node.end_lineno - node.lineno + 1 > MAX_FUNCTION_LINES
@@ -165,7 +173,7 @@ def test_everything_is_caught_only_at_the_edges() -> None:
     catchers = {
         _name(path)
         for path in _files(*PRODUCT)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     }
@@ -176,7 +184,7 @@ def test_imports_stand_at_the_top_of_the_file() -> None:
     inner = {
         f"{_name(path)}:{inside.lineno}"
         for path in _files(*PRODUCT)
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(_tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for inside in ast.walk(node)
         if isinstance(inside, ast.Import | ast.ImportFrom)
