@@ -99,14 +99,14 @@ class Catalogue:
         return self.index.find(wanted)
 
     def get(self, item: str) -> Published:
-        """One item on offer; NotFoundError `item_unknown`."""
+        """One item on offer; NotFoundError `catalogue_item_unknown`."""
         found = self.index.by_id.get(item)
         if found is None:
             raise unknown()
         return found
 
     async def version(self, item: str, version: int) -> Item:
-        """One version of an item, offered today or not; NotFoundError `item_unknown`."""
+        """One version of an item, offered today or not; NotFoundError `catalogue_item_unknown`."""
         offered = self._index.by_id.get(item)
         if offered is not None and offered.version == version:
             return offered.item
@@ -149,4 +149,4 @@ class Catalogue:
 
 def unknown() -> NotFoundError:
     """There is no such item."""
-    return NotFoundError("item_unknown", zh="没有这个事项", en="no such item")
+    return NotFoundError("catalogue_item_unknown", zh="没有这个事项", en="no such item")

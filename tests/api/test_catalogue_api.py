@@ -134,9 +134,9 @@ async def test_moments_units_and_themes_hold_only_what_is_on_offer(hall: Client)
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        ("/v1/items/no-such", 404, "item_unknown"),
-        ("/v1/items/no-such/form", 404, "item_unknown"),
-        (f"{ONE}?version=9", 404, "item_unknown"),
+        ("/v1/items/no-such", 404, "catalogue_item_unknown"),
+        ("/v1/items/no-such/form", 404, "catalogue_item_unknown"),
+        (f"{ONE}?version=9", 404, "catalogue_item_unknown"),
         (f"{ONE}?version=0", 422, "input_invalid"),
         ("/v1/items/No_Such", 404, "path_unknown"),
         ("/v1/items?division=440399", 422, "division_unknown"),

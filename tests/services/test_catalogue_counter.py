@@ -144,14 +144,14 @@ async def test_an_item_that_is_taken_off_is_gone_and_its_versions_stay(editing: 
     off = await editing.write(EDITOR, item(is_offered=False), kept.edit)
     await editing.publish(EDITOR, NAME, off.edit, "停办")
     await catalogue.refresh()
-    with pytest.raises(NotFoundError, match="item_unknown"):
+    with pytest.raises(NotFoundError, match="catalogue_item_unknown"):
         catalogue.get(NAME)
     assert (await catalogue.version(NAME, 1)).is_offered
 
 
 async def test_an_editor_of_another_city_finds_nothing_and_writes_nothing_here(editing: CatalogueEditing):
     await load(editing, item())
-    with pytest.raises(NotFoundError, match="item_unknown"):
+    with pytest.raises(NotFoundError, match="catalogue_item_unknown"):
         await editing.get(OTHER, NAME)
     with pytest.raises(ForbiddenError, match="outside_division"):
         await editing.create(OTHER, by_id()["passport"])
