@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import (
     booking,
+    catalogue,
     celery_tasks,
     chaos,
     codes,
@@ -55,6 +56,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "preview_shape": preview.by_shape,
     "booking": booking.booking,
     "codes": codes.codes,
+    "catalogue": catalogue.catalogue,
     "chaos": chaos.chaos,
 }
 

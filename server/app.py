@@ -67,6 +67,7 @@ from server import (
     assemble,
     assemble_booking,
     assemble_calendars,
+    assemble_catalogue,
     assemble_citizens,
     assemble_inbox,
     assemble_privacy,
@@ -75,6 +76,7 @@ from server import (
 from server.assemble import Assembly
 from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
+from server.assemble_catalogue import CatalogueParts
 from server.assemble_citizens import CitizenParts
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
@@ -91,6 +93,7 @@ from server.routes import (
     booking,
     booking_office,
     calendars,
+    catalogue,
     codes,
     inbox,
     joining,
@@ -126,6 +129,7 @@ class Services:
     citizens: CitizenParts
     inbox: InboxParts
     booking: BookingParts
+    catalogue: CatalogueParts
     audit: AuditReading
 
 
@@ -140,6 +144,7 @@ def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None 
         citizens=assemble_citizens.citizens(assembly, wechat),
         inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
         booking=assemble_booking.booking(assembly),
+        catalogue=assemble_catalogue.catalogue(assembly),
         audit=assemble.audit_reading(assembly),
     )
 
@@ -170,6 +175,7 @@ def public_routes(services: Services) -> list[Route]:
         *binding_routes(services.citizens.binding),
         *booking_routes(services),
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
+        *catalogue.routes(services.catalogue, services.public.shelf),
     ]
 
 

@@ -33,6 +33,8 @@ HOMES = {
     "argon2": ("server.services.passwords",),
     "icalendar": ("server.domain.calendar",),
     "pyotp": ("server.domain.totp",),
+    "jsonschema_rs": ("server.domain.catalogue_forms",),
+    "pypinyin": ("server.domain.catalogue_search",),
     "zxcvbn": ("server.domain.passwords",),
     "prometheus_client": ("server.telemetry", "server.app", "push", "handlers"),
     "typer": ("server.__main__", "server.commands"),

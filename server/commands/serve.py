@@ -69,6 +69,7 @@ async def run_api(settings: Settings) -> None:
         readers = assemble_public.public(assembly)
         await readers.feeds.refresh()
         services = services_of(assembly, readers, assemble_log_in.wechat(assembly, stack))
+        await services.catalogue.catalogue.refresh()
         gate = Gate(assembly.officers, readers.partners, assembly.now, services.citizens.log_in.log_ins)
         registry = metrics_registry()
         registry.register(
@@ -83,8 +84,9 @@ async def run_api(settings: Settings) -> None:
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))
         board = Duty("board", 1.0, partial(readers.feeds.run, stop, readers.shelf.clear))
+        items = Duty("catalogue", 1.0, partial(services.catalogue.catalogue.run, stop, readers.shelf.clear))
         free = Duty("free_seats", 1.0, partial(services.booking.free.run, stop))
-        kept = asyncio.create_task(keep([board, free], stop))
+        kept = asyncio.create_task(keep([board, items, free], stop))
         await stop.wait()
         for server, _ in (public, admin):
             server.stop()

@@ -32,10 +32,11 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"  # manages accounts, and cannot warn
     CLERK = "clerk"  # serves people at a counter: calls, books, excuses, closes a day
     PLANNER = "planner"  # says what can be booked and when
+    EDITOR = "editor"  # writes and publishes the catalogue of items
 
 
 WARNING = frozenset({Role.AUTHOR, Role.RELEASER, Role.CHIEF, Role.DRILL})
-SERVING = frozenset({Role.CLERK, Role.PLANNER})
+SERVING = frozenset({Role.CLERK, Role.PLANNER, Role.EDITOR})
 # One person holds one of them.
 POWERS = (WARNING, SERVING, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))
 INSTITUTION = r"^[a-z0-9]+(-[a-z0-9]+)*$"  # as resources name their unit

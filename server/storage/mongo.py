@@ -124,6 +124,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
     ],
     "events": [IndexModel([("alert", ASCENDING)], unique=True)],
+    "item_versions": [IndexModel([("item", ASCENDING), ("version", DESCENDING)], unique=True)],
+    "items": [
+        IndexModel([("code", ASCENDING)], unique=True),
+        IndexModel([("seq", ASCENDING)]),
+        IndexModel([("division", ASCENDING), ("_id", ASCENDING)]),
+    ],
     "partners": [IndexModel([("key", ASCENDING)], unique=True)],
     "deliveries": [
         IndexModel([("partner", ASCENDING), ("due_at", ASCENDING)], partialFilterExpression={"state": "waiting"}),
