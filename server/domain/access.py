@@ -27,6 +27,8 @@ class Deed(StrEnum):
     ALERT_RETURN = "alert.return"
     ALERT_REJECT = "alert.reject"
     ALERT_RELEASE = "alert.release"
+    APPLICATION_READ = "application.read"
+    APPLICATION_STEP = "application.step"  # claim, hand on, take a step of the workflow
     ACKNOWLEDGEMENT_READ = "acknowledgement.read"  # how many people say that they are safe or need help
     ACKNOWLEDGEMENT_HELP = "acknowledgement.help"  # who needs help: where, and the numbers
     BROADCAST_READ = "broadcast.read"  # progress, report
@@ -66,6 +68,9 @@ _DESK = _AUTHOR | _RELEASER
 _AUDITOR = frozenset({Role.AUDITOR})
 _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 
+_DECIDING = frozenset({Role.CLERK, Role.APPROVER})
+_COUNTER = _DECIDING | {Role.SUPERVISOR}
+
 GRANTS: Mapping[Deed, Grant] = {
     Deed.ALERT_READ: Grant(_DESK, Reach.MEETS),
     Deed.ALERT_PREVIEW: Grant(_DESK, Reach.MEETS),
@@ -76,6 +81,8 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ALERT_RETURN: Grant(_DESK, Reach.SUBTREE),
     Deed.ALERT_REJECT: Grant(_DESK, Reach.SUBTREE),
     Deed.ALERT_RELEASE: Grant(_RELEASER, Reach.SUBTREE),
+    Deed.APPLICATION_READ: Grant(_COUNTER, Reach.SUBTREE),
+    Deed.APPLICATION_STEP: Grant(_DECIDING, Reach.SUBTREE),
     Deed.ACKNOWLEDGEMENT_READ: Grant(_DESK, Reach.MEETS),
     Deed.ACKNOWLEDGEMENT_HELP: Grant(_DESK, Reach.SUBTREE),
     Deed.BROADCAST_READ: Grant(_DESK, Reach.MEETS),

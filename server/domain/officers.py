@@ -28,10 +28,14 @@ class Role(StrEnum):
     DRILL = "drill"  # besides the others: may do the same with exercises and tests
     AUDITOR = "auditor"  # reads the log, and nothing else
     ADMINISTRATOR = "administrator"  # manages accounts, and cannot warn
+    CLERK = "clerk"  # 受理: takes applications, asks for more, hands out results
+    APPROVER = "approver"  # 审批: decides applications
+    SUPERVISOR = "supervisor"  # 效能监察: sees deadlines and ratings, decides nothing
 
 
 WARNING = frozenset({Role.AUTHOR, Role.RELEASER, Role.CHIEF, Role.DRILL})
-POWERS = (WARNING, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))  # one person holds one of them
+COUNTER = frozenset({Role.CLERK, Role.APPROVER, Role.SUPERVISOR})
+POWERS = (WARNING, COUNTER, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))  # one person holds one of them
 
 
 class Unit(BaseModel):

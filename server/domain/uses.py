@@ -18,6 +18,9 @@ OFFICES = {
     Role.RELEASER: ("预警发布岗", "release desk"),
     Role.AUTHOR: ("预警制作岗", "drafting desk"),
     Role.DRILL: ("演练岗", "exercise desk"),
+    Role.APPROVER: ("审批岗", "deciding desk"),
+    Role.CLERK: ("受理岗", "counter"),
+    Role.SUPERVISOR: ("效能监察岗", "supervision"),
     Role.AUDITOR: ("审计岗", "audit"),
     Role.ADMINISTRATOR: ("账号管理岗", "administration"),
 }

@@ -99,6 +99,12 @@ class Relations:
             return account.id
         raise ForbiddenError("relation_missing", zh="您未获授权为其办理此事", en="you may not do this for them")
 
+    async def acts_for(self, actor: int, subject: int, scope: Scope) -> bool:
+        """Whether the actor may do this for that account now, by internal ids; everybody may for themselves."""
+        if actor == subject:
+            return True
+        return may_act(await self._store.between(actor, subject), scope, self._ground.now())
+
     async def ask(self, caller: Caller, wish: Wish) -> Seen:
         """Ask a relative, or (a minor child) act at once by the register's word. The answer never tells which exist.
 

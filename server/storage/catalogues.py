@@ -6,12 +6,13 @@ with a ConfigurationError that names it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from server.domain import consents, divisions, preferences, texts, wording
+from server.domain import consents, divisions, preferences, texts, wording, workflow
 from server.domain.errors import ConfigurationError
 from server.domain.working_days import WorkingDays, by_year, read_year
 
@@ -58,6 +59,17 @@ def load_working_days(data: Path = DATA) -> WorkingDays:
 def load_topics(data: Path = DATA) -> preferences.Topics:
     """What citizens may switch off."""
     return preferences.load_topics(_yaml(data / "topics.yaml"))
+
+
+def load_workflows(data: Path = DATA) -> Mapping[str, workflow.Workflow]:
+    """How applications move, by name: every file of `data/workflows`, checked."""
+    paths = sorted((data / "workflows").glob("*.yaml"))
+    return workflow.by_name(workflow.load_workflow(_yaml(path), path.name) for path in paths)
+
+
+def load_reasons(data: Path = DATA) -> Mapping[str, reasons.Reason]:
+    """What officers say again and again."""
+    return reasons.load_reasons(_yaml(data / "reasons.yaml"))
 
 
 def read_sources(data: Path) -> wording.Sources:
