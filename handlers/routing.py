@@ -78,6 +78,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         "identifier of an alert, and of its broadcast",
         "44030041600000_20261124093000",
     ),
+    "application": Parameter(r"[0-9a-f]{32}", "id of an application", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
     "item": Parameter(r"[0-9a-f]{32}", "id of an item of the inbox", "9f86d081884c7d659a2feaa0c55ad015"),
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
     "place": Parameter(r"[0-9a-f]{32}", "id of a place", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),

@@ -1,7 +1,7 @@
 """An application 办件: one citizen's request for one item, from the draft to the delivered result. Pure.
 
-What an application knows of its item are `Terms`: the version that was applied for, because a form may change
-while somebody fills it in. The timeline only grows; its lines are written once, when the step is taken, and name
+An application keeps the version of its item that was applied for, because a form may change while somebody fills it
+in. The timeline only grows; its lines are written once, when the step is taken, and name
 nobody. What the applicant filled in and what an officer wrote to them are theirs alone: the store seals both.
 """
 
@@ -14,6 +14,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from server.domain.catalogue import Item, Material
+from server.domain.catalogue_forms import check
 from server.domain.china import china_day
 from server.domain.deadlines import Card, Runs, card_on, next_card_at
 from server.domain.errors import ConflictError, HuiminError, NotFoundError, StepRefusedError
@@ -27,32 +29,21 @@ NUMBER_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """Something to bring. `source` "" or the department source that makes it unnecessary (免提交)."""
-
-    id: str
-    name: Words
-    is_required: bool = True
-    source: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Terms:
-    """What an application has to know of its item, in one version."""
+    """An item in the version that was applied for, and how it moves."""
 
-    item: str
+    item: Item
     version: int
-    name: Words
-    unit: str  # code of the unit that decides
-    division: str  # where it is handled
-    workflow: str
-    promised_days: int  # working days
-    form: Mapping[str, Any]  # JSON Schema 2020-12
-    materials: Sequence[Material] = ()
-    statutory_days: int = 0
-    is_open: bool = True  # may be applied for online now
-    purposes: frozenset[str] = frozenset()  # purpose codes for which sources may be asked
-    agreeing: frozenset[str] = frozenset()  # roles of those who have to confirm: "spouse", "parent"
+    workflow: Workflow
+
+    def faults(self, form: Mapping[str, Any]) -> list[Fault]:
+        """Everything that is wrong with what was filled in, by field and rule, in both languages."""
+        return [Fault(f"form.{f.field}" if f.field else "form", f.zh, f.en) for f in check(self.item.form, dict(form))]
+
+    def is_needed(self, material: Material, form: Mapping[str, Any]) -> bool:
+        """Whether this has to be there, as the form is filled in."""
+        rule = material.show_if
+        return material.is_required and (rule is None or form.get(rule.field) in rule.among)
 
 
 class Items(Protocol):
@@ -172,13 +163,14 @@ class Application:
 def missing(terms: Terms, application: Application) -> list[Material]:
     """The required materials that are not there."""
     there = {each.material for each in application.brought}
-    return [each for each in terms.materials if each.is_required and each.id not in there]
+    needed = [each for each in terms.item.materials if terms.is_needed(each, application.form)]
+    return [each for each in needed if each.id not in there]
 
 
 def facts(terms: Terms, application: Application, faults: Sequence[Fault]) -> frozenset[Guard]:
     """What is so, for the guards."""
     roles = {each.role for each in application.agreements}
-    agreed = terms.agreeing <= roles and all(each.agreed_at for each in application.agreements)
+    agreed = terms.workflow.agreeing <= roles and all(each.agreed_at for each in application.agreements)
     said = {
         Guard.FORM_VALID: not faults,
         Guard.MATERIALS_COMPLETE: not missing(terms, application),

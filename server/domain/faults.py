@@ -27,3 +27,9 @@ class FaultyInputError(InvalidInputError):
         zh, en = (f"{first.field}：{first.zh}", f"{first.field}: {first.en}") if first.field else (first.zh, first.en)
         super().__init__(code, zh=zh, en=en, field=first.field or None)
         self.faults = tuple(faults[:MAX_FAULTS])
+
+
+def refuse_faulty(faults: Sequence[Fault]) -> None:
+    """FaultyInputError `form_faulty` with all of them; none: nothing happens."""
+    if faults:
+        raise FaultyInputError("form_faulty", faults)

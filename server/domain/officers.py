@@ -53,6 +53,11 @@ class Unit(BaseModel):
     sender: str = Field(pattern=r"^[^\s,<&]{1,120}$")
     division: str = Field(pattern=DIVISION, description="the jurisdiction: alerts may not leave it")
     contact: str = Field(default="", max_length=120)
+    institution: str = Field(
+        default="",
+        pattern=r"^([a-z0-9][a-z0-9-]{1,59})?$",
+        description="its id in the catalogue",
+    )
 
 
 class Officer(BaseModel):

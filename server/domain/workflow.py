@@ -27,7 +27,7 @@ from server.domain.wording import Words
 
 BACK = "@back"  # to the state it was paused in
 SAME = "@same"
-NAME = r"^[a-z][a-z_]{1,29}$"
+NAME = r"^[a-z][a-z0-9_-]{1,39}$"
 FIRST = "draft"
 
 
@@ -120,6 +120,7 @@ class Workflow(_Model):
     states: tuple[StateRow, ...] = Field(min_length=2)
     steps: tuple[StepRow, ...] = Field(min_length=1)
     fork: Fork | None = None
+    agreeing: frozenset[str] = Field(default=frozenset(), description="roles of those who confirm too: spouse, parent")
 
     @cached_property
     def by_name(self) -> Mapping[str, StateRow]:

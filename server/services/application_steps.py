@@ -35,8 +35,6 @@ from server.domain.broadcasts import Lane
 from server.domain.china import china_day
 from server.domain.deadlines import Calendar, Card
 from server.domain.errors import UnavailableError
-from server.domain.faults import Fault
-from server.domain.form_data import Validator, compile_form, faults_of
 from server.domain.outbox import Entry
 from server.domain.relations import Scope
 from server.domain.workflow import FIRST, Act, Days, Moved, Refused, Workflow, next_standing
@@ -48,7 +46,6 @@ TURNS = 10
 TOLD_LASTS = timedelta(days=3)
 SETTLED = timedelta(seconds=10)
 AT_ONCE = 200
-MAX_FORMS = 500  # compiled ones in memory
 CODE_SIGNS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that is taken for another
 CODE_LENGTH = 10
 
@@ -86,41 +83,19 @@ class Ground:
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-class Forms:
-    """Compiled forms; an item's version never changes, so they stay good."""
-
-    def __init__(self) -> None:
-        self._compiled: dict[tuple[str, int], Validator] = {}
-
-    def faults(self, terms: Terms, application: Application) -> list[Fault]:
-        """Everything that is wrong with what was filled in."""
-        key = (terms.item, terms.version)
-        found = self._compiled.get(key)
-        if found is None:
-            if len(self._compiled) >= MAX_FORMS:
-                self._compiled.clear()
-            found = self._compiled[key] = compile_form(terms.form, f"{terms.item} v{terms.version}")
-        return faults_of(found, application.form)
-
-
 class ApplicationSteps:
     """Takes steps."""
 
-    def __init__(self, ground: Ground, forms: Forms) -> None:
+    def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._forms = forms
 
-    def workflow(self, application: Application) -> Workflow:
-        """How it moves."""
-        return self._ground.workflows[application.workflow]
+    def state_words(self, application: Application) -> tuple[str, str]:
+        """Where it stands, as a citizen reads it."""
+        return self._ground.workflows[application.workflow].by_name[application.standing.state].words
 
     async def terms(self, application: Application) -> Terms:
         """Its item, in the version that was applied for."""
         return await self._ground.items.terms(application.item, application.item_version)
-
-    def faults(self, terms: Terms, application: Application) -> list[Fault]:
-        """Everything that is wrong with its form."""
-        return self._forms.faults(terms, application)
 
     async def take(self, application: Application, act: Act, by: By, *, version: int | None = None) -> Application:
         """One step; the same key again changes nothing. `version`: what the caller saw, which has to be the newest.
@@ -143,11 +118,11 @@ class ApplicationSteps:
 
     def judged(self, application: Application, act: Act, by: By, terms: Terms) -> Application:
         """The application after the step, as it would be written now; the errors of `take`."""
-        ground, workflow = self._ground, self.workflow(application)
-        known = facts(terms, application, self.faults(terms, application))
+        ground, workflow = self._ground, terms.workflow
+        known = facts(terms, application, terms.faults(application.form))
         wanted = replace(act, facts=known, has_reason=bool(by.note))
         now = ground.at()
-        days = Days(terms.promised_days, ground.calendar)
+        days = Days(terms.item.promised_days, ground.calendar)
         moved = next_standing(workflow, application.standing, wanted, by.party, now, days)
         if isinstance(moved, Refused):
             raise refusal_of(moved, workflow)

@@ -18,7 +18,6 @@ from server.domain.applications import (
     Agreement,
     Application,
     By,
-    Material,
     Terms,
     changed,
     is_number,
@@ -26,6 +25,7 @@ from server.domain.applications import (
     unknown,
 )
 from server.domain.audit import Event
+from server.domain.catalogue import Material
 from server.domain.citizens import Caller
 from server.domain.errors import (
     ConflictError,
@@ -34,9 +34,9 @@ from server.domain.errors import (
     StepRefusedError,
     TooManyError,
 )
-from server.domain.faults import Fault
-from server.domain.form_data import refuse_faulty
+from server.domain.faults import Fault, refuse_faulty
 from server.domain.relations import Scope
+from server.domain.wording import Words
 from server.domain.workflow import Act, Party
 from server.services.application_steps import ApplicationSteps, Ground
 
@@ -76,7 +76,7 @@ class Applications:
         """A new draft. NotFoundError `item_unknown`; ForbiddenError `relation_missing`; ConflictError `item_closed`."""
         ground = self._ground
         terms = await ground.items.terms(draft.item)
-        if not terms.is_open:
+        if not terms.item.is_offered:
             raise ConflictError("item_closed", zh="此事项暂不能网上申请", en="this cannot be applied for online now")
         citizen = await ground.acting.subject_of(caller.id, draft.subject, Scope.APPLY)
         if await ground.store.count_drafts(caller.id) >= MAX_DRAFTS:
@@ -88,12 +88,12 @@ class Applications:
             id=ground.random(16).hex(),
             citizen=citizen,
             actor=caller.id,
-            item=terms.item,
+            item=terms.item.id,
             item_version=terms.version,
-            item_name=terms.name,
-            workflow=terms.workflow,
-            unit=terms.unit,
-            division=terms.division,
+            item_name=Words(terms.item.name.zh, terms.item.name.en),
+            workflow=terms.workflow.name,
+            unit=terms.item.unit.id,
+            division=terms.item.division,
             created_at=now,
             changed_at=now,
             form=MappingProxyType(dict(draft.form or {})),
@@ -166,7 +166,7 @@ class Applications:
         found = await self._ground.store.find_tracked(number, code)
         if found is None:
             raise unknown()
-        return found, self._steps.workflow(found).by_name[found.standing.state].words
+        return found, self._steps.state_words(found)
 
     async def invite(self, caller: Caller, application: str, version: int, subject: str, role: str) -> Seen:
         """Name somebody who has to confirm before it is handed in: one for whom the caller may act, or who acts.
@@ -178,7 +178,7 @@ class Applications:
             raise changed()
         self._refuse_closed(before)
         terms = await self._steps.terms(before)
-        if role not in terms.agreeing:
+        if role not in terms.workflow.agreeing:
             raise InvalidInputError(
                 "role_unknown", zh="此事项不需要该共同申请人", en="this item has no such co-applicant", field="role"
             )
@@ -213,6 +213,10 @@ class Applications:
             await self._ground.audit.record(event)
         return self._seen(after if agreed != tuple(before.agreements) else before, await self._steps.terms(before))
 
+    def state_words(self, application: Application) -> tuple[str, str]:
+        """Where it stands, as a citizen reads it."""
+        return self._steps.state_words(application)
+
     async def write(self, before: Application, after: Application) -> None:
         """A change that is no step; ConflictError `application_changed`."""
         if not await self._ground.store.swap(before, after, is_logged=True):
@@ -230,8 +234,8 @@ class Applications:
     async def _hand_in(self, caller: Caller, application: str, action: str, version: int, key: str) -> Seen:
         found = await self._own(caller, application, Scope.APPLY)
         terms = await self._steps.terms(found)
-        if action in self._steps.workflow(found).allowed(found.standing.state, Party.APPLICANT):
-            refuse_faulty(self._steps.faults(terms, found))
+        if action in terms.workflow.allowed(found.standing.state, Party.APPLICANT):
+            refuse_faulty(terms.faults(found.form))
         after = await self._steps.take(found, Act(action), self._by(caller, key), version=version)
         return self._seen(after, terms)
 
@@ -254,15 +258,14 @@ class Applications:
         return By(Party.APPLICANT, who=caller.account.public, key=key)
 
     def _seen(self, application: Application, terms: Terms) -> Seen:
-        workflow = self._steps.workflow(application)
         is_open = application.standing.state in EDITABLE
         return Seen(
             application=application,
             terms=terms,
-            faults=self._steps.faults(terms, application) if is_open else (),
+            faults=terms.faults(application.form) if is_open else (),
             missing=missing(terms, application) if is_open else (),
-            allowed=workflow.allowed(application.standing.state, Party.APPLICANT),
-            state_words=workflow.by_name[application.standing.state].words,
+            allowed=terms.workflow.allowed(application.standing.state, Party.APPLICANT),
+            state_words=self._steps.state_words(application),
         )
 
 

@@ -21,6 +21,7 @@ from server.domain.reasons import Reason
 from server.domain.workflow import Act, Party
 from server.services.application_steps import ApplicationSteps, Ground
 from server.services.uses import Uses, user_of
+from server.storage.application_documents import sort_key
 from server.storage.applications import Wanted
 
 PARTIES: Mapping[Role, Party] = {Role.CLERK: Party.CLERK, Role.APPROVER: Party.APPROVER}
@@ -50,6 +51,17 @@ class Decision:
     key: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which part of an inbox. `owner`: "" nobody's, None whoever's."""
+
+    owner: str | None = None
+    state: str | None = None
+    card: str | None = None
+    after: tuple[datetime, str] | None = None
+    limit: int = 50
+
+
 class Deciding:
     """The verbs."""
 
@@ -59,14 +71,22 @@ class Deciding:
         self._uses = uses
         self._reasons = reasons
 
-    async def inbox(
-        self, officer: Officer, owner: str | None, state: str | None, card: str | None,
-        after: tuple[datetime, str] | None, limit: int,
-    ) -> list[Application]:  # fmt: skip
-        """What the officer's unit has to work on, nearest deadline first; nobody's form is in it."""
+    async def inbox(self, officer: Officer, sought: Sought) -> tuple[list[Application], datetime | None]:
+        """What the officer's unit has to work on, nearest deadline first; nobody's form is in it.
+
+        With the deadline after which the next page begins; None: this was the last.
+        """
         refuse(officer, Deed.APPLICATION_READ, (officer.division,))
-        wanted = Wanted((officer.unit.code,), officer.division, owner, state, card, after, limit)
-        return await self._ground.store.inbox(wanted)
+        wanted = Wanted(
+            (officer.unit.institution,), officer.division, sought.owner, sought.state, sought.card, sought.after,
+            sought.limit,
+        )  # fmt: skip
+        found = await self._ground.store.inbox(wanted)
+        return found, sort_key(found[-1]) if len(found) == sought.limit else None
+
+    def state_words(self, application: Application) -> tuple[str, str]:
+        """Where it stands, as a citizen reads it."""
+        return self._steps.state_words(application)
 
     async def get(self, officer: Officer, application: str) -> Filed:
         """One of them, with what was filled in: the applicant reads that it was looked at, and why."""
@@ -103,17 +123,11 @@ class Deciding:
         found = await self._reached(officer, application, Deed.APPLICATION_STEP)
         if found.owner not in ("", officer.id) and not decision.task:
             raise ConflictError("application_claimed", zh="已由他人认领", en="another officer has it")
-        act = Act(decision.action, task=decision.task, unit=officer.unit.code)
-        party = self._party(officer, found, decision.action)
-        by = By(party, who=officer.id, unit=officer.unit.code, note=self._note(decision), key=decision.key)
+        act = Act(decision.action, task=decision.task, unit=officer.unit.institution)
+        terms = await self._steps.terms(found)
+        party = _party(officer, found, terms, decision.action)
+        by = By(party, who=officer.id, unit=officer.unit.institution, note=self._note(decision), key=decision.key)
         return await self._filed(officer, await self._steps.take(found, act, by))
-
-    def _party(self, officer: Officer, application: Application, action: str) -> Party:
-        """Of an officer with several roles the one that may; clerk if none."""
-        parties = [PARTIES[role] for role in sorted(officer.roles & PARTIES.keys())]
-        step = self._steps.workflow(application).table.get((application.standing.state, action))
-        fitting = [party for party in parties if step and party in step.by]
-        return next(iter(fitting or parties), Party.CLERK)
 
     def _note(self, decision: Decision) -> str:
         """The template's words and what was said besides, in both languages as far as they are."""
@@ -130,23 +144,31 @@ class Deciding:
         """What is out of reach does not exist, drafts neither."""
         refuse(officer, deed, (officer.division,))
         found = await self._ground.store.find(application)
-        units = {found.unit, *found.units} if found else set()
-        if found is None or found.is_draft or officer.unit.code not in units:
+        units = {found.unit, *found.units} if found else {""}
+        if found is None or found.is_draft or officer.unit.institution not in units:
             raise unknown()
         if not may(officer, deed, (found.division,)):
             raise unknown()
         return found
 
     async def _filed(self, officer: Officer, application: Application) -> Filed:
-        workflow, terms = self._steps.workflow(application), await self._steps.terms(application)
+        terms = await self._steps.terms(application)
         parties = {PARTIES[role] for role in officer.roles & PARTIES.keys()}
         state = application.standing.state
-        allowed = sorted({action for party in parties for action in workflow.allowed(state, party)})
+        allowed = sorted({action for party in parties for action in terms.workflow.allowed(state, party)})
         return Filed(
             application=application,
             terms=terms,
-            faults=self._steps.faults(terms, application),
+            faults=terms.faults(application.form),
             missing=[each.id for each in missing(terms, application)],
             allowed=allowed,
-            state_words=workflow.by_name[state].words,
+            state_words=self._steps.state_words(application),
         )
+
+
+def _party(officer: Officer, application: Application, terms: Terms, action: str) -> Party:
+    """Of an officer with several roles the one that may; clerk if none."""
+    parties = [PARTIES[role] for role in sorted(officer.roles & PARTIES.keys())]
+    step = terms.workflow.table.get((application.standing.state, action))
+    fitting = [party for party in parties if step and party in step.by]
+    return next(iter(fitting or parties), Party.CLERK)

@@ -32,6 +32,12 @@ _PLAIN = (
 )  # fmt: skip
 
 
+def sort_key(application: Application) -> datetime:
+    """What an inbox is sorted by."""
+    due_at = application.standing.clock.due_at
+    return due_at.astimezone(UTC) if due_at else NEVER
+
+
 def form_owner(application: str) -> str:
     """What binds a form to its application."""
     return f"applications|{application}|form"
@@ -40,7 +46,6 @@ def form_owner(application: str) -> str:
 def fields_of(application: Application) -> Document:
     """Everything that is not sealed, without the timeline."""
     standing = application.standing
-    due_at = standing.clock.due_at
     document: Document = {name: getattr(application, name) for name in _PLAIN}
     document |= {
         "people": sorted({application.citizen, application.actor, *(a.citizen for a in application.agreements)}),
@@ -55,7 +60,7 @@ def fields_of(application: Application) -> Document:
             {"citizen": a.citizen, "role": a.role, "agreed_at": a.agreed_at} for a in application.agreements
         ],
         "is_open": application.is_open,
-        "due_at": due_at.astimezone(UTC) if due_at else NEVER,
+        "due_at": sort_key(application),
         "card": application.card.value,
         "seat": _from_seat(application.seat),
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from server.domain import consents, divisions, preferences, texts, wording, workflow
+from server.domain import consents, divisions, preferences, reasons, texts, wording, workflow
 from server.domain.errors import ConfigurationError
 from server.domain.working_days import WorkingDays, by_year, read_year
 

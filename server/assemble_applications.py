@@ -1,0 +1,49 @@
+"""The part of `assemble` that serves applications."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from server.assemble import Assembly
+from server.domain.applications import Items
+from server.domain.reasons import Reason
+from server.services.application_steps import Acting, ApplicationSteps, Ground
+from server.services.applications import Applications
+from server.services.deciding import Deciding
+from server.storage.applications import ApplicationStore
+from server.storage.catalogues import load_reasons, load_workflows, load_working_days
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationParts:
+    """These counters."""
+
+    ground: Ground
+    steps: ApplicationSteps
+    applications: Applications
+    deciding: Deciding
+    reasons: Mapping[str, Reason]
+
+
+def applications(assembly: Assembly, items: Items, acting: Acting) -> ApplicationParts:
+    """The counters of one process."""
+    ground = Ground(
+        store=ApplicationStore(assembly.db, assembly.person_vault, assembly.vault, assembly.outbox),
+        items=items,
+        workflows=load_workflows(),
+        calendar=load_working_days(),
+        acting=acting,
+        audit=assembly.audit,
+        now=assembly.now,
+        random=os.urandom,
+    )
+    steps, reasons = ApplicationSteps(ground), load_reasons()
+    return ApplicationParts(
+        ground=ground,
+        steps=steps,
+        applications=Applications(ground, steps),
+        deciding=Deciding(ground, steps, assembly.uses, reasons),
+        reasons=reasons,
+    )

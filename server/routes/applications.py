@@ -1,0 +1,88 @@
+"""Routes of applications: the citizen's, the public tracking page, the office's."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from handlers import application_views as views
+from handlers import applications as own
+from handlers import staff_applications as staff
+from handlers.routing import CITIZEN, PUBLIC, Operation, Route, officer
+from server.assemble_applications import ApplicationParts
+from server.domain.access import Deed
+
+
+def routes(parts: ApplicationParts) -> list[Route]:
+    """All of them."""
+    return [*_own(parts), *_staff(parts)]
+
+
+def _own(parts: ApplicationParts) -> list[Route]:
+    given = {"applications": parts.applications}
+    one = "/v1/applications/{application}"
+    gives = partial(Operation, entry=CITIZEN, gives=views.ApplicationView)
+    listed = {
+        "GET": Operation(
+            summary="The caller's applications, newest change first",
+            entry=CITIZEN, query=views.ListQuery, gives=views.ListPage,
+        ),
+        "POST": gives(summary="Begin a draft", takes=views.DraftForm, status=201),
+    }  # fmt: skip
+    whole = {
+        "GET": gives(
+            summary="One application with its timeline", answers_as={304: "unchanged"}),
+        "PUT": gives(
+            summary="Save the form, complete or not", takes=views.FormForm, needs_version=True),
+        "DELETE": Operation(summary="Delete a draft", entry=CITIZEN, needs_version=True, status=204),
+    }  # fmt: skip
+    submit = gives(summary="Hand it in: it gets a number, a code and a deadline", needs_version=True)
+    supply = gives(summary="What was asked for is complete: the clock goes on", needs_version=True)
+    withdraw = gives(summary="Take it back before it is decided")
+    urge = gives(summary="催办: ask for speed, once a day")
+    invite = gives(summary="Name somebody who has to confirm it", takes=views.InvitationForm, needs_version=True)
+    agree = gives(summary="Confirm as the one who was named")
+    track = Operation(
+        summary="Where an application stands, by number and code; nothing personal",
+        entry=PUBLIC, takes=views.TrackForm, gives=views.TrackView,
+    )  # fmt: skip
+    return [
+        Route("/v1/applications", own.ApplicationsHandler, listed, given),
+        Route("/v1/applications/track", own.TrackHandler, {"POST": track}, given),
+        Route(one, own.ApplicationHandler, whole, given),
+        Route(f"{one}/submit", own.SubmitHandler, {"POST": submit}, given),
+        Route(f"{one}/supply", own.SupplyHandler, {"POST": supply}, given),
+        Route(f"{one}/withdraw", own.WithdrawHandler, {"POST": withdraw}, given),
+        Route(f"{one}/urge", own.UrgeHandler, {"POST": urge}, given),
+        Route(f"{one}/invite", own.InvitationHandler, {"POST": invite}, given),
+        Route(f"{one}/agree", own.AgreeHandler, {"POST": agree}, given),
+    ]
+
+
+def _staff(parts: ApplicationParts) -> list[Route]:
+    given = {"deciding": parts.deciding}
+    read, step = officer(Deed.APPLICATION_READ), officer(Deed.APPLICATION_STEP)
+    one = "/v1/staff/applications/{application}"
+    inbox = Operation(
+        summary="The inbox of the officer's unit, nearest deadline first",
+        entry=read, query=views.InboxQuery, gives=views.ListPage,
+    )  # fmt: skip
+    reasons = Operation(summary="Templates of reasons", entry=read, gives=views.ReasonsView)
+    whole = Operation(
+        summary="One application; the applicant reads that it was looked at", entry=read, gives=views.FiledView
+    )
+    claim = Operation(summary="Take it on; of two one wins", entry=step, gives=views.FiledView)
+    transfer = Operation(
+        summary="Hand it on, or back to all", entry=step, takes=views.TransferForm, gives=views.FiledView
+    )
+    take = Operation(
+        summary="A step of its workflow: accept, ask for more, approve, reject, complete, deliver",
+        entry=step, takes=views.StepForm, gives=views.FiledView,
+    )  # fmt: skip
+    return [
+        Route("/v1/staff/applications", staff.StaffApplicationsHandler, {"GET": inbox}, given),
+        Route("/v1/staff/applications/reasons", staff.ReasonsHandler, {"GET": reasons}, {"reasons": parts.reasons}),
+        Route(one, staff.StaffApplicationHandler, {"GET": whole}, given),
+        Route(f"{one}/claim", staff.ClaimHandler, {"POST": claim}, given),
+        Route(f"{one}/transfer", staff.TransferHandler, {"POST": transfer}, given),
+        Route(f"{one}/steps", staff.StepHandler, {"POST": take}, given),
+    ]
