@@ -42,6 +42,7 @@ from server.domain.divisions import Divisions
 from server.domain.preferences import Topics
 from server.domain.templates import Registry
 from server.services.alerts import Alerts
+from server.services.application_notices import ApplicationNotices
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
 from server.services.binding import Verifier
@@ -73,6 +74,7 @@ from server.storage import (
 )
 from server.storage.accounts import Accounts
 from server.storage.alerts import AlertStore
+from server.storage.applications import ApplicationStore
 from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
@@ -114,6 +116,7 @@ class Assembly:
     alerts: Alerts
     officers: Officers
     outbox: Outbox
+    applications: ApplicationStore
     notices: Notices
     subjects: Subjects
     verifier: Verifier
@@ -153,7 +156,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         wording = catalogues.load_texts()
         outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
         notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
-        topics = catalogues.load_topics()
+        applied, topics = ApplicationStore(db, persons, vault, outbox), catalogues.load_topics()
         world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -180,8 +183,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             alerts=Alerts(desk, world, counter, audit, now=clock.now),
             officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
             outbox=outbox,
+            applications=applied,
             notices=notices,
-            subjects=Subjects([notices]),
+            subjects=Subjects([notices, ApplicationNotices(applied, wording.templates)]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,

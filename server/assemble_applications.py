@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from server.assemble import Assembly
-from server.domain.applications import Items
 from server.domain.reasons import Reason
 from server.services.application_steps import Acting, ApplicationSteps, Ground
 from server.services.applications import Applications
 from server.services.deciding import Deciding
-from server.storage.applications import ApplicationStore
+from server.services.item_terms import ItemTerms, Shelf
 from server.storage.catalogues import load_reasons, load_workflows, load_working_days
 
 
@@ -27,12 +26,13 @@ class ApplicationParts:
     reasons: Mapping[str, Reason]
 
 
-def applications(assembly: Assembly, items: Items, acting: Acting) -> ApplicationParts:
+def applications(assembly: Assembly, shelf: Shelf, acting: Acting) -> ApplicationParts:
     """The counters of one process."""
+    workflows = load_workflows()
     ground = Ground(
-        store=ApplicationStore(assembly.db, assembly.person_vault, assembly.vault, assembly.outbox),
-        items=items,
-        workflows=load_workflows(),
+        store=assembly.applications,
+        items=ItemTerms(shelf, workflows),
+        workflows=workflows,
         calendar=load_working_days(),
         acting=acting,
         audit=assembly.audit,

@@ -18,6 +18,7 @@ from server.services.account_holdings import (
     JoinsHolding,
     RelationsHolding,
 )
+from server.services.application_holdings import ApplicationHolding
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
 from server.storage.joins import JoinStore
@@ -59,6 +60,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     return (
         *profile_holdings(assembly),
         AddressesHolding(book),
+        ApplicationHolding(assembly.applications),
         RelationsHolding(RelationStore(db, people)),
         *log_in_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,

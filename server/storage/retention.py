@@ -34,6 +34,10 @@ KEPT: Mapping[str, Kept] = {
     "acknowledgements": Kept("who said they are safe or need help in an alert", timedelta(days=180)),
     "addresses": Kept("openid, push token, phone: sealed; grants and opt-outs", LEAVES),
     "alerts": Kept("warnings and who released them", EVIDENCE),
+    "applications": Kept(
+        "what somebody applied for; form, notes and code sealed with the person's key",
+        "as long as the law archives it; without anything personal when the person leaves",
+    ),
     "attempts": Kept("failed log-ins, by blind index", timedelta(days=2)),
     "audit": Kept("what officers did, and pseudonyms of citizens", EVIDENCE),
     "audit_checkpoints": Kept("signatures over the log", EVIDENCE),
