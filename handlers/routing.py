@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from server.domain.access import Deed
 
 JSON_BYTES = 131_072  # a JSON body: room for an alert with every point it may have
+ATTACHMENT_BYTES = 10_485_760  # a picture or a PDF, of somebody who is logged in
 DOCUMENT_BYTES = 1_048_576  # a CAP message, a provider's callback: what the handler reads itself
 
 
@@ -79,6 +80,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         "44030041600000_20261124093000",
     ),
     "application": Parameter(r"[0-9a-f]{32}", "id of an application", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
+    "attachment": Parameter(r"[0-9a-f]{32}", "id of a file of an application", "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8"),
     "item": Parameter(r"[0-9a-f]{32}", "id of an item of the inbox", "9f86d081884c7d659a2feaa0c55ad015"),
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
     "place": Parameter(r"[0-9a-f]{32}", "id of a place", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
@@ -110,6 +112,7 @@ class Operation:
     entry: Entry
     takes: type[BaseModel] | None = None
     takes_raw: tuple[str, ...] = ()
+    takes_bytes: int = DOCUMENT_BYTES  # of what the handler reads itself
     query: type[BaseModel] | None = None
     needs_version: bool = False  # the If-Match header names the version that the caller saw
     gives: type[BaseModel] | None = None
@@ -124,7 +127,7 @@ class Operation:
 
     def max_bytes(self, media_type: str) -> int:
         """How large a body of this kind may be."""
-        return JSON_BYTES if self.takes and media_type == "application/json" else DOCUMENT_BYTES
+        return JSON_BYTES if self.takes and media_type == "application/json" else self.takes_bytes
 
     @property
     def has_body(self) -> bool:

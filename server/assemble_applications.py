@@ -10,8 +10,10 @@ from server.assemble import Assembly
 from server.domain.reasons import Reason
 from server.services.application_steps import Acting, ApplicationSteps, Ground
 from server.services.applications import Applications
+from server.services.attachments import Attachments, NoScanner
 from server.services.deciding import Deciding
 from server.services.item_terms import ItemTerms, Shelf
+from server.storage.attachments import AttachmentStore
 from server.storage.catalogues import load_reasons, load_workflows, load_working_days
 
 
@@ -23,6 +25,7 @@ class ApplicationParts:
     steps: ApplicationSteps
     applications: Applications
     deciding: Deciding
+    attachments: Attachments
     reasons: Mapping[str, Reason]
 
 
@@ -40,10 +43,13 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting) -> Applicatio
         random=os.urandom,
     )
     steps, reasons = ApplicationSteps(ground), load_reasons()
+    files = AttachmentStore(assembly.db, assembly.person_vault)
+    counter, desk = Applications(ground, steps, files), Deciding(ground, steps, assembly.uses, reasons)
     return ApplicationParts(
         ground=ground,
         steps=steps,
-        applications=Applications(ground, steps),
-        deciding=Deciding(ground, steps, assembly.uses, reasons),
+        applications=counter,
+        deciding=desk,
+        attachments=Attachments(ground, counter, desk, files, NoScanner()),
         reasons=reasons,
     )

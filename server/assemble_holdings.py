@@ -21,6 +21,7 @@ from server.services.account_holdings import (
 from server.services.application_holdings import ApplicationHolding
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
+from server.storage.attachments import AttachmentStore
 from server.storage.joins import JoinStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
@@ -60,7 +61,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     return (
         *profile_holdings(assembly),
         AddressesHolding(book),
-        ApplicationHolding(assembly.applications),
+        ApplicationHolding(assembly.applications, AttachmentStore(db, people)),
         RelationsHolding(RelationStore(db, people)),
         *log_in_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,

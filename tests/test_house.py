@@ -24,6 +24,8 @@ ASSEMBLY = ("server.assemble", "channels.sandbox")
 # that services and the engine know only the contract (channels.base), and channels do not know each other.
 HOMES = {
     "pymongo": ("server.storage", "server.embedded", "handlers.base"),  # the edge tells a broken database from a bug
+    "gridfs": ("server.storage",),
+    "PIL": ("server.services.pictures",),
     "bson": ("server.storage", "server.embedded"),
     "redis": ("server.storage", "server.embedded", "server.assemble", "server.app"),
     "pycurl": ("channels.transport",),

@@ -6,15 +6,16 @@ from functools import partial
 
 from handlers import application_views as views
 from handlers import applications as own
+from handlers import attachments as files
 from handlers import staff_applications as staff
-from handlers.routing import CITIZEN, PUBLIC, Operation, Route, officer
+from handlers.routing import ATTACHMENT_BYTES, CITIZEN, PUBLIC, Operation, Route, officer
 from server.assemble_applications import ApplicationParts
 from server.domain.access import Deed
 
 
 def routes(parts: ApplicationParts) -> list[Route]:
     """All of them."""
-    return [*_own(parts), *_staff(parts)]
+    return [*_own(parts), *_files(parts), *_staff(parts)]
 
 
 def _own(parts: ApplicationParts) -> list[Route]:
@@ -56,6 +57,30 @@ def _own(parts: ApplicationParts) -> list[Route]:
         Route(f"{one}/invite", own.InvitationHandler, {"POST": invite}, given),
         Route(f"{one}/agree", own.AgreeHandler, {"POST": agree}, given),
     ]
+
+
+def _files(parts: ApplicationParts) -> list[Route]:
+    given = {"attachments": parts.attachments}
+    one = "/v1/applications/{application}/attachments"
+    file = dict.fromkeys(files.KINDS, "...")
+    add = Operation(
+        summary="Attach a file: JPEG, PNG or PDF, told by its content; pictures lose what the camera wrote",
+        entry=CITIZEN, query=files.UploadQuery, takes_raw=files.KINDS, takes_bytes=ATTACHMENT_BYTES,
+        gives=views.ApplicationView, status=201,
+    )  # fmt: skip
+    each = {
+        "GET": Operation(summary="The file", entry=CITIZEN, gives_raw=file),
+        "DELETE": Operation(summary="Take a file away", entry=CITIZEN, gives=views.ApplicationView),
+    }
+    look = Operation(summary="The file, at the counter", entry=officer(Deed.APPLICATION_READ), gives_raw=file)
+    return [
+        Route(one, files.AttachmentsHandler, {"POST": add}, given),
+        Route(f"{one}/{{attachment}}", files.AttachmentHandler, each, given),
+        Route(
+            "/v1/staff/applications/{application}/attachments/{attachment}",
+            files.StaffAttachmentHandler, {"GET": look}, given,
+        ),
+    ]  # fmt: skip
 
 
 def _staff(parts: ApplicationParts) -> list[Route]:

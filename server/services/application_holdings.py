@@ -7,6 +7,7 @@ from typing import Any
 
 from server.domain.applications import Application, Line
 from server.storage.applications import ApplicationStore
+from server.storage.attachments import AttachmentStore
 from server.storage.mongo import Session
 
 
@@ -14,22 +15,30 @@ class ApplicationHolding:
     """Everything that somebody applied for."""
 
     name = "applications"
-    collections = ("applications",)
+    collections = ("applications", "attachments")
 
-    def __init__(self, store: ApplicationStore) -> None:
+    def __init__(self, store: ApplicationStore, files: AttachmentStore) -> None:
         self._store = store
+        self._files = files
 
     async def export(self, citizen: int) -> Sequence[Mapping[str, Any]]:
         """Each with its form, its materials and its timeline, oldest first."""
-        return [_row(each) for each in await self._store.all_of(citizen)]
+        rows = [_row(each) for each in await self._store.all_of(citizen)]
+        files = [
+            {"file": f.name, "application": f.application, "kind": f.kind, "bytes": f.size_bytes, "sha256": f.sha256}
+            for f in await self._files.all_of(citizen)
+        ]
+        return [*rows, *files]
 
     async def move(self, source: int, target: int, session: Session) -> None:
         """They go along, also those that somebody made for another or has to confirm."""
         await self._store.move(source, target, session)
+        await self._files.move(source, target, session)
 
     async def erase(self, citizen: int) -> None:
         """What the office did has to stay (档案法); everything personal goes."""
         await self._store.erase(citizen)
+        await self._files.erase(citizen)
 
 
 def _row(application: Application) -> Mapping[str, Any]:

@@ -39,6 +39,7 @@ from server.domain.relations import Scope
 from server.domain.wording import Words
 from server.domain.workflow import Act, Party
 from server.services.application_steps import ApplicationSteps, Ground
+from server.storage.attachments import AttachmentStore
 
 URGE_EVERY = timedelta(hours=24)
 EDITABLE = ("draft", "supplement")
@@ -68,9 +69,10 @@ class Draft:
 class Applications:
     """The verbs."""
 
-    def __init__(self, ground: Ground, steps: ApplicationSteps) -> None:
+    def __init__(self, ground: Ground, steps: ApplicationSteps, files: AttachmentStore) -> None:
         self._ground = ground
         self._steps = steps
+        self._files = files
 
     async def begin(self, caller: Caller, draft: Draft) -> Seen:
         """A new draft. NotFoundError `item_unknown`; ForbiddenError `relation_missing`; ConflictError `item_closed`."""
@@ -119,7 +121,7 @@ class Applications:
         if before.version != version:
             raise changed()
         self._refuse_closed(before)
-        after = self._edited(before, form=MappingProxyType(dict(form)))
+        after = self.edited(before, form=MappingProxyType(dict(form)))
         await self.write(before, after)
         return self._seen(after, await self._steps.terms(after))
 
@@ -130,6 +132,7 @@ class Applications:
             raise closed(before)
         if before.version != version or not await self._ground.store.delete_draft(before):
             raise changed()
+        await self._files.delete_of(application)
 
     async def submit(self, caller: Caller, application: str, version: int, key: str) -> Seen:
         """Hand it in. FaultyInputError `form_faulty` names every field; StepRefusedError `application_incomplete`."""
@@ -186,7 +189,7 @@ class Applications:
         if citizen == before.citizen:
             raise InvalidInputError("role_self", zh="不能是申请人本人", en="that is the applicant", field="account")
         kept = [each for each in before.agreements if each.role != role]
-        after = self._edited(before, agreements=(*kept, Agreement(citizen, role)))
+        after = self.edited(before, agreements=(*kept, Agreement(citizen, role)))
         await self.write(before, after)
         return self._seen(after, terms)
 
@@ -226,7 +229,7 @@ class Applications:
         """One of the caller's, to be changed by them; NotFoundError `application_unknown`."""
         return await self._own(caller, application, Scope.APPLY)
 
-    def _edited(self, before: Application, **change: Any) -> Application:
+    def edited(self, before: Application, **change: Any) -> Application:
         """One version on; a co-applicant has to confirm what is written now."""
         fresh = replace(before, version=before.version + 1, changed_at=self._ground.at(), **change)
         return replace(fresh, agreements=tuple(replace(each, agreed_at=None) for each in fresh.agreements))

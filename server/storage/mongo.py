@@ -51,6 +51,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("public", ASCENDING)], unique=True),
         IndexModel([("id_index", ASCENDING)], unique=True, sparse=True),  # an ID number or USCC belongs to one account
     ],
+    "attachments": [  # the files themselves are in the GridFS bucket attachment_data
+        IndexModel([("application", ASCENDING)]),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], partialFilterExpression={"is_loose": True}, name="loose"),
+    ],
     "relations": [
         IndexModel(  # of two people one relation is alive; and one question waits
             [("actor", ASCENDING), ("subject", ASCENDING)],

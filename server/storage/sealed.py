@@ -65,6 +65,8 @@ BY_PERSON = (  # owners under a person's key, as "collection|field"
     "applications|form",
     "applications|note.{}",
     "acknowledgements|said",
+    "attachments|data",
+    "attachments|name",
     "citizens|places.{}.{}",
     "notices|words",
     "relations|label",

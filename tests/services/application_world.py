@@ -17,10 +17,12 @@ from server.domain.officers import Officer, Role, Unit
 from server.domain.relations import Scope
 from server.services.application_steps import ApplicationSteps, Ground
 from server.services.applications import Applications, Draft, Seen
+from server.services.attachments import Attachments, NoScanner
 from server.services.deciding import Deciding, Decision, Filed
 from server.services.item_terms import ItemTerms
 from server.services.uses import Uses
 from server.storage.applications import ApplicationStore
+from server.storage.attachments import AttachmentStore
 from server.storage.catalogues import load_reasons, load_workflows, load_working_days
 from server.storage.mongo import Database
 from server.storage.outbox import Outbox
@@ -135,8 +137,10 @@ class Town:
         )  # fmt: skip
         self.uses = Uses(UseStore(db, secrets.token_bytes), self.clock)
         self.steps = ApplicationSteps(self.ground)
-        self.counter = Applications(self.ground, self.steps)
+        self.files = AttachmentStore(db, self.people)
+        self.counter = Applications(self.ground, self.steps, self.files)
         self.desk = Deciding(self.ground, self.steps, self.uses, load_reasons())
+        self.attachments = Attachments(self.ground, self.counter, self.desk, self.files, NoScanner())
 
     async def draft(self, of: int = OWNER, form: Mapping[str, Any] | None = None, **more: Any) -> Seen:
         """A draft that could be handed in."""
