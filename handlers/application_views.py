@@ -244,9 +244,10 @@ class ApplicationView(SummaryView):
 class FiledView(ApplicationView):
     """One application, whole, for an officer."""
 
-    model_config = _example(_VIEW | {"code": "", "unit": "sz-civil-affairs", "owner": "", "urged": 0})
+    model_config = _example(_VIEW | {"code": "", "unit": "sz-civil-affairs", "answers": {}, "owner": "", "urged": 0})
 
     unit: str
+    answers: Mapping[str, Any] = Field(description="what departments' sources said, by source")
     owner: str = Field(description="the officer who has claimed it")
     urged: int = Field(description="how often the applicant asked for speed")
 
@@ -259,6 +260,7 @@ class FiledView(ApplicationView):
             missing=tuple(filed.missing),
             code="",
             unit=filed.application.unit,
+            answers=dict(filed.application.answers),
             owner=filed.application.owner,
             urged=filed.application.urged,
         )

@@ -20,6 +20,7 @@ from handlers.base import ApiHandler
 from server.domain.applications import Application
 from server.domain.errors import InvalidInputError
 from server.services.applications import Applications, Seen
+from server.services.sources import Sources
 
 Position = tuple[datetime, str]
 
@@ -126,6 +127,20 @@ class AgreeHandler(_OwnHandler):
     async def post(self, application: str) -> None:
         """As the one who was named."""
         self.show(await self.applications.agree(self.caller, application))
+
+
+class SourceHandler(ApiHandler):
+    """免提交: a source instead of a paper."""
+
+    def initialize(self, sources: Sources) -> None:
+        """`sources` holds the verb."""
+        self.sources = sources
+
+    async def post(self, application: str, source: str) -> None:
+        """Ask it."""
+        seen = await self.sources.bring(self.caller, application, source)
+        self.mark(f'"v{seen.application.version}"')
+        self.respond(ApplicationView.of_seen(seen, self.language))
 
 
 class TrackHandler(_OwnHandler):

@@ -13,8 +13,11 @@ from server.services.applications import Applications
 from server.services.attachments import Attachments, NoScanner
 from server.services.deciding import Deciding
 from server.services.item_terms import ItemTerms, Shelf
+from server.services.source_sandbox import NoRegisters, SandboxRegisters
+from server.services.sources import Permits, Registers, Sources
 from server.storage.attachments import AttachmentStore
-from server.storage.catalogues import load_reasons, load_workflows, load_working_days
+from server.storage.catalogues import load_reasons, load_source_policy, load_workflows, load_working_days
+from server.storage.real_names import RealNameStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class ApplicationParts:
     applications: Applications
     deciding: Deciding
     attachments: Attachments
+    sources: Sources
     reasons: Mapping[str, Reason]
 
 
@@ -51,5 +55,16 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting) -> Applicatio
         applications=counter,
         deciding=desk,
         attachments=Attachments(ground, counter, desk, files, NoScanner()),
+        sources=Sources(ground, counter, _permits(assembly), _registers(assembly)),
         reasons=reasons,
     )
+
+
+def _permits(assembly: Assembly) -> Permits:
+    names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
+    return Permits(load_source_policy(), assembly.consents, assembly.uses, names)
+
+
+def _registers(assembly: Assembly) -> Registers:
+    """The sandbox's department; in production a city brings its own."""
+    return NoRegisters() if assembly.settings.mode == "production" else SandboxRegisters(assembly.now)

@@ -132,6 +132,7 @@ class Application:
     number: str = ""
     code: str = ""  # opens the tracking page together with the number
     form: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    answers: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # what sources said, by source
     brought: Sequence[Brought] = ()
     agreements: Sequence[Agreement] = ()
     timeline: Sequence[Line] = ()

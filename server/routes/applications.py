@@ -42,6 +42,7 @@ def _own(parts: ApplicationParts) -> list[Route]:
     urge = gives(summary="催办: ask for speed, once a day")
     invite = gives(summary="Name somebody who has to confirm it", takes=views.InvitationForm, needs_version=True)
     agree = gives(summary="Confirm as the one who was named")
+    bring = gives(summary="免提交: ask a department instead of bringing a paper; needs the consent")
     track = Operation(
         summary="Where an application stands, by number and code; nothing personal",
         entry=PUBLIC, takes=views.TrackForm, gives=views.TrackView,
@@ -55,6 +56,7 @@ def _own(parts: ApplicationParts) -> list[Route]:
         Route(f"{one}/withdraw", own.WithdrawHandler, {"POST": withdraw}, given),
         Route(f"{one}/urge", own.UrgeHandler, {"POST": urge}, given),
         Route(f"{one}/invite", own.InvitationHandler, {"POST": invite}, given),
+        Route(f"{one}/sources/{{source}}", own.SourceHandler, {"POST": bring}, {"sources": parts.sources}),
         Route(f"{one}/agree", own.AgreeHandler, {"POST": agree}, given),
     ]
 

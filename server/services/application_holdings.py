@@ -51,6 +51,7 @@ def _row(application: Application) -> Mapping[str, Any]:
         "name": application.item_name.zh,
         "state": application.standing.state,
         "form": dict(application.form),
+        "answers_of_sources": dict(application.answers),
         "materials": [
             {"material": b.material, "means": b.means.value, "sha256": b.evidence} for b in application.brought
         ],

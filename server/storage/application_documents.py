@@ -10,10 +10,8 @@ ended_at, is_open, due_at, card, card_at, urged, seat, is_unlogged}
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from types import MappingProxyType
-from typing import Any
 
 import orjson
 
@@ -25,7 +23,6 @@ from server.storage.mongo import Document
 from server.storage.vault import Vault
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-NO_FORM: Mapping[str, Any] = MappingProxyType({})
 _PLAIN = (
     "citizen", "actor", "item", "item_version", "workflow", "unit", "division", "owner", "version", "created_at",
     "changed_at", "submitted_at", "ended_at", "card_at", "urged",
@@ -68,8 +65,9 @@ def fields_of(application: Application) -> Document:
 
 
 def sealed_form(application: Application, vault: Vault) -> bytes:
-    """What was filled in."""
-    return vault.seal(orjson.dumps(dict(application.form)).decode(), owner=form_owner(application.id))
+    """What was filled in, and what sources said."""
+    content = {"form": dict(application.form), "answers": dict(application.answers)}
+    return vault.seal(orjson.dumps(content).decode(), owner=form_owner(application.id))
 
 
 def sealed_code(application: Application, vault: Vault) -> bytes:
@@ -101,9 +99,9 @@ def to_application(d: Document, vault: Vault | None = None) -> Application:
     """As it was; without a vault what is sealed stays out of it."""
     plain = {name: d[name] for name in _PLAIN}
     id_ = d["_id"]
-    form = NO_FORM
+    content: Document = {"form": {}, "answers": {}}
     if vault and "form" in d:
-        form = MappingProxyType(orjson.loads(vault.open(d["form"], owner=form_owner(id_))))
+        content = orjson.loads(vault.open(d["form"], owner=form_owner(id_)))
     return Application(
         id=id_,
         **plain,
@@ -111,7 +109,8 @@ def to_application(d: Document, vault: Vault | None = None) -> Application:
         standing=Standing(d["state"], d["back"], MappingProxyType(d["tasks"]), _to_clock(d["clock"])),
         number=d.get("number", ""),
         code=vault.open(d["code"], owner=f"applications|{id_}|code") if vault and "code" in d else "",
-        form=form,
+        form=MappingProxyType(content["form"]),
+        answers=MappingProxyType(content["answers"]),
         brought=tuple(_to_brought(each) for each in d["brought"]),
         agreements=tuple(Agreement(a["citizen"], a["role"], a["agreed_at"]) for a in d["agreements"]),
         timeline=tuple(_to_line(id_, each, vault) for each in d["timeline"]),

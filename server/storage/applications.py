@@ -192,10 +192,11 @@ class ApplicationStore:
 
     async def _change(self, before: Application, after: Application) -> dict[str, Any]:
         fresh = after.timeline[len(before.timeline) :]
-        is_personal = after.form != before.form or after.code != before.code or any(line.note for line in fresh)
+        is_filled = after.form != before.form or after.answers != before.answers
+        is_personal = is_filled or after.code != before.code or any(line.note for line in fresh)
         vault = await self._people.of(after.citizen) if is_personal else None
         fields = fields_of(after)
-        if vault and after.form != before.form:
+        if vault and is_filled:
             fields["form"] = sealed_form(after, vault)
         if vault and after.code != before.code:
             fields |= {"code": sealed_code(after, vault), "code_index": self._code_index(after.number, after.code)}

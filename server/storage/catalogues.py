@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from server.domain import consents, divisions, preferences, reasons, texts, wording, workflow
+from server.domain import consents, divisions, preferences, reasons, sources, texts, wording, workflow
 from server.domain.errors import ConfigurationError
 from server.domain.working_days import WorkingDays, by_year, read_year
 
@@ -70,6 +70,11 @@ def load_workflows(data: Path = DATA) -> Mapping[str, workflow.Workflow]:
 def load_reasons(data: Path = DATA) -> Mapping[str, reasons.Reason]:
     """What officers say again and again."""
     return reasons.load_reasons(_yaml(data / "reasons.yaml"))
+
+
+def load_source_policy(data: Path = DATA) -> sources.Policy:
+    """What department sources may be asked."""
+    return sources.load_policy(_yaml(data / "sources.yaml"))
 
 
 def read_sources(data: Path) -> wording.Sources:
