@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from server.services.applications import Applications
 from server.services.attachments import Attachments, NoScanner
 from server.services.deciding import Deciding
 from server.services.item_terms import ItemTerms, Shelf
+from server.services.papers import Papers
 from server.services.source_sandbox import NoRegisters, SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
 from server.storage.attachments import AttachmentStore
@@ -30,6 +32,7 @@ class ApplicationParts:
     deciding: Deciding
     attachments: Attachments
     sources: Sources
+    papers: Papers
     reasons: Mapping[str, Reason]
 
 
@@ -49,6 +52,7 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting) -> Applicatio
     steps, reasons = ApplicationSteps(ground), load_reasons()
     files = AttachmentStore(assembly.db, assembly.person_vault)
     counter, desk = Applications(ground, steps, files), Deciding(ground, steps, assembly.uses, reasons)
+    seed = b64decode(assembly.settings.audit_key.get_secret_value())
     return ApplicationParts(
         ground=ground,
         steps=steps,
@@ -56,6 +60,7 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting) -> Applicatio
         deciding=desk,
         attachments=Attachments(ground, counter, desk, files, NoScanner()),
         sources=Sources(ground, counter, _permits(assembly), _registers(assembly)),
+        papers=Papers(ground, counter, seed, assembly.settings.city, assembly.settings.public_url),
         reasons=reasons,
     )
 

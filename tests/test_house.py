@@ -31,7 +31,7 @@ HOMES = {
     "pycurl": ("channels.transport",),
     "wechatpy": ("channels.wechat", "channels.sandbox"),
     "firebase_admin": ("channels.fcm",),
-    "jwt": ("server.services.access_tokens", "channels.sandbox.fcm"),
+    "jwt": ("server.services.access_tokens", "server.services.papers", "channels.sandbox.fcm"),
     "argon2": ("server.services.passwords",),
     "pyotp": ("server.domain.totp",),
     "zxcvbn": ("server.domain.passwords",),

@@ -7,15 +7,17 @@ from functools import partial
 from handlers import application_views as views
 from handlers import applications as own
 from handlers import attachments as files
+from handlers import papers
 from handlers import staff_applications as staff
 from handlers.routing import ATTACHMENT_BYTES, CITIZEN, PUBLIC, Operation, Route, officer
 from server.assemble_applications import ApplicationParts
 from server.domain.access import Deed
+from server.services.papers import PaperKind
 
 
 def routes(parts: ApplicationParts) -> list[Route]:
     """All of them."""
-    return [*_own(parts), *_files(parts), *_staff(parts)]
+    return [*_own(parts), *_files(parts), *_papers(parts), *_staff(parts)]
 
 
 def _own(parts: ApplicationParts) -> list[Route]:
@@ -83,6 +85,33 @@ def _files(parts: ApplicationParts) -> list[Route]:
             files.StaffAttachmentHandler, {"GET": look}, given,
         ),
     ]  # fmt: skip
+
+
+def _papers(parts: ApplicationParts) -> list[Route]:
+    given = {"papers": parts.papers}
+    one = "/v1/applications/{application}"
+    verify = {
+        "GET": Operation(
+            summary="The page behind a paper's QR code", entry=PUBLIC, query=papers.PaperQuery,
+            gives_raw={papers.HTML: "<!doctype html>..."},
+        ),
+        "POST": Operation(
+            summary="Whether a paper is ours, what it says, and whether that still stands",
+            entry=PUBLIC, takes=papers.PaperForm, gives=papers.VerifiedView,
+        ),
+    }  # fmt: skip
+    keys = Operation(summary="The public keys of papers (RFC 7517)", entry=PUBLIC, gives=papers.KeysView)
+    routes = [
+        Route("/v1/papers/verify", papers.VerifyHandler, verify, given),
+        Route("/v1/papers/keys", papers.KeysHandler, {"GET": keys}, given),
+    ]
+    for kind, said in ((PaperKind.RECEIPT, "The signed receipt"), (PaperKind.RESULT, "The signed result")):
+        more = given | {"kind": kind}
+        paper = Operation(summary=said, entry=CITIZEN, gives=papers.PaperView)
+        code = Operation(summary=f"{said} as a QR code", entry=CITIZEN, gives_raw={papers.SVG: "<svg/>"})
+        routes.append(Route(f"{one}/{kind}", papers.PaperHandler, {"GET": paper}, more))
+        routes.append(Route(f"{one}/{kind}.svg", papers.PaperCodeHandler, {"GET": code}, more))
+    return routes
 
 
 def _staff(parts: ApplicationParts) -> list[Route]:

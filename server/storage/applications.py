@@ -74,6 +74,11 @@ class ApplicationStore:
         document = await self._applications.find_one(query)
         return to_application(document) if document else None
 
+    async def find_numbered(self, number: str) -> Application | None:
+        """By number alone, without anything that is sealed."""
+        document = await self._applications.find_one({"number": number})
+        return to_application(document) if document else None
+
     async def find_many(self, ids: Sequence[str]) -> dict[str, Application]:
         """Those of these that exist, without anything that is sealed."""
         cursor = self._applications.find({"_id": {"$in": list(ids)}})
