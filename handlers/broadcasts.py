@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from dataclasses import dataclass
-
-import structlog
 from pydantic import BaseModel, ConfigDict, Field
-from tornado.http1connection import HTTP1Connection
-from tornado.iostream import StreamClosedError
 
 from handlers.base import ApiHandler
-from handlers.routing import EVENT_STREAM
+from handlers.streaming import Pace, StreamHandler
 from server.services.control import Control
 from server.services.reports import MAX_LIST, Wanted
-from server.services.watching import Feed
 
 CSV = "text/csv"
-SEND_BUFFER_BYTES = 65_536  # several states of a city
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """The times of an event stream, in seconds."""
-
-    heartbeat_s: float = 15.0  # a comment line: proxies and readers see that the stream lives
-    stuck_s: float = 20.0  # a reader who takes nothing for so long is cut off
-    quiet_s: float = 10.0  # after the end of a broadcast, without news, the stream ends too
-    longest_s: float = 600.0  # then the reader comes again and is asked for its session
 
 
 class UnreachedQuery(BaseModel):
@@ -88,12 +67,8 @@ class ResumeHandler(ApiHandler):
         self.respond(await self.control.resume(self.officer, identifier))
 
 
-class EventsHandler(ApiHandler):
-    """The standing of a broadcast as server-sent events (WHATWG HTML, 9.2).
-
-    Each event is the whole standing, its id the version. So a reader that comes back with Last-Event-ID gets the newest
-    one if it is newer, and a slow one skips to it: what waits for a reader is never more than one event.
-    """
+class EventsHandler(StreamHandler):
+    """The standing of a broadcast as server-sent events."""
 
     def initialize(self, control: Control, pace: Pace) -> None:
         """`control` asks the policy."""
@@ -102,48 +77,12 @@ class EventsHandler(ApiHandler):
 
     async def get(self, identifier: str) -> None:
         """Stream until the broadcast is over and quiet; 204 tells a reader that has seen the end not to come again."""
-        given = self.request.headers.get("Last-Event-ID", "").strip()
-        seen = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else -1
         async with self.control.reading(self.officer, identifier) as feed:
             first = await feed.newer(-1, self.pace.heartbeat_s)
-            if first is not None and first.is_over and first.version <= seen:
+            if first is not None and first.is_over and first.version <= self.last_seen:
                 self.set_status(204)
                 return
-            self._bound_kernel_buffer()
-            self.set_header("Content-Type", f"{EVENT_STREAM}; charset=utf-8")
-            self.set_header("X-Accel-Buffering", "no")  # nginx: hand on at once
-            try:
-                await self._stream(feed, seen)
-            except StreamClosedError:
-                return
-            except TimeoutError:
-                log.info("event_reader_cut_off", broadcast=identifier, request_id=self.request_id)
-                self.detach().close()
-
-    def _bound_kernel_buffer(self) -> None:
-        """The kernel would keep megabytes for each stuck reader: thousands of them must not cost the machine."""
-        connection = self.request.connection
-        if isinstance(connection, HTTP1Connection):
-            connection.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-
-    async def _stream(self, feed: Feed, seen: int) -> None:
-        await self._send(b"retry: 2000\n\n")
-        clock = asyncio.get_running_loop().time
-        until, is_over = clock() + self.pace.longest_s, False
-        while clock() < until:
-            frame = await feed.newer(seen, self.pace.quiet_s if is_over else self.pace.heartbeat_s)
-            if frame is None and is_over:
-                return
-            if frame is None:
-                await self._send(b": still here\n\n")
-            else:
-                seen, is_over = frame.version, frame.is_over
-                await self._send(b"id: %d\nevent: standing\ndata: %b\n\n" % (frame.version, frame.body))
-
-    async def _send(self, data: bytes) -> None:
-        """Write, and wait until the network has taken it: what comes meanwhile is skipped. TimeoutError: stuck."""
-        self.write(data)
-        await asyncio.wait_for(self.flush(), self.pace.stuck_s)
+            await self.stream(feed, "standing")
 
 
 class ReportHandler(ApiHandler):

@@ -27,6 +27,7 @@ _OFFICER = {
     "unit": _UNIT,
     "division": "440300",
     "events": ["11B"],
+    "institutions": [],
 }
 _SESSION = {
     "id": "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8",
@@ -114,6 +115,7 @@ class OfficerView(BaseModel):
     unit: Unit
     division: str
     events: tuple[str, ...]
+    institutions: tuple[str, ...]
 
     @classmethod
     def of(cls, officer: Officer) -> OfficerView:
@@ -320,4 +322,5 @@ def _told(officer: Officer) -> dict[str, Any]:
         "unit": officer.unit,
         "division": officer.division,
         "events": officer.events,
+        "institutions": officer.institutions,
     }

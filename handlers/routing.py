@@ -82,6 +82,12 @@ PARAMETERS: Mapping[str, Parameter] = {
     "application": Parameter(r"[0-9a-f]{32}", "id of an application", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
     "attachment": Parameter(r"[0-9a-f]{32}", "id of a file of an application", "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8"),
     "item": Parameter(r"[0-9a-f]{32}", "id of an item of the inbox", "9f86d081884c7d659a2feaa0c55ad015"),
+    "resource": Parameter(
+        r"[a-z0-9]+(?:-[a-z0-9]+){0,29}",
+        "id of what can be booked: a doctor's hours, a counter, a court",
+        "sz-hall-car-1",
+    ),
+    "booking": Parameter(r"[A-Za-z0-9_-]{22}", "public code of a booking", "q83vEjRWeJASNFZ4kBI0Vg"),
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
     "place": Parameter(r"[0-9a-f]{32}", "id of a place", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
     "officer": Parameter(r"[0-9a-f]{32}", "id of an account", "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"),

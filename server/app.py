@@ -34,7 +34,6 @@ from handlers.broadcasts import (
     CSV,
     BroadcastHandler,
     EventsHandler,
-    Pace,
     PauseHandler,
     ReportHandler,
     ReportTableHandler,
@@ -63,9 +62,11 @@ from handlers.staff_alerts import (
     ValidateHandler,
     ValidateNewHandler,
 )
-from server import assemble, assemble_citizens, assemble_inbox, assemble_privacy
+from handlers.streaming import Pace
+from server import assemble, assemble_booking, assemble_citizens, assemble_inbox, assemble_privacy
 from server.assemble import Assembly
 from server.assemble_binding import BindingParts
+from server.assemble_booking import BookingParts
 from server.assemble_citizens import CitizenParts
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
@@ -78,7 +79,18 @@ from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
-from server.routes import codes, inbox, joining, organisations, privacy, real_name, relations, session
+from server.routes import (
+    booking,
+    booking_office,
+    codes,
+    inbox,
+    joining,
+    organisations,
+    privacy,
+    real_name,
+    relations,
+    session,
+)
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
@@ -103,6 +115,7 @@ class Services:
     public: PublicParts
     citizens: CitizenParts
     inbox: InboxParts
+    booking: BookingParts
     audit: AuditReading
 
 
@@ -116,6 +129,7 @@ def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None 
         public=readers,
         citizens=assemble_citizens.citizens(assembly, wechat),
         inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
+        booking=assemble_booking.booking(assembly),
         audit=assemble.audit_reading(assembly),
     )
 
@@ -144,6 +158,7 @@ def public_routes(services: Services) -> list[Route]:
         *me_routes(services.citizens.profile),
         *inbox.routes(services.inbox),
         *binding_routes(services.citizens.binding),
+        *booking_routes(services),
         *privacy.routes(assemble_privacy.privacy(services.assembly)),
     ]
 
@@ -156,6 +171,13 @@ def binding_routes(parts: BindingParts) -> list[Route]:
         *organisations.routes(parts),
         *joining.routes(parts),
     ]
+
+
+def booking_routes(services: Services) -> list[Route]:
+    """Bookings, for citizens and officers."""
+    own = assemble_booking.own_bookings(services.assembly, services.booking, services.citizens.binding.relations)
+    office = assemble_booking.booking_office(services.assembly, services.booking)
+    return [*booking.routes(services.booking, own), *booking_office.routes(office)]
 
 
 def _broadcast_routes(services: Services) -> list[Route]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from server.assemble import Assembly, receipts
+from server.assemble_booking import booking_holdings
 from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
 from server.assemble_profile import profile_holdings
@@ -41,13 +42,16 @@ EXCEPTIONS: Mapping[str, str] = {
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
+    "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "officers": NOT_ABOUT_CITIZENS,
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
     "person_keys": "the key of each person: it goes when the account does",
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
+    "resources": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
+    "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
 
 
@@ -64,6 +68,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         ApplicationHolding(assembly.applications, AttachmentStore(db, people)),
         RelationsHolding(RelationStore(db, people)),
         *log_in_holdings(assembly),
+        *booking_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         assembly.consents,
         assembly.uses,

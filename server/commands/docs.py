@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -18,6 +19,7 @@ from server.commands.serve import assembled
 from server.error_codes import error_codes, errors_page
 from server.reference import api_page
 from server.settings import Settings
+from server.storage.retention import rows
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = "docs"
@@ -26,19 +28,26 @@ FOLDER = "docs"
 def docs(
     folder: Annotated[Path, typer.Option(help="Where the pages are written.")] = ROOT / FOLDER,
 ) -> None:
-    """Write docs/api.md and docs/errors.md anew (for who works on Huimin; starts a database for a moment)."""
-    for name, text in uvloop.run(_pages()).items():
+    """Write docs/api.md, docs/errors.md and the table of docs/privacy.md anew (starts a database for a moment)."""
+    privacy = folder / "privacy.md"
+    table = {privacy.name: with_table(privacy.read_text("utf-8"), rows())} if privacy.exists() else {}
+    for name, text in (uvloop.run(_pages()) | table).items():
         (folder / name).write_text(text, "utf-8")
         typer.echo(f"{folder / name}")
 
 
-def pages_of(routes: Sequence[Route]) -> Mapping[str, str]:
+def with_table(page: str, table: str) -> str:
+    """The page with its one table replaced."""
+    return re.sub(r"(?m)^\|(?:.*\n\|)*.*$", lambda _: table, page, count=1)
+
+
+def pages_of(routes: Sequence[Route]) -> dict[str, str]:
     """The pages by name. `routes` end with the contract."""
     document = next(route.parts["document"] for route in routes if "document" in route.parts)
     return {"api.md": api_page(orjson.loads(document)), "errors.md": errors_page(error_codes(ROOT))}
 
 
-async def _pages() -> Mapping[str, str]:
+async def _pages() -> dict[str, str]:
     """The table is made of live objects, so they are assembled; nothing is asked of them."""
     with TemporaryDirectory(prefix="huimin-docs-") as home:
         async with assembled(Settings(home=Path(home), mongo_url=None, redis_url=None)) as assembly:

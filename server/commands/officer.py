@@ -46,6 +46,7 @@ def create(  # noqa: PLR0913 - one option for each thing that an account is made
     contact: Annotated[str, typer.Option(help="Telephone that alerts may name.")] = "",
     division: Annotated[str, typer.Option(help="Root of the divisions to act in; default: the unit's.")] = "",
     events: Annotated[str, typer.Option(help="Comma-separated prefixes of event codes: 11B,11E01.")] = "",
+    institutions: Annotated[str, typer.Option(help="Comma-separated units whose bookings these are: sz-hall.")] = "",
     json_: Json = False,
 ) -> None:
     """Invite an officer and print the one-time link."""
@@ -61,6 +62,7 @@ def create(  # noqa: PLR0913 - one option for each thing that an account is made
             unit=fields | {key: value for key, value in given.items() if value},
             division=division or fields["division"],
             events=_listed(events),
+            institutions=_listed(institutions),
         )
         account, link = await assembly.officers.create(None, new)
         _print_link(account, link, json_=json_)
@@ -203,6 +205,7 @@ def _facts(account: Account) -> dict[str, Any]:
         "unit": officer.unit.code,
         "division": officer.division,
         "events": list(officer.events),
+        "institutions": list(officer.institutions),
         "state": account.state,
         "created_at": account.created_at,
     }

@@ -41,6 +41,13 @@ class Deed(StrEnum):
     PARTNER_MANAGE = "partner.manage"  # intake keys and webhooks
     OFFICER_READ = "officer.read"
     OFFICER_MANAGE = "officer.manage"  # create, change, lock, unlock, recover, end sessions
+    BOOKING_READ = "booking.read"  # the day's list, with masked names
+    BOOKING_SERVE = "booking.serve"  # check in, call, serve, requeue, mark as missed
+    BOOKING_BOOK = "booking.book"  # for a person at the counter or on the telephone; cancel; whose bans there are
+    BOOKING_EXCUSE = "booking.excuse"  # take a strike back, lift a ban
+    BOOKING_CLOSE = "booking.close"  # 停诊, and open again
+    RESOURCE_READ = "resource.read"
+    RESOURCE_MANAGE = "resource.manage"  # what can be booked, when, by which rules
     SESSION_OWN = "session.own"  # see and end one's own sessions, confirm the second factor
     AUDIT_READ = "audit.read"
     AUDIT_VERIFY = "audit.verify"
@@ -67,6 +74,8 @@ _RELEASER = frozenset({Role.RELEASER, Role.CHIEF})
 _DESK = _AUTHOR | _RELEASER
 _AUDITOR = frozenset({Role.AUDITOR})
 _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
+_CLERK = frozenset({Role.CLERK})
+_PLANNER = frozenset({Role.PLANNER})
 
 _DECIDING = frozenset({Role.CLERK, Role.APPROVER})
 _COUNTER = _DECIDING | {Role.SUPERVISOR}
@@ -95,6 +104,13 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.PARTNER_MANAGE: Grant(_ADMINISTRATOR, Reach.SUBTREE),
     Deed.OFFICER_READ: Grant(_ADMINISTRATOR, Reach.SUBTREE),
     Deed.OFFICER_MANAGE: Grant(_ADMINISTRATOR, Reach.SUBTREE),
+    Deed.BOOKING_READ: Grant(_CLERK | _PLANNER, Reach.SUBTREE),
+    Deed.BOOKING_SERVE: Grant(_CLERK, Reach.SUBTREE),
+    Deed.BOOKING_BOOK: Grant(_CLERK, Reach.SUBTREE),
+    Deed.BOOKING_EXCUSE: Grant(_CLERK, Reach.SUBTREE),
+    Deed.BOOKING_CLOSE: Grant(_CLERK | _PLANNER, Reach.SUBTREE),
+    Deed.RESOURCE_READ: Grant(_CLERK | _PLANNER, Reach.SUBTREE),
+    Deed.RESOURCE_MANAGE: Grant(_PLANNER, Reach.SUBTREE),
     Deed.SESSION_OWN: Grant(frozenset(Role), Reach.OWN),
     Deed.AUDIT_READ: Grant(_AUDITOR, Reach.SUBTREE),  # of the city: the log is one
     Deed.AUDIT_VERIFY: Grant(_AUDITOR, Reach.SUBTREE),
@@ -123,6 +139,17 @@ def refuse(officer: Officer, deed: Deed, divisions: Sequence[str] = ()) -> None:
     if grant is None or not officer.roles & grant.roles:
         raise ForbiddenError("role_missing", zh="您没有此权限", en="you have no role for this")
     raise ForbiddenError("outside_division", zh="超出您的辖区", en="outside your division")
+
+
+def refuse_at(officer: Officer, deed: Deed, division: str, institution: str) -> None:
+    """For what an institution has: besides `refuse`, ForbiddenError `outside_unit` if it is not the officer's."""
+    refuse(officer, deed, [division])
+    if institution not in officer.institutions:
+        raise ForbiddenError(
+            "outside_unit",
+            zh="不属于您的单位，请到该单位办理",
+            en="this belongs to another unit: it has to be done there",
+        )
 
 
 def may_ask(officer: Officer, deed: Deed) -> bool:

@@ -68,6 +68,7 @@ class Booking:
     outcome: Outcome | None = None
     reason: str = ""
     excused_by: str = ""  # the officer who said that it is no strike
+    service: str = ""  # which of the resource's services, if one was chosen
 
     def is_lapsed(self, at: datetime) -> bool:
         """Whether the time to confirm is over."""
@@ -164,6 +165,7 @@ class Ask:
     citizen: int
     holder: int
     key: str
+    service: str = ""
 
 
 def seats_of(slot: Slot, places: Mapping[str, int], open_at: datetime, *, first: int = 1) -> list[Seat]:
@@ -207,7 +209,8 @@ def known(ask: Ask, visits: Sequence[Visit], at: datetime) -> Visit | HuiminErro
         booking = visit.booking
         if (booking.holder, booking.key) != (ask.holder, ask.key) or booking.is_lapsed(at):
             continue
-        if booking.citizen != ask.citizen or (visit.seat.slot != ask.slot and not booking.moves):
+        is_other = (booking.citizen, booking.service) != (ask.citizen, ask.service)
+        if is_other or (visit.seat.slot != ask.slot and not booking.moves):
             return refusals.key_reused()
         return visit
     return None

@@ -106,6 +106,16 @@ def hold_expired() -> ConflictError:
     )
 
 
+def hold_gone() -> NotFoundError:
+    """There is no such hold (any more): it ran out and others have the seat, or it never was this person's."""
+    return NotFoundError(
+        "hold_gone",
+        zh="没有这个占号，或占号已超时；请重新选择时段",
+        en="there is no such hold, or it ran out: choose a time again",
+        field="booking",
+    )
+
+
 def renew_limit() -> ConflictError:
     """A hold may be extended only so often."""
     return ConflictError(
@@ -182,6 +192,16 @@ def too_late(minutes: int) -> ConflictError:
 def slot_unknown() -> NotFoundError:
     """No such slot."""
     return NotFoundError("slot_unknown", zh="没有这个时段，请重新查询", en="no such time: search again", field="slot")
+
+
+def service_unknown() -> InvalidInputError:
+    """Not one of the resource's services."""
+    return InvalidInputError(
+        "service_unknown",
+        zh="该资源不办理此项业务，请重新选择",
+        en="this resource does not offer that service: choose another one",
+        field="service",
+    )
 
 
 def other_service() -> ConflictError:

@@ -2,6 +2,7 @@
 
 Two accounts may belong to one human being: `person` names the human, and every rule about "two persons" asks for it.
 Powers are separate (GB/T 22239-2019, 三权分立): who manages accounts or reads the log does not warn, in any account.
+Nor does who serves people at a counter.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -28,14 +30,18 @@ class Role(StrEnum):
     DRILL = "drill"  # besides the others: may do the same with exercises and tests
     AUDITOR = "auditor"  # reads the log, and nothing else
     ADMINISTRATOR = "administrator"  # manages accounts, and cannot warn
-    CLERK = "clerk"  # 受理: takes applications, asks for more, hands out results
-    APPROVER = "approver"  # 审批: decides applications
-    SUPERVISOR = "supervisor"  # 效能监察: sees deadlines and ratings, decides nothing
+    CLERK = "clerk"  # serves people at a counter: calls, books, excuses, closes a day, takes applications
+    PLANNER = "planner"  # says what can be booked and when
+    APPROVER = "approver"  # 审批: decides applications, which a clerk takes and hands out
+    SUPERVISOR = "supervisor"  # 效能监察: sees deadlines and ratings of applications, decides nothing
 
 
 WARNING = frozenset({Role.AUTHOR, Role.RELEASER, Role.CHIEF, Role.DRILL})
-COUNTER = frozenset({Role.CLERK, Role.APPROVER, Role.SUPERVISOR})
-POWERS = (WARNING, COUNTER, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))  # one person holds one of them
+SERVING = frozenset({Role.CLERK, Role.PLANNER, Role.APPROVER, Role.SUPERVISOR})
+# One person holds one of them.
+POWERS = (WARNING, SERVING, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))
+INSTITUTION = r"^[a-z0-9]+(-[a-z0-9]+)*$"  # as resources name their unit
+Institution = Annotated[str, Field(pattern=INSTITUTION, max_length=60)]
 
 
 class Unit(BaseModel):
@@ -53,15 +59,13 @@ class Unit(BaseModel):
     sender: str = Field(pattern=r"^[^\s,<&]{1,120}$")
     division: str = Field(pattern=DIVISION, description="the jurisdiction: alerts may not leave it")
     contact: str = Field(default="", max_length=120)
-    institution: str = Field(
-        default="",
-        pattern=r"^([a-z0-9][a-z0-9-]{1,59})?$",
-        description="its id in the catalogue",
-    )
 
 
 class Officer(BaseModel):
-    """Someone at the desk. `division` and `events` bound what the roles reach; no events reach nothing."""
+    """Someone at the desk. `division`, `events` (alerts) and `institutions` (bookings, applications) bound what the roles reach.
+
+    No events reach no alert, and no institutions neither booking nor application.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,6 +76,7 @@ class Officer(BaseModel):
     unit: Unit
     division: str = Field(pattern=DIVISION, description="root of the subtree of divisions this officer may act in")
     events: tuple[str, ...] = Field(description="prefixes of event codes: 11B is all weather, 11B01 only typhoons")
+    institutions: tuple[Institution, ...] = Field(default=(), description="units whose bookings and applications these are: sz-hall")
 
 
 class AccountState(StrEnum):
@@ -130,6 +135,9 @@ class NewOfficer(BaseModel):
     unit: Unit
     division: str = Field(pattern=DIVISION)
     events: tuple[str, ...] = Field(default=(), max_length=100, description="prefixes of event codes")
+    institutions: tuple[Institution, ...] = Field(
+        default=(), max_length=100, description="units whose bookings the officer serves or plans: sz-hall"
+    )
 
 
 def plain_name(name: str) -> str:
@@ -155,7 +163,7 @@ def refuse_mixed_powers(roles: frozenset[Role]) -> None:
     if is_mixed([roles]):
         raise InvalidInputError(
             "roles_mixed",
-            zh="管理账号、审计日志与发布预警须由不同的人担任",
-            en="managing accounts, reading the log and warning are for different people",
+            zh="管理账号、审计日志、发布预警与窗口服务须由不同的人担任",
+            en="managing accounts, reading the log, warning and serving at a counter are for different people",
             field="roles",
         )

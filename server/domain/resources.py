@@ -6,6 +6,8 @@ name, for it stands in the id of each of its slots.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -102,3 +104,36 @@ class Resource(BaseModel):
     def service(self, code: str) -> Service | None:
         """One of its services."""
         return next((each for each in self.services if each.code == code), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A resource as it is stored, with seats up to the day `laid_until`.
+
+    `version` counts its changes, `reason` is why it was changed last.
+    """
+
+    resource: Resource
+    version: int
+    laid_until: date
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which resources: all that are given have to fit. `division`: lies at or below it."""
+
+    kind: Kind | None = None
+    unit: str | None = None
+    group: str | None = None
+    division: str | None = None
+    service: str | None = None
+    is_open: bool | None = True
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A point, WGS-84 degrees."""
+
+    latitude: float
+    longitude: float

@@ -193,13 +193,13 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What somebody wants to do. `facts`: what is so; `unit`: of the officer, for tasks; None: any."""
+    """What somebody wants to do. `facts`: what is so; `units`: the officer's, for tasks; None: any."""
 
     action: str
     facts: frozenset[Guard] = frozenset()
     has_reason: bool = False
     task: str = ""
-    unit: str | None = None
+    units: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +272,7 @@ def _may_decide(workflow: Workflow, standing: Standing, act: Act) -> bool:
     row = workflow.tasks.get(act.task)
     if row is None or standing.tasks.get(act.task, ""):
         return False
-    return not row.unit or act.unit is None or row.unit == act.unit
+    return not row.unit or act.units is None or row.unit in act.units
 
 
 def _target(workflow: Workflow, standing: Standing, step: StepRow, tasks: Mapping[str, str]) -> tuple[str, bool]:

@@ -131,6 +131,7 @@ class Holds:
             key=ask.key,
             held_at=at,
             hold_until=at + timedelta(minutes=rules.hold_minutes),
+            service=ask.service,
         )
         return taken(seat, booking, self._means.spread(rules))
 

@@ -78,7 +78,7 @@ class Deciding:
         """
         refuse(officer, Deed.APPLICATION_READ, (officer.division,))
         wanted = Wanted(
-            (officer.unit.institution,), officer.division, sought.owner, sought.state, sought.card, sought.after,
+            officer.institutions, officer.division, sought.owner, sought.state, sought.card, sought.after,
             sought.limit,
         )  # fmt: skip
         found = await self._ground.store.inbox(wanted)
@@ -123,10 +123,11 @@ class Deciding:
         found = await self._reached(officer, application, Deed.APPLICATION_STEP)
         if found.owner not in ("", officer.id) and not decision.task:
             raise ConflictError("application_claimed", zh="已由他人认领", en="another officer has it")
-        act = Act(decision.action, task=decision.task, unit=officer.unit.institution)
+        act = Act(decision.action, task=decision.task, units=frozenset(officer.institutions))
         terms = await self._steps.terms(found)
         party = _party(officer, found, terms, decision.action)
-        by = By(party, who=officer.id, unit=officer.unit.institution, note=self._note(decision), key=decision.key)
+        unit = next(iter({found.unit, *found.units} & {*officer.institutions}), "")
+        by = By(party, who=officer.id, unit=unit, note=self._note(decision), key=decision.key)
         return await self._filed(officer, await self._steps.take(found, act, by))
 
     def _note(self, decision: Decision) -> str:
@@ -144,8 +145,7 @@ class Deciding:
         """What is out of reach does not exist, drafts neither."""
         refuse(officer, deed, (officer.division,))
         found = await self._ground.store.find(application)
-        units = {found.unit, *found.units} if found else {""}
-        if found is None or found.is_draft or officer.unit.institution not in units:
+        if found is None or found.is_draft or not {found.unit, *found.units} & {*officer.institutions}:
             raise unknown()
         if not may(officer, deed, (found.division,)):
             raise unknown()

@@ -16,10 +16,10 @@ from server.domain.booking import Seat, Slot
 from server.domain.booking_rules import BookingRules
 from server.domain.china import CHINA, china_day
 from server.domain.errors import ConflictError, NotFoundError
-from server.domain.resources import Resource
+from server.domain.resources import Kept, Resource, Wanted
 from server.domain.schedules import Change, change_of, layouts_on
 from server.domain.working_days import WorkingDays
-from server.storage.resources import FOR_GOOD, Kept, ResourceStore, Wanted
+from server.storage.resources import FOR_GOOD, ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.seats_laid import LaidSeats
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from server.domain.divisions import Divisions
 from server.domain.errors import TooManyError
@@ -101,8 +102,38 @@ class Feed:
             loop.call_later(nth // WAKE_AT_ONCE * WAKE_EVERY_S, _let_go, future)
 
 
+class Readers:
+    """Who reads what in this process: one feed a thing, while somebody reads it."""
+
+    def __init__(self, clock: Callable[[], float], every_s: float = LOOK_EVERY_S) -> None:
+        self._clock = clock
+        self._every_s = every_s
+        self._feeds: dict[str, Feed] = {}
+
+    @property
+    def count(self) -> int:
+        """How many read now."""
+        return sum(feed.readers for feed in self._feeds.values())
+
+    @contextmanager
+    def reading(self, name: str, looker: Callable[[], Callable[[], Awaitable[Frame]]]) -> Iterator[Feed]:
+        """The feed of a thing for one more reader, made by `looker`; TooManyError if there are enough of them."""
+        if self.count >= MAX_READERS:
+            raise TooManyError("readers_too_many", zh="观看人数过多，请稍后再试", en="too many readers; try later")
+        feed = self._feeds.get(name)
+        if feed is None:
+            feed = self._feeds[name] = Feed(looker(), self._clock, self._every_s)
+        feed.readers += 1
+        try:
+            yield feed
+        finally:
+            feed.readers -= 1
+            if not feed.readers:
+                self._feeds.pop(name, None)
+
+
 class Watching:
-    """All feeds of this process."""
+    """All broadcasts that are watched in this process."""
 
     def __init__(
         self,
@@ -116,13 +147,12 @@ class Watching:
         self._divisions = divisions
         self._now = now
         self._clock = clock
-        self._every_s = every_s
-        self._feeds: dict[str, Feed] = {}
+        self._readers = Readers(clock, every_s)
 
     @property
     def readers(self) -> int:
         """How many read now."""
-        return sum(feed.readers for feed in self._feeds.values())
+        return self._readers.count
 
     async def standing(self, broadcast: str) -> Standing:
         """Where it stands now; NotFoundError. One look tells no rate."""
@@ -131,18 +161,8 @@ class Watching:
     @contextmanager
     def reading(self, broadcast: str) -> Iterator[Feed]:
         """The feed of a broadcast for one more reader; TooManyError if this process has enough of them."""
-        if self.readers >= MAX_READERS:
-            raise TooManyError("readers_too_many", zh="观看人数过多，请稍后再试", en="too many readers; try later")
-        feed = self._feeds.get(broadcast)
-        if feed is None:
-            feed = self._feeds[broadcast] = Feed(self._looker(broadcast), self._clock, self._every_s)
-        feed.readers += 1
-        try:
+        with self._readers.reading(broadcast, partial(self._looker, broadcast)) as feed:
             yield feed
-        finally:
-            feed.readers -= 1
-            if not feed.readers:
-                self._feeds.pop(broadcast, None)
 
     def _looker(self, broadcast: str) -> Callable[[], Awaitable[Frame]]:
         """A look that remembers the ones before, for the rate."""

@@ -161,6 +161,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "resources": [
         IndexModel([("lay_on", ASCENDING)]),
+        IndexModel([("spot", "2dsphere")]),
         *(IndexModel([(field, ASCENDING), ("_id", ASCENDING)]) for field in ("unit", "group", "kind", "division")),
     ],
     "rates": [
@@ -231,6 +232,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "batches": [IndexModel([("began_at", ASCENDING)])],
     "seats": [
+        IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
         IndexModel([("slot", ASCENDING), ("rank", ASCENDING)]),
         IndexModel(  # what can be taken from when on; counts per slot are read from this index alone
             [(name, ASCENDING) for name in ("slot", "quota", "open_at", "rank")],
@@ -263,13 +265,16 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         *(
             IndexModel([(f"past.{field}", ASCENDING)], sparse=True, name=f"past_{field}")
-            for field in ("citizen", "code")
+            for field in ("citizen", "code", "holder")
         ),
         *(  # of the few that are being moved just now
             IndexModel([(f"transit.{field}", ASCENDING)], sparse=True, name=f"transit_{field}")
             for field in ("code", "until", "booking.citizen")
         ),
         IndexModel([("changed_at", ASCENDING), ("slot", ASCENDING)]),
+        IndexModel(
+            [("begins_at", ASCENDING), ("slot", ASCENDING)], partialFilterExpression={"state": "booked"}, name="absent"
+        ),
         IndexModel(
             [(name, ASCENDING) for name in ("resource", "day", "booking.queue_at", "_id")],
             partialFilterExpression={"state": "checked_in"},

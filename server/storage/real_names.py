@@ -7,6 +7,7 @@ one number belongs to one account (unique `id_index`); name and number are writt
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
@@ -105,6 +106,17 @@ class RealNameStore:
             vault.open(document["name"], owner=f"accounts|{citizen}|name"),
             vault.open(document[field], owner=f"accounts|{citizen}|{field}"),
         )
+
+    async def find_names(self, citizens: Collection[int]) -> dict[int, str]:
+        """The verified names of those of these people who have one, without their numbers."""
+        query = {"_id": {"$in": list(citizens)}, "is_real_name": True}
+        found = await self._accounts.find(query, {"name": 1}).to_list() if citizens else []
+        vaults = await self._people.of_all([d["_id"] for d in found]) if found else {}
+        return {
+            d["_id"]: vaults[d["_id"]].open(d["name"], owner=f"accounts|{d['_id']}|name")
+            for d in found
+            if d["_id"] in vaults
+        }
 
     async def find_indexes(self, citizen: int) -> tuple[bytes, bytes] | None:
         """Blind indexes of number and name, without opening anything."""

@@ -75,6 +75,7 @@ PASSING = (  # gone within minutes, not in the database, or under a key that onl
     "tokens|value",
     "unreached|after",
     "log_ins|successor",
+    "proofs|phone",
     "one_time_codes|phone",
 )
 

@@ -133,6 +133,17 @@ class SeatStore:
         query = {"slot": {"$gte": prefix, "$lt": prefix + END}}
         return [from_document(d) for d in await self._seats.find(query).sort([("slot", 1), ("rank", 1)]).to_list()]
 
+    async def find_absent(self, before: datetime, after: str, limit: int) -> list[str]:
+        """Slots after `after`, by id, that began before then and in which somebody who booked has not come."""
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"state": State.BOOKED.value, "begins_at": {"$lt": before}, "slot": {"$gt": after}}},
+            {"$group": {"_id": "$slot"}},
+            {"$sort": {"_id": 1}},
+            {"$limit": limit},
+        ]
+        cursor = await self._seats.aggregate(pipeline, hint="absent")
+        return [d["_id"] for d in await cursor.to_list()]
+
     async def find_changed(self, since: datetime, limit: int) -> list[tuple[datetime, Seat]]:
         """Seats written since then (the database's clock), with the time of the write, oldest first.
 
@@ -147,7 +158,7 @@ class SeatStore:
         if not pairs:
             return []
         stamps = [self._stamp() for _ in pairs]
-        writes = [UpdateOne(*_write(old, new, stamp)) for (old, new), stamp in zip(pairs, stamps, strict=True)]
+        writes = [UpdateOne(*update_of(old, new, stamp)) for (old, new), stamp in zip(pairs, stamps, strict=True)]
         clashed: set[int] = set()
         try:
             matched = (await self._seats.bulk_write(writes, ordered=False)).matched_count
@@ -183,7 +194,7 @@ class SeatStore:
         return from_document(found) if found else None
 
 
-def _write(old: Seat, new: Seat, stamp: int) -> tuple[Document, Document]:
+def update_of(old: Seat, new: Seat, stamp: int) -> tuple[Document, Document]:
     """(filter, update): only what may change changes."""
     after: dict[str, Any] = {"state": new.state.value, "version": new.version, "stamp": stamp}
     gone: dict[str, str] = {}

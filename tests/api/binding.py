@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from server.storage.citizens import NewCitizen, Place
 from server.storage.joins import JoinStore
 from server.storage.notices import NoticeStore
 from server.storage.real_names import RealNameStore
-from server.storage.relations import RelationStore
+from server.storage.relations import Question, RelationStore
 from tests.api.client import Answer, Citizens, Client
 from tests.domain.numbers import id_number, uscc_of
 
@@ -113,6 +113,26 @@ async def make_relation(assembly: Assembly, _api: Client, owner: int, _token: st
     return {"relation": relation.id}
 
 
+async def make_request(assembly: Assembly, _api: Client, owner: int, _token: str) -> dict[str, str]:
+    """Somebody would act for the owner, who has to say yes or no."""
+    names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
+    await names.bind(owner, await names.seal(owner, RealName("张秀英", id_number(born="19480312")), assembly.now()))
+    indexes = await names.find_indexes(owner)
+    assert indexes is not None
+    asked = replace(_relation(Kind.RELATIVE, secrets.randbits(63), owner, Role.CHILD), subject=None, state=State.ASKED)
+    await RelationStore(assembly.db, assembly.person_vault).insert(asked, question=Question(*indexes))
+    return {"relation": asked.id}
+
+
+async def make_invitation(assembly: Assembly, _api: Client, owner: int, _token: str) -> dict[str, str]:
+    """Somebody else's firm would have the owner act for it."""
+    firm = await assembly.accounts.find_public((await _firm(assembly, secrets.randbits(63)))["organisation"])
+    assert firm is not None
+    asked = replace(_relation(Kind.ORGANISATION, owner, firm.id, Role.HANDLER), state=State.ASKED)
+    await RelationStore(assembly.db, assembly.person_vault).insert(asked)
+    return {"relation": asked.id}
+
+
 async def make_organisation(assembly: Assembly, _api: Client, owner: int, _token: str) -> dict[str, str]:
     """A firm that the owner represents."""
     return {"organisation": (await _firm(assembly, owner))["organisation"]}
@@ -135,7 +155,9 @@ async def make_join(assembly: Assembly, _api: Client, owner: int, _token: str) -
 async def _firm(assembly: Assembly, owner: int) -> dict[str, str]:
     public, firm, now = secrets.token_hex(16), secrets.randbits(63), assembly.now()
     names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
-    real_name = RealName("示范公司", uscc_of(f"{secrets.randbelow(1000):03}"))
+    real_name = RealName(
+        "示范公司", uscc_of(f"{secrets.randbelow(1000):03}", serial=f"{secrets.randbelow(100_000):05}")
+    )
     assert await names.open(firm, public, AccountKind.ORGANISATION, real_name, now)
     relation = _relation(Kind.ORGANISATION, owner, firm, Role.REPRESENTATIVE)
     await RelationStore(assembly.db, assembly.person_vault).appoint(relation)

@@ -13,10 +13,11 @@ from handlers.front import Front
 from handlers.manners import Manners
 from handlers.routing import Route
 from server import assemble, assemble_binding, assemble_manners, assemble_public
-from server.app import admin_routes, binding_routes, make_app, public_routes, services_of, with_contract
+from server.app import Services, admin_routes, binding_routes, make_app, public_routes, services_of, with_contract
 from server.settings import Settings
 from server.storage.mongo import Database
 from tests.api.binding import Proofs, Town
+from tests.api.booking_town import BookingTown
 from tests.api.citizen_doors import Doors, doors
 from tests.api.client import Citizens, Client, Officers, client_of
 
@@ -46,9 +47,14 @@ async def readers(assembly: assemble.Assembly) -> assemble_public.PublicParts:
 
 
 @pytest.fixture
-def routes(assembly: assemble.Assembly, readers: assemble_public.PublicParts) -> list[Route]:
+def services(assembly: assemble.Assembly, readers: assemble_public.PublicParts) -> Services:
+    """The services behind the public port."""
+    return services_of(assembly, readers)
+
+
+@pytest.fixture
+def routes(assembly: assemble.Assembly, services: Services) -> list[Route]:
     """The public part of the table."""
-    services = services_of(assembly, readers)
     return with_contract(public_routes(services), admin_routes(assembly, lambda: b""))
 
 
@@ -119,3 +125,9 @@ async def town(
     yield Town(assembly, citizens, client_of(port), proofs)
     server.stop()
     await server.close_all_connections()
+
+
+@pytest.fixture
+def bookable(assembly: assemble.Assembly, services: Services, api: Client) -> BookingTown:
+    """Resources and their seats, at the public port."""
+    return BookingTown(assembly, services, api)

@@ -19,19 +19,15 @@ from server.assemble import Assembly
 from server.domain.citizens import Client as LogInClient
 from server.domain.citizens import LogIn
 from server.domain.errors import ForbiddenError, NotFoundError
-from tests.api.binding import make_handler, make_join, make_organisation, make_relation
+from server.domain.wording import Words
+from tests.api.binding import make_handler, make_invitation, make_join, make_organisation, make_relation, make_request
+from tests.api.booking_town import make_booking
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
 
 OWNER, STRANGER = 2**42 + 1, 2**42 + 2
 
 # Of an assembly, the client, the owner's internal id and token: the parameters of the path of something that is theirs.
 Maker = Callable[[Assembly, Client, int, str], Awaitable[Mapping[str, str]]]
-
-
-async def make_place(_assembly: Assembly, api: Client, _owner: int, token: str) -> Mapping[str, str]:
-    """A place of theirs."""
-    made = await api("POST", "/v1/me/places", {"label": "home", "division": "440305"}, token=token)
-    return {"place": made.json["id"]}
 
 
 async def make_log_in(assembly: Assembly, _api: Client, owner: int, _token: str) -> Mapping[str, str]:
@@ -53,20 +49,30 @@ async def make_place(_assembly: Assembly, api: Client, _owner: int, token: str) 
     return {"place": (await api("POST", "/v1/me/places", form, token=token)).json["id"]}
 
 
+async def make_item(assembly: Assembly, api: Client, owner: int, token: str) -> Mapping[str, str]:
+    """Something they were told."""
+    await assembly.notices.tell(owner, Words("证件已办好", ""), Words("请到窗口领取", ""), key="card")
+    return {"item": (await api("GET", "/v1/me/inbox", token=token)).json["items"][0]["id"]}
+
+
 # By the path of the route table. A path that begins with one of these is made by it too.
 MAKERS: dict[str, Maker] = {
     "/v1/me/log-ins/{log_in}": make_log_in,
     "/v1/me/devices/{device}": make_device,
+    "/v1/me/inbox/{item}": make_item,
     "/v1/me/places/{place}": make_place,
     "/v1/me/relatives/{relation}": make_relation,
-    "/v1/me/organisations/{relation}": make_relation,
+    "/v1/me/relatives/{relation}/agree": make_request,
+    "/v1/me/relatives/{relation}/refuse": make_request,
+    "/v1/me/organisations/{relation}": make_invitation,
     "/v1/organisations/{organisation}/handlers": make_organisation,
     "/v1/organisations/{organisation}/handlers/{relation}": make_handler,
     "/v1/me/join/{join}": make_join,
+    "/v1/bookings/{booking}": make_booking,
 }
 
-# Parameters that name what everybody shares (a purpose in the city's own list): there is nobody whose it is.
-SHARED = frozenset({"purpose"})
+# What everybody shares (a purpose in the city's list, a public alert): there is nobody whose it is.
+SHARED = frozenset({"purpose", "identifier"})
 
 
 def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:

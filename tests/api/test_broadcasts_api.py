@@ -16,8 +16,9 @@ from typing import Any, Self
 import pytest
 
 from handlers.bounds import listen
-from handlers.broadcasts import EventsHandler, Pace
+from handlers.broadcasts import EventsHandler
 from handlers.routing import Route
+from handlers.streaming import Pace
 from server import assemble
 from server.app import make_app
 from server.domain import ranks

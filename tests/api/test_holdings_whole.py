@@ -32,7 +32,7 @@ async def test_every_collection_belongs_to_a_holding_or_says_why_not(assembly: A
     held = {collection for holding in holdings(assembly) for collection in holding.collections}
     assert held & EXCEPTIONS.keys() == set()
     assert set(INDEXES) - held - EXCEPTIONS.keys() == set()
-    assert EXCEPTIONS.keys() - set(INDEXES) == set()
+    assert EXCEPTIONS.keys() - set(INDEXES) <= {"person_keys"}  # which has no index
     assert all(EXCEPTIONS.values())
 
 

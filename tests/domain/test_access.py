@@ -6,17 +6,17 @@ import itertools
 
 import pytest
 
-from server.domain.access import GRANTS, Deed, Reach, may, may_ask, refuse
+from server.domain.access import GRANTS, Deed, Reach, may, may_ask, refuse, refuse_at
 from server.domain.alerts.states import RULES, Action
 from server.domain.errors import ForbiddenError, InvalidInputError
-from server.domain.officers import COUNTER, WARNING, Officer, Role, Unit, is_mixed, refuse_mixed_powers
+from server.domain.officers import SERVING, WARNING, Officer, Role, Unit, is_mixed, refuse_mixed_powers
 
 UNIT = Unit(code="44030041600000", name="深圳市气象台", sender="weather@sz.example", division="440300")
 CITY, DISTRICT, STREET, OTHER = "440300", "440305", "440305001", "440304"
 PLACES = (CITY, DISTRICT, STREET, OTHER, "130100", "")
 
 # Who may, written down a second time and by hand: A author, R releaser, C chief, U auditor, M administrator,
-# K clerk, P approver, S supervisor.
+# K clerk, L planner, P approver, S supervisor.
 WHO = {
     "alert.read": "ARC",
     "alert.preview": "ARC",
@@ -41,11 +41,18 @@ WHO = {
     "partner.manage": "M",
     "officer.read": "M",
     "officer.manage": "M",
-    "session.own": "ARCDUMKPS",
+    "booking.read": "KL",
+    "booking.serve": "K",
+    "booking.book": "K",
+    "booking.excuse": "K",
+    "booking.close": "KL",
+    "resource.read": "KL",
+    "resource.manage": "L",
+    "session.own": "ARCDUMKLPS",
     "audit.read": "U",
     "audit.verify": "U",
 }
-LETTER = dict(zip("ARCDUMKPS", Role, strict=True))
+LETTER = dict(zip("ARCDUMKLPS", Role, strict=True))
 READING = {"acknowledgement.read", "alert.read", "alert.preview", "broadcast.read", "intake.read"}
 
 
@@ -102,9 +109,31 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
         assert not GRANTS[Deed(deed)].roles & WARNING
 
 
+def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
+    serving = {deed for deed in Deed if deed.split(".")[0] in ("application", "booking", "resource")}
+    for deed in Deed:
+        if deed is not Deed.SESSION_OWN:
+            assert bool(GRANTS[deed].roles & SERVING) == (deed in serving) == (GRANTS[deed].roles <= SERVING)
+
+
+@pytest.mark.parametrize("deed", [Deed.BOOKING_SERVE, Deed.RESOURCE_READ])
+def test_a_counter_is_served_by_officers_of_its_own_institution_and_division(deed: Deed):
+    clerk = officer(Role.CLERK).model_copy(update={"institutions": ("sz-hall",)})
+    refuse_at(clerk, deed, STREET, "sz-hall")
+    for division, institution, code in (
+        (OTHER, "sz-hall", "outside_division"),
+        (STREET, "sz-hospital", "outside_unit"),
+        (STREET, "sz-hall-2", "outside_unit"),
+    ):
+        with pytest.raises(ForbiddenError, match=code):
+            refuse_at(clerk, deed, division, institution)
+    with pytest.raises(ForbiddenError, match="outside_unit"):
+        refuse_at(officer(Role.CLERK), deed, STREET, "sz-hall")
+
+
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations(Role, 2)))
 def test_an_account_holds_one_of_the_separate_powers(one: Role, other: Role):
-    is_one_power = {one, other} <= WARNING or {one, other} <= COUNTER
+    is_one_power = {one, other} <= WARNING or {one, other} <= SERVING
     assert is_mixed([frozenset({one}), frozenset({other})]) != is_one_power
     if not is_one_power:
         with pytest.raises(InvalidInputError, match="roles_mixed"):

@@ -13,12 +13,12 @@ import pytest
 from server.domain.booking import Booking, Seat, State, closed, confirmed, taken, visits_of
 from server.domain.booking_rules import BookingRules
 from server.domain.errors import ConflictError, NotFoundError
-from server.domain.resources import Kind, Named, Resource, Service
+from server.domain.resources import Kind, Named, Resource, Service, Wanted
 from server.domain.schedules import Quota, Schedule, Weekday, Weekly
 from server.domain.working_days import WorkingDays
 from server.services.schedules import Schedules
 from server.storage.mongo import Database
-from server.storage.resources import ResourceStore, Wanted
+from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.seats_laid import LaidSeats
 

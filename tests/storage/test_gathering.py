@@ -11,15 +11,19 @@ from server.storage.gathering import Gathering
 
 
 class Doubling:
-    """Doubles numbers; odd ones are refused. Remembers its batches."""
+    """Doubles numbers; odd ones are refused. Remembers its batches; each is answered when the test lets it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_let: bool = True) -> None:
         self.batches: list[list[int]] = []
+        self.let = asyncio.Event()
+        if is_let:
+            self.let.set()
 
     async def run(self, items: list[int]) -> Sequence[int | Exception]:
         """One batch."""
         self.batches.append(items)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        await self.let.wait()
         return [ValueError(item) if item % 2 else 2 * item for item in items]
 
 
@@ -35,13 +39,14 @@ async def test_callers_share_batches_in_order_and_each_gets_its_own_answer():
 
 
 async def test_a_caller_that_goes_does_not_stop_the_line():
-    doubling = Doubling()
+    doubling = Doubling(is_let=False)
     gathering: Gathering[int, int] = Gathering(doubling.run)
     tasks = [asyncio.ensure_future(gathering.ask(n)) for n in (0, 2, 4, 6)]
-    await asyncio.sleep(0)
+    while not doubling.batches:
+        await asyncio.sleep(0)
     tasks[1].cancel()  # waits to be the next driver
-    await asyncio.sleep(0.011)
     tasks[2].cancel()
+    doubling.let.set()
     told = await asyncio.gather(*tasks, return_exceptions=True)
     assert told[3] == 12
     assert await gathering.ask(8) == 16
