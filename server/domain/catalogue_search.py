@@ -13,7 +13,6 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from pypinyin import Style, lazy_pinyin
 
@@ -50,7 +49,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """What an item is found by, all in lower case."""
 
     name: str
@@ -58,22 +57,28 @@ class _Entry:
     titles: str  # name and aliases, canonical
     around: str  # unit, moments, theme
     about: str
-    initials: tuple[str, ...]  # of name and aliases
-    spelled: tuple[str, ...]
-    english: tuple[str, ...]
+    initials: str  # of name and aliases, each after a newline
+    spelled: str  # pinyin of name and aliases, and the English words, alike
     grams: frozenset[str]
 
 
 class Index:
     """The items of one version of the catalogue."""
 
-    def __init__(self, published: Iterable[Published], ground: Ground) -> None:
+    def __init__(self, published: Iterable[Published], ground: Ground, before: Index | None = None) -> None:
+        """`before`: the index of an older version with the same ground; what has not changed is taken from it."""
         self.items = sorted(published, key=lambda each: (each.item.name.zh, each.item.id))
         self.by_id = {each.item.id: each for each in self.items}
         self.ground = ground
         self._canonical = canonical_of(ground.synonyms)
-        around = {one.id: one.name for one in (*ground.moments, *ground.themes)}
-        self._entries = [_entry(each.item, self._canonical, around) for each in self.items]
+        around = {one.id: one.name.zh for one in ground.moments} | {one.id: one.name.zh for one in ground.themes}
+        made = before.made if before else {}
+        self.made = {
+            (each.item.id, each.version): made.get((each.item.id, each.version))
+            or _entry(each.item, self._canonical, around)
+            for each in self.items
+        }
+        self._entries = list(self.made.values())
         self._having: dict[str, set[int]] = defaultdict(set)
         for number, entry in enumerate(self._entries):
             for gram in entry.grams:
@@ -153,61 +158,56 @@ def _fits(item: Item, wanted: Wanted) -> bool:
     )
 
 
-def _chinese(term: str, same: str, entry: _Entry, share: float) -> float:
+def _chinese(term: str, same: str, entry: Entry, share: float) -> float:
     """A name that begins so, then one that holds it, then other words for it, then what stands around it."""
-    if term in entry.words or term == entry.name:
-        return 120.0
-    if term in entry.name:
-        return 100.0 if entry.name.startswith(term) else 90.0
-    if any(term in word for word in entry.words):
-        return 80.0
-    if same in entry.titles:
-        return 70.0
-    if term in entry.around:
-        return 40.0
-    if same in entry.about:
-        return 30.0
-    return 25.0 * share
+    steps = (
+        (120.0, term in entry.words or term == entry.name),
+        (100.0, entry.name.startswith(term)),
+        (90.0, term in entry.name),
+        (80.0, any(term in word for word in entry.words)),
+        (70.0, same in entry.titles),
+        (40.0, term in entry.around),
+        (30.0, same in entry.about),
+    )
+    return next((score for score, fits in steps if fits), 25.0 * share)
 
 
-def _latin(term: str, entry: _Entry) -> float:
+def _latin(term: str, entry: Entry) -> float:
     """First letters, pinyin written out, English words; the beginning is worth more than the middle."""
-    if any(each.startswith(term) for each in entry.initials):
-        return 90.0 if term == entry.initials[0] else 80.0
-    if len(term) > 1 and any(each.startswith(term) for each in (*entry.english, *entry.spelled)):
+    begins = f"\n{term}"
+    if begins in entry.initials:
+        return 90.0 if entry.initials.startswith(begins) else 80.0
+    if len(term) > 1 and begins in entry.spelled:
         return 70.0
-    if len(term) > 1 and any(term in each for each in entry.initials):
+    if len(term) > 1 and term in entry.initials:
         return 50.0
-    if len(term) > 2 and any(term in each for each in entry.spelled):
-        return 40.0
-    return 0.0
+    return 40.0 if len(term) > 2 and term in entry.spelled else 0.0
 
 
-def _entry(item: Item, canonical: Callable[[str], str], around: Mapping[str, object]) -> _Entry:
+def _entry(item: Item, canonical: Callable[[str], str], around: Mapping[str, str]) -> Entry:
     name, words = _plain(item.name.zh), tuple(_plain(word) for word in item.words)
-    about = [around[each] for each in (item.theme, *item.moments) if each in around]
-    beside = "|".join(_plain(str(getattr(each, "zh", ""))) for each in (item.unit.name, *about))
+    beside = "|".join(_plain(around.get(each, "")) for each in (item.theme, *item.moments))
+    beside = f"{_plain(item.unit.name.zh)}|{beside}"
     titles = "|".join(canonical(text) for text in (name, *words))
     text = canonical(_plain(item.about.zh))
     han = [each for each in (name, *words) if not each.isascii()]
     spelled = [_pinyin(each) for each in han]
     english = _WORDS.findall(f"{item.name.en} {' '.join(w for w in words if w.isascii())}".lower())
-    return _Entry(
+    return Entry(
         name=name,
         words=words,
         titles=titles,
         around=beside,
         about=text,
-        initials=tuple("".join(syllable[0] for syllable in each) for each in spelled),
-        spelled=tuple("".join(each) for each in spelled),
-        english=tuple(english),
+        initials="".join("\n" + "".join(syllable[0] for syllable in each) for each in spelled),
+        spelled="".join(f"\n{each}" for each in ("".join(part) for part in spelled))
+        + "".join(f"\n{w}" for w in english),
         grams=frozenset(gram for part in (*titles.split("|"), canonical(beside), text) for gram in _all_grams(part)),
     )
 
 
-@lru_cache(maxsize=20_000)
 def _pinyin(text: str) -> tuple[str, ...]:
-    return tuple(lazy_pinyin(text, style=Style.NORMAL, errors=lambda other: list(other.replace("|", ""))))
+    return tuple(lazy_pinyin(text, style=Style.NORMAL))
 
 
 def _grams(text: str) -> frozenset[str]:
