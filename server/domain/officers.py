@@ -62,7 +62,7 @@ class Unit(BaseModel):
 
 
 class Officer(BaseModel):
-    """Someone at the desk. `division`, `events` (alerts) and `institutions` (bookings, applications) bound what the roles reach.
+    """Someone at the desk. `division`, `events` (alerts), `institutions` (bookings, applications) bound the roles.
 
     No events reach no alert, and no institutions neither booking nor application.
     """
@@ -76,7 +76,9 @@ class Officer(BaseModel):
     unit: Unit
     division: str = Field(pattern=DIVISION, description="root of the subtree of divisions this officer may act in")
     events: tuple[str, ...] = Field(description="prefixes of event codes: 11B is all weather, 11B01 only typhoons")
-    institutions: tuple[Institution, ...] = Field(default=(), description="units whose bookings and applications these are: sz-hall")
+    institutions: tuple[Institution, ...] = Field(
+        default=(), description="units whose bookings and applications these are: sz-hall"
+    )
 
 
 class AccountState(StrEnum):

@@ -93,7 +93,8 @@ standings = st.builds(
 )  # fmt: skip
 acts = st.builds(
     Act, action=st.sampled_from(ACTIONS), facts=st.frozensets(st.sampled_from(Guard)), has_reason=st.booleans(),
-    task=st.sampled_from(["", *WORKFLOWS["parallel"].tasks, "other"]), units=st.sampled_from([None, frozenset(), frozenset({"sz-tax"})]),
+    task=st.sampled_from(["", *WORKFLOWS["parallel"].tasks, "other"]),
+    units=st.sampled_from([None, frozenset(), frozenset({"sz-tax"})]),
 )  # fmt: skip
 times = st.datetimes(datetime(2025, 1, 1), datetime(2031, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -148,10 +149,12 @@ def test_a_task_of_another_unit_is_not_decided():
     rows["fork"]["tasks"][2]["unit"] = "sz-tax"
     workflow = load_workflow(rows, "x")
     standing = Standing("accepted", tasks=dict.fromkeys(workflow.tasks, ""), clock=Clock(Runs.WORK))
-    foreign = step(workflow, standing, "grant_task", Party.APPROVER, task="tax_registration", units=frozenset({"sz-market"}))
+    foreign = step(
+        workflow, standing, "grant_task", Party.APPROVER, task="tax_registration", units=frozenset({"sz-market"})
+    )
     assert isinstance(foreign, Refused)
     assert foreign.why is Why.TASK
-    own = step(workflow, standing, "grant_task", Party.APPROVER, task="tax_registration", units=frozenset({"sz-tax"}))
+    own = step(workflow, standing, "grant_task", Party.APPROVER, task=task, units=frozenset({"sz-tax"}))
     assert isinstance(own, Moved)
 
 

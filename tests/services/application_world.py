@@ -111,6 +111,10 @@ def caller(citizen: int = OWNER) -> Caller:
 def officer(*roles: Role, name: str = "a", institution: str = "sz-civil-affairs", division: str = "440300") -> Officer:
     """Somebody at the counter."""
     unit = Unit(code="44030041600000", name="深圳市民政局", sender="civil@sz.example", division="440300")
+    return Officer(
+        id=name * 32, person=f"p-{name}", name=f"officer {name}", roles=frozenset(roles), unit=unit,
+        division=division, events=(), institutions=(institution,) if institution else (),
+    )  # fmt: skip
 
 
 CLERK = officer(Role.CLERK)

@@ -157,7 +157,7 @@ async def test_the_applicant_reads_which_office_looked_and_the_log_knows_who(tow
     await town.desk.get(CLERK, id_)
     uses, _ = await town.uses.page(OWNER, "", 10)
     assert [(use.unit, use.office[0], use.purpose) for use in uses] == [
-        ("深圳市民政局", "受理岗", "办理：高龄老人津贴")
+        ("深圳市民政局", "窗口服务岗", "办理：高龄老人津贴")
     ]
     assert "application.read" in town.log.actions()
 
