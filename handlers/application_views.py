@@ -95,6 +95,14 @@ class InvitationForm(BaseModel):
     role: str = Field(pattern=r"^[a-z][a-z0-9_-]{1,39}$")
 
 
+class SeatForm(BaseModel):
+    """The booking that is held for it."""
+
+    model_config = _example({"booking": "Yk3b9sQ0x7fJt2LwPz5dNg"})
+
+    booking: str = Field(min_length=8, max_length=64)
+
+
 class TrackForm(BaseModel):
     """The number and the code of the receipt."""
 

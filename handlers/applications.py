@@ -12,6 +12,7 @@ from handlers.application_views import (
     InvitationForm,
     ListPage,
     ListQuery,
+    SeatForm,
     SummaryView,
     TrackForm,
     TrackView,
@@ -19,6 +20,7 @@ from handlers.application_views import (
 from handlers.base import ApiHandler
 from server.domain.applications import Application
 from server.domain.errors import InvalidInputError
+from server.services.application_seats import ApplicationSeats, HandingIn
 from server.services.applications import Applications, Seen
 from server.services.sources import Sources
 
@@ -127,6 +129,22 @@ class AgreeHandler(_OwnHandler):
     async def post(self, application: str) -> None:
         """As the one who was named."""
         self.show(await self.applications.agree(self.caller, application))
+
+
+class SeatHandler(ApiHandler):
+    """Handing in together with a seat."""
+
+    def initialize(self, seats: ApplicationSeats) -> None:
+        """`seats` holds the verb."""
+        self.seats = seats
+
+    async def post(self, application: str) -> None:
+        """Both or neither."""
+        key = self.idempotency_key or secrets.token_hex(8)
+        handing = HandingIn(application, self.version, key, self.given(SeatForm).booking)
+        seen = await self.seats.submit(self.caller, handing)
+        self.mark(f'"v{seen.application.version}"')
+        self.respond(ApplicationView.of_seen(seen, self.language))
 
 
 class SourceHandler(ApiHandler):

@@ -20,7 +20,7 @@ class UploadQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    material: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$", examples=["id_card"], description="of the item's list")
+    material: str = Field(default="", max_length=40, examples=["id_card"], description="of the item's list")
     name: str = Field(default="", max_length=200, examples=["身份证.jpg"])
 
 

@@ -98,6 +98,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "organisation": Parameter(r"[0-9a-f]{32}", "id of an organisation's account", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
     "join": Parameter(r"[0-9a-f]{32}", "id of a join of two accounts", "c0e2b4d6f84b1de8c2f4a84c6e9d53a1"),
     "purpose": Parameter(r"[a-z][a-z_]{1,39}", "what data may be used for", "location"),
+    "rating": Parameter(r"[0-9a-f]{32}", "id of a bad rating's ticket", "9f86d081884c7d659a2feaa0c55ad015"),
     "source": Parameter(r"[a-z][a-z0-9_]{0,39}", "name of a department's source", "social_insurance"),
     "page_file": Parameter(r"page\.(?:css|js)", "a part of the API reference's page", "page.css"),
     "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),

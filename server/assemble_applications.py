@@ -9,16 +9,19 @@ from dataclasses import dataclass
 
 from server.assemble import Assembly
 from server.domain.reasons import Reason
+from server.services.application_seats import ApplicationSeats, Bookings
 from server.services.application_steps import Acting, ApplicationSteps, Ground
 from server.services.applications import Applications
 from server.services.attachments import Attachments, NoScanner
 from server.services.deciding import Deciding
 from server.services.item_terms import ItemTerms, Shelf
 from server.services.papers import Papers
+from server.services.ratings import Ratings
+from server.storage.ratings import RatingStore
 from server.services.source_sandbox import NoRegisters, SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
 from server.storage.attachments import AttachmentStore
-from server.storage.catalogues import load_reasons, load_source_policy, load_workflows, load_working_days
+from server.storage.catalogues import load_questionnaire, load_reasons, load_source_policy, load_workflows, load_working_days
 from server.storage.real_names import RealNameStore
 
 
@@ -32,11 +35,13 @@ class ApplicationParts:
     deciding: Deciding
     attachments: Attachments
     sources: Sources
+    seats: ApplicationSeats
+    ratings: Ratings
     papers: Papers
     reasons: Mapping[str, Reason]
 
 
-def applications(assembly: Assembly, shelf: Shelf, acting: Acting) -> ApplicationParts:
+def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Bookings) -> ApplicationParts:
     """The counters of one process."""
     workflows = load_workflows()
     ground = Ground(
@@ -50,6 +55,7 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting) -> Applicatio
         random=os.urandom,
     )
     steps, reasons = ApplicationSteps(ground), load_reasons()
+    marks = RatingStore(assembly.db, assembly.person_vault, assembly.vault)
     files = AttachmentStore(assembly.db, assembly.person_vault)
     counter, desk = Applications(ground, steps, files), Deciding(ground, steps, assembly.uses, reasons)
     seed = b64decode(assembly.settings.audit_key.get_secret_value())
@@ -59,6 +65,8 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting) -> Applicatio
         applications=counter,
         deciding=desk,
         attachments=Attachments(ground, counter, desk, files, NoScanner()),
+        ratings=Ratings(ground, counter, marks, load_questionnaire()),
+        seats=ApplicationSeats(ground, steps, counter, bookings),
         sources=Sources(ground, counter, _permits(assembly), _registers(assembly)),
         papers=Papers(ground, counter, seed, assembly.settings.city, assembly.settings.public_url),
         reasons=reasons,

@@ -29,6 +29,8 @@ class Deed(StrEnum):
     ALERT_RELEASE = "alert.release"
     APPLICATION_READ = "application.read"
     APPLICATION_STEP = "application.step"  # claim, hand on, take a step of the workflow
+    RATING_READ = "rating.read"  # bad ratings of the own units
+    RATING_STEP = "rating.step"  # answer one, call back, appeal, decide an appeal
     ACKNOWLEDGEMENT_READ = "acknowledgement.read"  # how many people say that they are safe or need help
     ACKNOWLEDGEMENT_HELP = "acknowledgement.help"  # who needs help: where, and the numbers
     BROADCAST_READ = "broadcast.read"  # progress, report
@@ -78,7 +80,8 @@ _CLERK = frozenset({Role.CLERK})
 _PLANNER = frozenset({Role.PLANNER})
 
 _DECIDING = frozenset({Role.CLERK, Role.APPROVER})
-_COUNTER = _DECIDING | {Role.SUPERVISOR}
+_SUPERVISOR = frozenset({Role.SUPERVISOR})
+_COUNTER = _DECIDING | _SUPERVISOR
 
 GRANTS: Mapping[Deed, Grant] = {
     Deed.ALERT_READ: Grant(_DESK, Reach.MEETS),
@@ -92,6 +95,8 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ALERT_RELEASE: Grant(_RELEASER, Reach.SUBTREE),
     Deed.APPLICATION_READ: Grant(_COUNTER, Reach.SUBTREE),
     Deed.APPLICATION_STEP: Grant(_DECIDING, Reach.SUBTREE),
+    Deed.RATING_READ: Grant(_SUPERVISOR, Reach.SUBTREE),
+    Deed.RATING_STEP: Grant(_SUPERVISOR, Reach.SUBTREE),
     Deed.ACKNOWLEDGEMENT_READ: Grant(_DESK, Reach.MEETS),
     Deed.ACKNOWLEDGEMENT_HELP: Grant(_DESK, Reach.SUBTREE),
     Deed.BROADCAST_READ: Grant(_DESK, Reach.MEETS),

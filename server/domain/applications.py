@@ -103,13 +103,23 @@ class Line:
     key: str = ""
 
 
+class Stage(StrEnum):
+    """How far a seat and its application have come; see `application_seats`."""
+
+    WANTED = "wanted"  # the seat is about to be confirmed: that decides for both
+    KEPT = "kept"
+    DROPPED = "dropped"  # it could not be: the seat is about to be freed
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A booked seat that stands and falls with the application; see `application_seats`."""
+    """A seat that is booked together with handing in. From `until` on anybody may finish what was begun."""
 
     code: str
     holder: int
-    stage: str = "wanted"  # wanted, kept, dropped
+    who: str  # public id of who hands in, for the log
+    key: str  # of the request
+    stage: Stage = Stage.WANTED
     until: datetime | None = None
 
 
@@ -150,6 +160,11 @@ class Application:
     def is_draft(self) -> bool:
         """Whether the unit has not got it."""
         return self.standing.state == FIRST
+
+    @property
+    def is_between(self) -> bool:
+        """Whether it is being handed in with a seat just now: nothing else may be done."""
+        return self.seat is not None and self.seat.stage is not Stage.KEPT
 
     @property
     def is_open(self) -> bool:

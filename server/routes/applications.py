@@ -7,7 +7,7 @@ from functools import partial
 from handlers import application_views as views
 from handlers import applications as own
 from handlers import attachments as files
-from handlers import papers
+from handlers import papers, ratings
 from handlers import staff_applications as staff
 from handlers.routing import ATTACHMENT_BYTES, CITIZEN, PUBLIC, Operation, Route, officer
 from server.assemble_applications import ApplicationParts
@@ -17,7 +17,7 @@ from server.services.papers import PaperKind
 
 def routes(parts: ApplicationParts) -> list[Route]:
     """All of them."""
-    return [*_own(parts), *_files(parts), *_papers(parts), *_staff(parts)]
+    return [*_own(parts), *_files(parts), *_papers(parts), *_ratings(parts), *_staff(parts)]
 
 
 def _own(parts: ApplicationParts) -> list[Route]:
@@ -39,6 +39,9 @@ def _own(parts: ApplicationParts) -> list[Route]:
         "DELETE": Operation(summary="Delete a draft", entry=CITIZEN, needs_version=True, status=204),
     }  # fmt: skip
     submit = gives(summary="Hand it in: it gets a number, a code and a deadline", needs_version=True)
+    with_seat = gives(
+        summary="Hand it in together with a held seat: both or neither", takes=views.SeatForm, needs_version=True
+    )
     supply = gives(summary="What was asked for is complete: the clock goes on", needs_version=True)
     withdraw = gives(summary="Take it back before it is decided")
     urge = gives(summary="催办: ask for speed, once a day")
@@ -54,6 +57,7 @@ def _own(parts: ApplicationParts) -> list[Route]:
         Route("/v1/applications/track", own.TrackHandler, {"POST": track}, given),
         Route(one, own.ApplicationHandler, whole, given),
         Route(f"{one}/submit", own.SubmitHandler, {"POST": submit}, given),
+        Route(f"{one}/submit-with-seat", own.SeatHandler, {"POST": with_seat}, {"seats": parts.seats}),
         Route(f"{one}/supply", own.SupplyHandler, {"POST": supply}, given),
         Route(f"{one}/withdraw", own.WithdrawHandler, {"POST": withdraw}, given),
         Route(f"{one}/urge", own.UrgeHandler, {"POST": urge}, given),
@@ -69,7 +73,7 @@ def _files(parts: ApplicationParts) -> list[Route]:
     file = dict.fromkeys(files.KINDS, "...")
     add = Operation(
         summary="Attach a file: JPEG, PNG or PDF, told by its content; pictures lose what the camera wrote",
-        entry=CITIZEN, query=files.UploadQuery, takes_raw=files.KINDS, takes_bytes=ATTACHMENT_BYTES,
+        entry=CITIZEN, query=files.UploadQuery, takes_raw=("*/*",), takes_bytes=ATTACHMENT_BYTES,
         gives=views.ApplicationView, status=201,
     )  # fmt: skip
     each = {
@@ -112,6 +116,36 @@ def _papers(parts: ApplicationParts) -> list[Route]:
         routes.append(Route(f"{one}/{kind}", papers.PaperHandler, {"GET": paper}, more))
         routes.append(Route(f"{one}/{kind}.svg", papers.PaperCodeHandler, {"GET": code}, more))
     return routes
+
+
+def _ratings(parts: ApplicationParts) -> list[Route]:
+    given = {"ratings": parts.ratings}
+    one = {
+        "GET": Operation(summary="What one said of a case", entry=CITIZEN, gives=ratings.RatingView),
+        "POST": Operation(
+            summary="好差评: rate a finished case, once; who handled it never sees by whom",
+            entry=CITIZEN, takes=ratings.RatingForm, gives=ratings.RatingView, status=201,
+        ),
+    }  # fmt: skip
+    asked = Operation(summary="What a rating asks", entry=PUBLIC, gives=ratings.QuestionsView)
+    figures = Operation(
+        summary="Ratings by unit", entry=PUBLIC, query=ratings.FiguresQuery, gives=ratings.FiguresView
+    )
+    tickets = Operation(
+        summary="Bad ratings of the own units, nearest deadline first; no person is named",
+        entry=officer(Deed.RATING_READ), query=ratings.TicketsQuery, gives=ratings.TicketsView,
+    )  # fmt: skip
+    step = Operation(
+        summary="Answer a bad rating, call back, appeal, decide an appeal",
+        entry=officer(Deed.RATING_STEP), takes=ratings.TicketForm, gives=ratings.TicketView,
+    )  # fmt: skip
+    return [
+        Route("/v1/applications/{application}/rating", ratings.RatingHandler, one, given),
+        Route("/v1/ratings/questions", ratings.QuestionsHandler, {"GET": asked}, given),
+        Route("/v1/ratings/figures", ratings.FiguresHandler, {"GET": figures}, given),
+        Route("/v1/staff/ratings", ratings.TicketsHandler, {"GET": tickets}, given),
+        Route("/v1/staff/ratings/{rating}/steps", ratings.TicketHandler, {"POST": step}, given),
+    ]
 
 
 def _staff(parts: ApplicationParts) -> list[Route]:

@@ -8,6 +8,7 @@ from typing import Any
 from server.domain.applications import Application, Line
 from server.storage.applications import ApplicationStore
 from server.storage.attachments import AttachmentStore
+from server.storage.ratings import RatingStore
 from server.storage.mongo import Session
 
 
@@ -15,11 +16,12 @@ class ApplicationHolding:
     """Everything that somebody applied for."""
 
     name = "applications"
-    collections = ("applications", "attachments")
+    collections = ("applications", "attachments", "ratings")
 
-    def __init__(self, store: ApplicationStore, files: AttachmentStore) -> None:
+    def __init__(self, store: ApplicationStore, files: AttachmentStore, ratings: RatingStore) -> None:
         self._store = store
         self._files = files
+        self._ratings = ratings
 
     async def export(self, citizen: int) -> Sequence[Mapping[str, Any]]:
         """Each with its form, its materials and its timeline, oldest first."""
@@ -28,17 +30,19 @@ class ApplicationHolding:
             {"file": f.name, "application": f.application, "kind": f.kind, "bytes": f.size_bytes, "sha256": f.sha256}
             for f in await self._files.all_of(citizen)
         ]
-        return [*rows, *files]
+        return [*rows, *files, *await self._ratings.export(citizen)]
 
     async def move(self, source: int, target: int, session: Session) -> None:
         """They go along, also those that somebody made for another or has to confirm."""
         await self._store.move(source, target, session)
         await self._files.move(source, target, session)
+        await self._ratings.move(source, target, session)
 
     async def erase(self, citizen: int) -> None:
         """What the office did has to stay (档案法); everything personal goes."""
         await self._store.erase(citizen)
         await self._files.erase(citizen)
+        await self._ratings.erase(citizen)
 
 
 def _row(application: Application) -> Mapping[str, Any]:

@@ -128,7 +128,7 @@ class Applications:
     async def drop(self, caller: Caller, application: str, version: int) -> None:
         """Delete a draft. ConflictError `application_changed`; StepRefusedError `application_closed`."""
         before = await self._own(caller, application, Scope.APPLY)
-        if not before.is_draft:
+        if not before.is_draft or before.is_between:
             raise closed(before)
         if before.version != version or not await self._ground.store.delete_draft(before):
             raise changed()
@@ -237,6 +237,8 @@ class Applications:
     async def _hand_in(self, caller: Caller, application: str, action: str, version: int, key: str) -> Seen:
         found = await self._own(caller, application, Scope.APPLY)
         terms = await self._steps.terms(found)
+        if found.is_between:
+            raise closed(found)
         if action in terms.workflow.allowed(found.standing.state, Party.APPLICANT):
             refuse_faulty(terms.faults(found.form))
         after = await self._steps.take(found, Act(action), self._by(caller, key), version=version)
@@ -254,7 +256,7 @@ class Applications:
         return found
 
     def _refuse_closed(self, application: Application) -> None:
-        if application.standing.state not in EDITABLE:
+        if application.standing.state not in EDITABLE or application.is_between:
             raise closed(application)
 
     def _by(self, caller: Caller, key: str) -> By:

@@ -92,7 +92,7 @@ class Attachments:
         """Take a file away, while it is the applicant's turn. NotFoundError `attachment_unknown`."""
         for _ in range(TURNS):
             found = await self._counter.own(caller, application)
-            if found.standing.state not in EDITABLE:
+            if found.standing.state not in EDITABLE or found.is_between:
                 raise closed(found)
             kept = tuple(each for each in found.brought if each.ref != attachment)
             if len(kept) == len(found.brought):
@@ -166,13 +166,13 @@ class Attachments:
             if await self._ground.store.swap(found, after, is_logged=True):
                 return
             found = await self._counter.own(caller, application.id)
-            if found.standing.state not in EDITABLE:
+            if found.standing.state not in EDITABLE or found.is_between:
                 raise closed(found)
         raise changed()
 
     def _refuse(self, application: Application, upload: Upload) -> None:
         refuse_size(len(upload.data))
-        if application.standing.state not in EDITABLE:
+        if application.standing.state not in EDITABLE or application.is_between:
             raise closed(application)
         if len(application.brought) >= MAX_FILES:
             raise ConflictError(

@@ -77,7 +77,7 @@ class Sources:
         UnavailableError `source_away` (upload instead); StepRefusedError `application_closed`.
         """
         found = await self._counter.own(caller, application)
-        if found.standing.state not in EDITABLE:
+        if found.standing.state not in EDITABLE or found.is_between:
             raise closed(found)
         question = question_of(await self._ground.items.terms(found.item, found.item_version), source)
         person = await self._permitted(found, question)
@@ -143,6 +143,6 @@ class Sources:
             if await self._ground.store.swap(found, after, is_logged=True):
                 return
             found = await self._counter.own(caller, application.id)
-            if found.standing.state not in EDITABLE:
+            if found.standing.state not in EDITABLE or found.is_between:
                 raise closed(found)
         raise changed()

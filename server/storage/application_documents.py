@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import orjson
 
-from server.domain.applications import Agreement, Application, Brought, Line, Means, Seat
+from server.domain.applications import Agreement, Application, Brought, Line, Means, Seat, Stage
 from server.domain.deadlines import Card, Clock, Runs
 from server.domain.wording import Words
 from server.domain.workflow import Party, Standing
@@ -167,11 +167,16 @@ def _to_brought(d: Document) -> Brought:
 
 
 def _from_seat(seat: Seat | None) -> Document | None:
-    return {"code": seat.code, "holder": seat.holder, "stage": seat.stage, "until": seat.until} if seat else None
+    if seat is None:
+        return None
+    return {
+        "code": seat.code, "holder": seat.holder, "who": seat.who, "key": seat.key, "stage": seat.stage.value,
+        "until": seat.until,
+    }  # fmt: skip
 
 
 def _to_seat(d: Document | None) -> Seat | None:
-    return Seat(d["code"], d["holder"], d["stage"], d["until"]) if d else None
+    return Seat(d["code"], d["holder"], d["who"], d["key"], Stage(d["stage"]), d["until"]) if d else None
 
 
 def _iso(day: date | None) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from server.domain import consents, divisions, preferences, reasons, sources, texts, wording, workflow
+from server.domain import consents, divisions, preferences, ratings, reasons, sources, texts, wording, workflow
 from server.domain.errors import ConfigurationError
 from server.domain.working_days import WorkingDays, by_year, read_year
 
@@ -75,6 +75,11 @@ def load_reasons(data: Path = DATA) -> Mapping[str, reasons.Reason]:
 def load_source_policy(data: Path = DATA) -> sources.Policy:
     """What department sources may be asked."""
     return sources.load_policy(_yaml(data / "sources.yaml"))
+
+
+def load_questionnaire(data: Path = DATA) -> ratings.Questionnaire:
+    """What ratings ask."""
+    return ratings.load_questionnaire(_yaml(data / "ratings.yaml"))
 
 
 def read_sources(data: Path) -> wording.Sources:

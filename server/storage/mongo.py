@@ -56,6 +56,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("citizen", ASCENDING)]),
         IndexModel([("at", ASCENDING)], partialFilterExpression={"is_loose": True}, name="loose"),
     ],
+    "ratings": [
+        IndexModel([("case", ASCENDING)], unique=True),  # one rating per case
+        IndexModel([("unit", ASCENDING), ("state", ASCENDING), ("due_on", ASCENDING)]),
+        IndexModel([("citizen", ASCENDING)]),
+    ],
     "relations": [
         IndexModel(  # of two people one relation is alive; and one question waits
             [("actor", ASCENDING), ("subject", ASCENDING)],

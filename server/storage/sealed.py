@@ -69,6 +69,7 @@ BY_PERSON = (  # owners under a person's key, as "collection|field"
     "attachments|name",
     "citizens|places.{}.{}",
     "notices|words",
+    "ratings|comment",
     "relations|label",
 )
 PASSING = (  # gone within minutes, not in the database, or under a key that only the caller has

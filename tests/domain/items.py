@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from server.domain.catalogue import Item
+from server.storage.catalogue import Kept
+
+AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 UNIT = {
     "id": "sz-civil-affairs",
@@ -23,6 +27,19 @@ FORM = {
             "show_if": {"field": "has_home", "among": [True]},
         },
     ]
+}
+
+
+MATERIAL = {
+    "id": "id_card",
+    "name": {"zh": "身份证", "en": "ID card"},
+    "is_required": False,
+    "source": {
+        "name": "population",
+        "title": {"zh": "人口库", "en": "Population register"},
+        "fields": ["name", "id_number"],
+        "purpose": "identity_check",
+    },
 }
 
 
@@ -56,8 +73,12 @@ class Shelf:
         """One version on."""
         self.versions.setdefault(new.id, []).append(new)
 
-    async def find_version(self, item: str, version: int | None) -> tuple[Item, int] | None:
-        """As a catalogue does."""
+    async def find(self, item: str) -> Kept | None:
+        """What is in force."""
         versions = self.versions.get(item, [])
-        number = len(versions) if version is None else version
-        return (versions[number - 1], number) if 0 < number <= len(versions) else None
+        return Kept(item, len(versions), versions[-1], None, 1, "test", AT) if versions else None
+
+    async def find_version(self, item: str, version: int) -> Item | None:
+        """One version, for good."""
+        versions = self.versions.get(item, [])
+        return versions[version - 1] if 0 < version <= len(versions) else None

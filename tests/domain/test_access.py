@@ -29,6 +29,8 @@ WHO = {
     "alert.release": "RC",
     "application.read": "KPS",
     "application.step": "KP",
+    "rating.read": "S",
+    "rating.step": "S",
     "acknowledgement.read": "ARC",
     "acknowledgement.help": "ARC",
     "broadcast.read": "ARC",
@@ -110,7 +112,7 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
 
 
 def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
-    serving = {deed for deed in Deed if deed.split(".")[0] in ("application", "booking", "resource")}
+    serving = {deed for deed in Deed if deed.split(".")[0] in ("application", "booking", "rating", "resource")}
     for deed in Deed:
         if deed is not Deed.SESSION_OWN:
             assert bool(GRANTS[deed].roles & SERVING) == (deed in serving) == (GRANTS[deed].roles <= SERVING)

@@ -154,7 +154,7 @@ def test_a_task_of_another_unit_is_not_decided():
     )
     assert isinstance(foreign, Refused)
     assert foreign.why is Why.TASK
-    own = step(workflow, standing, "grant_task", Party.APPROVER, task=task, units=frozenset({"sz-tax"}))
+    own = step(workflow, standing, "grant_task", Party.APPROVER, task="tax_registration", units=frozenset({"sz-tax"}))
     assert isinstance(own, Moved)
 
 
