@@ -7,8 +7,11 @@ from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from push.duties import Duty
 from server.assemble import Assembly
+from server.assemble_booking import booking
 from server.domain.reasons import Reason
+from server.domain.relations import Scope
 from server.services.application_seats import ApplicationSeats, Bookings
 from server.services.application_steps import Acting, ApplicationSteps, Ground
 from server.services.applications import Applications
@@ -17,11 +20,18 @@ from server.services.deciding import Deciding
 from server.services.item_terms import ItemTerms, Shelf
 from server.services.papers import Papers
 from server.services.ratings import Ratings
-from server.storage.ratings import RatingStore
 from server.services.source_sandbox import NoRegisters, SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
 from server.storage.attachments import AttachmentStore
-from server.storage.catalogues import load_questionnaire, load_reasons, load_source_policy, load_workflows, load_working_days
+from server.storage.catalogue import CatalogueStore
+from server.storage.catalogues import (
+    load_questionnaire,
+    load_reasons,
+    load_source_policy,
+    load_workflows,
+    load_working_days,
+)
+from server.storage.ratings import RatingStore
 from server.storage.real_names import RealNameStore
 
 
@@ -81,3 +91,27 @@ def _permits(assembly: Assembly) -> Permits:
 def _registers(assembly: Assembly) -> Registers:
     """The sandbox's department; in production a city brings its own."""
     return NoRegisters() if assembly.settings.mode == "production" else SandboxRegisters(assembly.now)
+
+
+def application_duties(assembly: Assembly) -> list[Duty]:
+    """What a worker process does for applications."""
+    parts = applications(assembly, CatalogueStore(assembly.db), _Nobody(), booking(assembly).bookings)
+    return [
+        Duty("application_log", 5.0, parts.steps.finish),
+        Duty("application_cards", 60.0, parts.steps.show_cards),
+        Duty("application_seats", 5.0, parts.seats.sweep),
+        Duty("application_files", 600.0, parts.attachments.sweep),
+    ]
+
+
+class _Nobody:
+    """In a worker nobody asks for anybody."""
+
+    async def subject_of(self, actor: int, subject_public: str | None, scope: Scope) -> int:
+        """The actor."""
+        assert subject_public is None, scope
+        return actor
+
+    async def acts_for(self, actor: int, subject: int, scope: Scope) -> bool:
+        """For oneself."""
+        return actor == subject and bool(scope)

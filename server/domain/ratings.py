@@ -156,9 +156,7 @@ def stepped(rating: Rating, step: TicketStep) -> Rating:
         raise ConflictError("ticket_step", zh=f"此时可以：{allowed}", en=f"not now; allowed: {allowed}")
     appealed_by = {each.person for each in rating.steps if each.action is TicketAction.APPEAL}
     if step.action in (TicketAction.EXCLUDE, TicketAction.UPHOLD) and step.person in appealed_by:
-        raise ForbiddenError(
-            "ticket_same_person", zh="申诉须由他人复核", en="an appeal is decided by another person"
-        )
+        raise ForbiddenError("ticket_same_person", zh="申诉须由他人复核", en="an appeal is decided by another person")
     return replace(rating, state=after, steps=(*rating.steps, step))
 
 

@@ -128,9 +128,7 @@ def _ratings(parts: ApplicationParts) -> list[Route]:
         ),
     }  # fmt: skip
     asked = Operation(summary="What a rating asks", entry=PUBLIC, gives=ratings.QuestionsView)
-    figures = Operation(
-        summary="Ratings by unit", entry=PUBLIC, query=ratings.FiguresQuery, gives=ratings.FiguresView
-    )
+    figures = Operation(summary="Ratings by unit", entry=PUBLIC, query=ratings.FiguresQuery, gives=ratings.FiguresView)
     tickets = Operation(
         summary="Bad ratings of the own units, nearest deadline first; no person is named",
         entry=officer(Deed.RATING_READ), query=ratings.TicketsQuery, gives=ratings.TicketsView,

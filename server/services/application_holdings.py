@@ -8,8 +8,8 @@ from typing import Any
 from server.domain.applications import Application, Line
 from server.storage.applications import ApplicationStore
 from server.storage.attachments import AttachmentStore
-from server.storage.ratings import RatingStore
 from server.storage.mongo import Session
+from server.storage.ratings import RatingStore
 
 
 class ApplicationHolding:

@@ -37,9 +37,7 @@ from server.storage.ratings import RatingStore, Tally
 class Ratings:
     """The verbs."""
 
-    def __init__(
-        self, ground: Ground, counter: Applications, store: RatingStore, questionnaire: Questionnaire
-    ) -> None:
+    def __init__(self, ground: Ground, counter: Applications, store: RatingStore, questionnaire: Questionnaire) -> None:
         self._ground = ground
         self._counter = counter
         self._store = store
@@ -90,7 +88,7 @@ class Ratings:
         ]  # fmt: skip
 
     async def step(self, officer: Officer, rating: str, action: TicketAction, note: str) -> Rating:
-        """Answer, call back, appeal, decide an appeal. NotFoundError `rating_unknown_ticket`; the errors of `stepped`."""
+        """Answer, call back, appeal, decide. NotFoundError `rating_unknown_ticket`; the errors of `stepped`."""
         refuse(officer, Deed.RATING_STEP, (officer.division,))
         if not note.strip():
             raise InvalidInputError("note_missing", zh="请填写处理说明", en="say what was done", field="note")
@@ -100,7 +98,9 @@ class Ratings:
         step = TicketStep(action, officer.id, officer.person, note.strip(), china_day(self._ground.now()))
         after = stepped(found[0], step)
         if not await self._store.swap(after, found[1]):
-            raise ConflictError("ticket_changed", zh="工单已被他人处理，请刷新", en="somebody was quicker: load it again")
+            raise ConflictError(
+                "ticket_changed", zh="工单已被他人处理，请刷新", en="somebody was quicker: load it again"
+            )
         details = {"action": action.value, "state": after.state.value}
         await self._ground.audit.record(Event(officer.id, Deed.RATING_STEP, f"rating/{rating}", details=details))
         return after

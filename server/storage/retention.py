@@ -68,7 +68,10 @@ KEPT: Mapping[str, Kept] = {
     "proofs": Kept("who has still to prove who they are; telephone sealed", "minutes"),
     "ranges": Kept("sums per division of a broadcast; no person", EVIDENCE),
     "rates": Kept("how fast providers took messages", timedelta(days=7)),
-    "ratings": Kept("how finished cases were rated; the comment sealed, the case as blind index", "for good: figures, without words and person when the person leaves"),
+    "ratings": Kept(
+        "how finished cases were rated; the comment sealed, the case as blind index",
+        "for good: figures, without words and person when the person leaves",
+    ),
     "relations": Kept("who acts for whom, with what consent", "until one of the two leaves"),
     "resources": Kept("what can be booked; no person", "as long as it exists"),
     "seats": Kept("who booked what, by internal id", timedelta(days=2 * 365)),

@@ -22,6 +22,7 @@ from server.services.attachments import Attachments, NoScanner
 from server.services.consents import Consents
 from server.services.deciding import Deciding, Decision, Filed
 from server.services.item_terms import ItemTerms
+from server.services.ratings import Ratings
 from server.services.source_sandbox import SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
 from server.services.uses import Uses
@@ -29,6 +30,7 @@ from server.storage.applications import ApplicationStore
 from server.storage.attachments import AttachmentStore
 from server.storage.catalogues import (
     load_consents,
+    load_questionnaire,
     load_reasons,
     load_source_policy,
     load_workflows,
@@ -38,6 +40,7 @@ from server.storage.consents import ConsentStore
 from server.storage.mongo import Database
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
+from server.storage.ratings import RatingStore
 from server.storage.uses import UseStore
 from server.storage.vault import Vault
 from tests.domain.items import Shelf, item
@@ -153,6 +156,8 @@ class Town:
         self.files = AttachmentStore(db, self.people)
         self.counter = Applications(self.ground, self.steps, self.files)
         self.desk = Deciding(self.ground, self.steps, self.uses, load_reasons())
+        self.marks = RatingStore(db, self.people, vault)
+        self.ratings = Ratings(self.ground, self.counter, self.marks, load_questionnaire())
         self.attachments = Attachments(self.ground, self.counter, self.desk, self.files, NoScanner())
 
     def sources(self, registers: Registers | None = None, timeout_s: float = 5.0) -> Sources:
