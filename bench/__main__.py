@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import (
+    applications,
     booking,
     celery_tasks,
     chaos,
@@ -53,6 +54,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "preview_division": preview.by_division,
     "preview_shape": preview.by_shape,
     "booking": booking.booking,
+    "applications": applications.lifecycle,
     "chaos": chaos.chaos,
 }
 

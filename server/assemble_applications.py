@@ -95,7 +95,7 @@ def _registers(assembly: Assembly) -> Registers:
 
 def application_duties(assembly: Assembly) -> list[Duty]:
     """What a worker process does for applications."""
-    parts = applications(assembly, CatalogueStore(assembly.db), _Nobody(), booking(assembly).bookings)
+    parts = applications(assembly, CatalogueStore(assembly.db), Nobody(), booking(assembly).bookings)
     return [
         Duty("application_log", 5.0, parts.steps.finish),
         Duty("application_cards", 60.0, parts.steps.show_cards),
@@ -104,7 +104,7 @@ def application_duties(assembly: Assembly) -> list[Duty]:
     ]
 
 
-class _Nobody:
+class Nobody:
     """In a worker nobody asks for anybody."""
 
     async def subject_of(self, actor: int, subject_public: str | None, scope: Scope) -> int:

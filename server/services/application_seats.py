@@ -20,7 +20,7 @@ from typing import Protocol
 
 from server.domain.applications import Application, By, Seat, Stage, changed, done_before
 from server.domain.citizens import Caller
-from server.domain.errors import ConflictError, HuiminError, NotFoundError, UnavailableError
+from server.domain.errors import ConflictError, HuiminError, InvalidInputError, NotFoundError, UnavailableError
 from server.domain.faults import refuse_faulty
 from server.domain.workflow import Act, Party
 from server.services.application_steps import TURNS, ApplicationSteps, Ground, notices_of
@@ -110,13 +110,22 @@ class ApplicationSeats:
         refuse_faulty(terms.faults(before.form))
         who = caller.account.public
         self._steps.judged(before, Act("submit"), By(Party.APPLICANT, who=who, key=what.key), terms)
-        await self._bookings.get(what.booking, caller.id)  # what is freed if it fails has to be their own
+        await self._refuse_foreign(what.booking, caller)
         now = self._ground.at()
         seat = Seat(what.booking, caller.id, who, what.key, Stage.WANTED, now + PATIENCE)
         after = replace(before, seat=seat, version=before.version + 1, changed_at=now)
         if not await self._ground.store.swap(before, after, is_logged=True):
             raise changed()
         return after
+
+    async def _refuse_foreign(self, booking: str, caller: Caller) -> None:
+        """What is freed if it fails has to be their own; InvalidInputError `seat_unknown`."""
+        try:
+            await self._bookings.get(booking, caller.id)
+        except NotFoundError:
+            raise InvalidInputError(
+                "seat_unknown", zh="没有这个预约", en="there is no such booking", field="booking"
+            ) from None
 
     async def _confirmed(self, seat: Seat) -> HuiminError | None:
         """None: it is. What may go better later is raised."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 
 from handlers.bounds import Limits, listen
 from handlers.manners import Manners
@@ -13,8 +15,10 @@ from server.app import make_app
 from server.assemble import Assembly
 from server.assemble_applications import ApplicationParts
 from server.domain.catalogue import Item
+from server.domain.ratings import Rating
 from server.routes import applications
 from server.storage.catalogue import CatalogueStore
+from server.storage.ratings import RatingStore
 from tests.api.client import Citizens, Client, Officers, client_of
 from tests.domain.items import MATERIAL, Shelf, item
 from tests.services.application_world import Acting
@@ -68,3 +72,14 @@ async def make_attachment(assembly: Assembly, api: Client, owner: int, token: st
     path = f"/v1/applications/{made['application']}/attachments?material=id_card"
     answer = await api("POST", path, PDF, token=token, Content_Type="application/pdf")
     return {**made, "attachment": answer.json["brought"][0]["ref"]}
+
+
+async def make_rated(assembly: Assembly, api: Client, owner: int, token: str) -> dict[str, str]:
+    """One that they have rated."""
+    made = await make_application(assembly, api, owner, token)
+    rating = Rating(
+        secrets.token_hex(16), "sz-civil-affairs", "440300", "elder-allowance", 5, {}, (), "", 1, date(2026, 11, 24)
+    )
+    store = RatingStore(assembly.db, assembly.person_vault, assembly.vault)
+    assert await store.insert(rating, made["application"], owner)
+    return made

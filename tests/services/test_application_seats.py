@@ -89,7 +89,7 @@ async def test_an_application_that_is_not_complete_takes_no_seat(both: Both):
 async def test_somebody_elses_seat_is_neither_taken_nor_freed(both: Both):
     what = await both.ready()
     theirs = await both.hall.counter.hold(ask(SLOT, OTHER, "x"))
-    with pytest.raises(HuiminError, match="booking_unknown"):
+    with pytest.raises(HuiminError, match="seat_unknown"):
         await both.seats.submit(caller(), HandingIn(what.application, what.version, "k", theirs.booking.code))
     assert (await both.hall.counter.get(theirs.booking.code, OTHER)).is_live
 
