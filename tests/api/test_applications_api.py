@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
+from io import BytesIO
 
 import pytest
+from PIL import Image
 
 from server.assemble import Assembly
 from server.domain.officers import Role
-from tests.api.application_doors import Counter, counter_of
+from tests.api.application_doors import Counter, counter_of, make_application
 from tests.api.client import Citizens, Officers
-from tests.domain.items import item
+from tests.domain.items import MATERIAL, item
 from tests.services.application_world import officer
 
 OWNER, STRANGER = 2**42 + 11, 2**42 + 12
@@ -19,7 +22,7 @@ FORM = {"reason": "满八十岁"}
 
 @pytest.fixture
 async def counter(assembly: Assembly, officers: Officers, citizens: Citizens) -> AsyncIterator[Counter]:
-    async with counter_of(assembly, officers, citizens, item()) as found:
+    async with counter_of(assembly, officers, citizens, item(materials=[MATERIAL])) as found:
         yield found
 
 
@@ -78,3 +81,51 @@ async def test_bad_input_is_told_by_field_and_state_in_the_language_of_the_calle
     assert (refused.status, refused.json["allowed"]) == (409, ["accept", "ask", "refuse"])
     assert (await api("GET", "/v1/applications?after=zz", token=mine)).code == "cursor_invalid"
     assert (await api("GET", "/v1/staff/applications", token=mine)).status == 401
+
+
+async def test_a_file_larger_than_other_bodies_is_taken_from_who_is_known_and_ten_megabytes_are_the_end(
+    counter: Counter, citizens: Citizens
+):
+    api, mine = counter.api, await citizens.enter(OWNER)
+    made = await make_application(counter.assembly, api, OWNER, mine)
+    path = f"/v1/applications/{made['application']}/attachments"
+    out = BytesIO()
+    Image.frombytes("RGB", (800, 800), secrets.token_bytes(800 * 800 * 3)).save(out, "PNG")
+    large = out.getvalue()
+    assert len(large) > 1_500_000
+    named = f"{path}?material=id_card&name=a.png"
+    taken = await api("POST", named, large, token=mine, Content_Type="image/png")
+    assert (taken.status, taken.headers["Etag"]) == (201, '"v2"')
+    assert (await api("POST", named, large, Content_Type="image/png")).status == 401
+    assert (
+        await api("POST", named, b"\x89PNG" + b"x" * 10_485_760, token=mine, Content_Type="image/png")
+    ).status == 413
+    other = await api("POST", "/v1/applications", large, token=mine, Content_Type="application/json")
+    assert other.code == "body_too_large"
+    file = f"{path}/{taken.json['brought'][0]['ref']}"
+    got = await api("GET", file, token=mine)
+    assert got.headers["Content-Type"] == "image/png"
+    assert got.headers["Content-Disposition"].startswith("attachment")
+    assert (await api("DELETE", file, token=mine)).json["brought"] == []
+
+
+async def test_a_finished_case_is_rated_and_everybody_reads_the_figures(
+    counter: Counter, citizens: Citizens, officers: Officers
+):
+    api, mine = counter.api, await citizens.enter(OWNER)
+    clerk, supervisor = officers.enter(officer(Role.CLERK)), officers.enter(officer(Role.SUPERVISOR, name="s"))
+    made = await make_application(counter.assembly, api, OWNER, mine)
+    one = f"/v1/applications/{made['application']}"
+    await api("POST", f"{one}/submit", b"", token=mine, If_Match='"v1"')
+    refusal = {"action": "refuse", "reason": "not_needed"}
+    assert (await api("POST", f"/v1/staff{one[3:]}/steps", refusal, token=clerk)).json["state"] == "refused"
+    rated = await api("POST", f"{one}/rating", {"stars": 1, "tags": ["rude"]}, token=mine)
+    assert (rated.status, rated.json["state"]) == (201, "open")
+    [ticket] = (await api("GET", "/v1/staff/ratings", token=supervisor)).json["tickets"]
+    step = {"action": "answer", "note": "已致歉"}
+    path = f"/v1/staff/ratings/{ticket['id']}/steps"
+    assert (await api("POST", path, step, token=clerk)).status == 403
+    assert (await api("POST", path, step, token=supervisor)).json["state"] == "answered"
+    [figures] = (await api("GET", "/v1/ratings/figures")).json["units"]
+    assert (figures["ratings"], figures["mean"], figures["bad"], figures["fixed"]) == (1, 1.0, 1, 1)
+    assert (await api("GET", "/v1/ratings/questions")).json["version"] == 1
