@@ -31,6 +31,7 @@ from server.storage.catalogues import (
     load_workflows,
     load_working_days,
 )
+from server.storage.officers import OfficerStore
 from server.storage.ratings import RatingStore
 from server.storage.real_names import RealNameStore
 
@@ -66,8 +67,9 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Boo
     )
     steps, reasons = ApplicationSteps(ground), load_reasons()
     marks = RatingStore(assembly.db, assembly.person_vault, assembly.vault)
+    colleagues = OfficerStore(assembly.db, assembly.vault)
     files = AttachmentStore(assembly.db, assembly.person_vault)
-    counter, desk = Applications(ground, steps, files), Deciding(ground, steps, assembly.uses, reasons)
+    counter, desk = Applications(ground, steps, files), Deciding(ground, steps, assembly.uses, reasons, colleagues)
     seed = b64decode(assembly.settings.audit_key.get_secret_value())
     return ApplicationParts(
         ground=ground,

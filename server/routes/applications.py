@@ -160,8 +160,9 @@ def _staff(parts: ApplicationParts) -> list[Route]:
     )
     claim = Operation(summary="Take it on; of two one wins", entry=step, gives=views.FiledView)
     transfer = Operation(
-        summary="Hand it on, or back to all", entry=step, takes=views.TransferForm, gives=views.FiledView
-    )
+        summary="Hand it on, or back to all; a supervisor anybody's",
+        entry=officer(Deed.APPLICATION_ASSIGN), takes=views.TransferForm, gives=views.FiledView,
+    )  # fmt: skip
     take = Operation(
         summary="A step of its workflow: accept, ask for more, approve, reject, complete, deliver",
         entry=step, takes=views.StepForm, gives=views.FiledView,

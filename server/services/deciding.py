@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from server.domain.access import Deed, may, refuse
 from server.domain.applications import Application, By, Terms, missing, unknown
 from server.domain.audit import Event
 from server.domain.errors import ConflictError, InvalidInputError
 from server.domain.faults import Fault
-from server.domain.officers import Officer, Role
+from server.domain.officers import Account, AccountState, Officer, Role
 from server.domain.reasons import Reason
 from server.domain.workflow import Act, Party
 from server.services.application_steps import ApplicationSteps, Ground
@@ -62,10 +63,22 @@ class Sought:
     limit: int = 50
 
 
+class Colleagues(Protocol):
+    """The officers that there are: `OfficerStore`."""
+
+    async def find(self, officer_id: str) -> Account | None:
+        """One account."""
+        ...
+
+
 class Deciding:
     """The verbs."""
 
-    def __init__(self, ground: Ground, steps: ApplicationSteps, uses: Uses, reasons: Mapping[str, Reason]) -> None:
+    def __init__(
+        self, ground: Ground, steps: ApplicationSteps, uses: Uses, reasons: Mapping[str, Reason],
+        colleagues: Colleagues,
+    ) -> None:  # fmt: skip
+        self._colleagues = colleagues
         self._ground = ground
         self._steps = steps
         self._uses = uses
@@ -109,14 +122,30 @@ class Deciding:
         return await self._filed(officer, found)
 
     async def transfer(self, officer: Officer, application: str, to: str) -> Filed:
-        """Hand the own work on: to a colleague, or ("") back to all. ConflictError `application_claimed`."""
-        found = await self._reached(officer, application, Deed.APPLICATION_STEP)
-        moved = await self._ground.store.claim(application, to, officer.id, self._ground.at())
+        """Hand the own work on: to a colleague, or ("") back to all. A supervisor may hand on anybody's.
+
+        ConflictError `application_claimed`; InvalidInputError `colleague_unknown`: nobody who could work on it.
+        """
+        found = await self._reached(officer, application, Deed.APPLICATION_ASSIGN)
+        if to and not await self._could_work(to, found):
+            raise InvalidInputError(
+                "colleague_unknown", zh="此人不能办理该件", en="this officer could not work on it", field="to"
+            )
+        before = found.owner if Role.SUPERVISOR in officer.roles else officer.id
+        moved = await self._ground.store.claim(application, to, before, self._ground.at())
         if moved is None:
             raise ConflictError("application_claimed", zh="不在您名下", en="it is not yours to hand on")
-        event = Event(officer.id, "application.transfer", f"application/{found.id}", details={"to": to})
+        event = Event(officer.id, Deed.APPLICATION_ASSIGN, f"application/{found.id}", details={"to": to})
         await self._ground.audit.record(event)
         return await self._filed(officer, moved)
+
+    async def _could_work(self, colleague: str, application: Application) -> bool:
+        """Whether an account is in use, at the counter, and of a unit that has this in its inbox."""
+        account = await self._colleagues.find(colleague)
+        if account is None or account.state is not AccountState.ACTIVE:
+            return False
+        theirs = {*account.officer.institutions} & {application.unit, *application.units}
+        return bool(theirs) and may(account.officer, Deed.APPLICATION_STEP, (application.division,))
 
     async def decide(self, officer: Officer, application: str, decision: Decision) -> Filed:
         """A step of the workflow. What another has claimed is theirs. The errors of `ApplicationSteps.take`."""

@@ -29,6 +29,7 @@ WHO = {
     "alert.release": "RC",
     "application.read": "KPS",
     "application.step": "KP",
+    "application.assign": "KPS",
     "rating.read": "S",
     "rating.step": "S",
     "acknowledgement.read": "ARC",

@@ -13,6 +13,8 @@ from server.domain.audit import Event
 from server.domain.catalogue import Item
 from server.domain.citizens import Account, AccountState, Caller, Kind
 from server.domain.errors import ForbiddenError
+from server.domain.officers import Account as OfficerAccount
+from server.domain.officers import AccountState as OfficerState
 from server.domain.officers import Officer, Role, Unit
 from server.domain.real_name import RealName
 from server.domain.relations import Scope
@@ -138,6 +140,7 @@ class Town:
     def __init__(self, db: Database, *items: Item) -> None:
         self.db = db
         self.clock = Clock()
+        self.hired: dict[str, Officer] = {}
         self.log = Log()
         self.acting = Acting()
         self.shelf = Shelf(*(items or (item(),)))
@@ -155,10 +158,19 @@ class Town:
         self.steps = ApplicationSteps(self.ground)
         self.files = AttachmentStore(db, self.people)
         self.counter = Applications(self.ground, self.steps, self.files)
-        self.desk = Deciding(self.ground, self.steps, self.uses, load_reasons())
+        self.desk = Deciding(self.ground, self.steps, self.uses, load_reasons(), self)
         self.marks = RatingStore(db, self.people, vault)
         self.ratings = Ratings(self.ground, self.counter, self.marks, load_questionnaire())
         self.attachments = Attachments(self.ground, self.counter, self.desk, self.files, NoScanner())
+
+    async def find(self, officer_id: str) -> OfficerAccount | None:
+        """Implements `Colleagues`: whom a test has hired."""
+        if officer_id not in self.hired:
+            return None
+        return OfficerAccount(
+            officer=self.hired[officer_id], state=OfficerState.ACTIVE, created_at=NOW, changed_at=NOW,
+            sessions_since=NOW,
+        )  # fmt: skip
 
     def sources(self, registers: Registers | None = None, timeout_s: float = 5.0) -> Sources:
         """The counter of sources, with everybody's name verified as 王小明."""

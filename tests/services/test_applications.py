@@ -121,6 +121,23 @@ async def test_of_two_officers_who_claim_at_once_one_wins(town: Town):
     await town.decide(id_, "accept", loser)
 
 
+async def test_work_is_handed_on_to_who_could_do_it_and_a_supervisor_takes_it_from_anybody(town: Town):
+    id_ = (await town.submitted()).application.id
+    await town.desk.claim(CLERK, id_)
+    colleague, stranger = officer(Role.CLERK, name="c"), officer(Role.CLERK, name="d", institution="sz-tax")
+    town.hired = {each.id: each for each in (colleague, stranger)}
+    for nobody in (stranger.id, "f" * 32):
+        with pytest.raises(InvalidInputError, match="colleague_unknown"):
+            await town.desk.transfer(CLERK, id_, nobody)
+    assert (await town.desk.transfer(CLERK, id_, colleague.id)).application.owner == colleague.id
+    with pytest.raises(ConflictError, match="application_claimed"):
+        await town.desk.transfer(CLERK, id_, "")
+    supervisor = officer(Role.SUPERVISOR, name="s")
+    assert (await town.desk.transfer(supervisor, id_, "")).application.owner == ""
+    with pytest.raises(ForbiddenError, match="role_missing"):
+        await town.decide(id_, "accept", supervisor)
+
+
 async def test_of_two_officers_who_decide_at_once_one_decides(town: Town):
     id_ = (await town.submitted()).application.id
     await town.decide(id_, "accept")
