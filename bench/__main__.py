@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import (
     applications,
     booking,
+    catalogue,
     celery_tasks,
     chaos,
     figures,
@@ -55,6 +56,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "preview_shape": preview.by_shape,
     "booking": booking.booking,
     "applications": applications.lifecycle,
+    "catalogue": catalogue.catalogue,
     "chaos": chaos.chaos,
 }
 

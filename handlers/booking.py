@@ -18,13 +18,13 @@ from handlers.booking_views import (
     ResourcesQuery,
     ResourcesView,
     ResourceView,
+    ScanForm,
     SlotsQuery,
     TicketView,
 )
 from server.domain.china import china_day
 from server.domain.schedules import Quota
 from server.services.booking_search import Search
-from server.services.booking_tickets import Tickets
 from server.services.own_bookings import OwnBookings, Wish
 
 MAX_KEY = 64  # of the booking counter; a longer one is hashed
@@ -147,16 +147,18 @@ class CancelHandler(_BookingHandler):
         self.respond(BookingView.of(await self.bookings.cancel(self.caller.id, booking)))
 
 
-class TicketHandler(ApiHandler):
+class TicketHandler(_BookingHandler):
     """/v1/bookings/{booking}/ticket."""
-
-    def initialize(self, bookings: OwnBookings, tickets: Tickets) -> None:
-        """`bookings` says who may have one, `tickets` makes it."""
-        self.bookings = bookings
-        self.tickets = tickets
 
     async def get(self, booking: str) -> None:
         """What to show at the counter, good for some seconds."""
-        shown = await self.bookings.to_check_in(self.caller.id, booking)
-        ticket = self.tickets.make(shown.visit.booking.code)
-        self.respond(TicketView(ticket=ticket.text, until=ticket.until, renew_at=ticket.renew_at, server_at=shown.at))
+        self.respond(TicketView.of(await self.bookings.ticket(self.caller.id, booking)))
+
+
+class CheckInHandler(_BookingHandler):
+    """/v1/bookings/{booking}/check-in."""
+
+    async def post(self, booking: str) -> None:
+        """By the code that hangs at the counter."""
+        ticket = self.given(ScanForm).ticket
+        self.respond(BookingView.of(await self.bookings.check_in(self.caller.id, booking, ticket)))

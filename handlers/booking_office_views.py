@@ -59,14 +59,6 @@ class CalledView(BaseModel):
     called: DayEntry | None
 
 
-class ScanForm(BaseModel):
-    """What the scanner read."""
-
-    model_config = like({"ticket": f"H1.{CODE}.t67wj0.Rk5xWm1aLXVtTnNhTlZ5Zg"})
-
-    ticket: str = Field(max_length=100)
-
-
 class ReasonForm(BaseModel):
     """Why; it is logged, and people concerned read it."""
 

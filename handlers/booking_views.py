@@ -15,6 +15,7 @@ from server.domain.errors import InvalidInputError
 from server.domain.resources import Kind, Named, Near, Resource, Service, Slug, Spot, Wanted
 from server.domain.schedules import Quota
 from server.services.booking_search import Found, Offer, Offers
+from server.services.booking_tickets import Ticket
 from server.services.own_bookings import Shown, When
 
 CODE = "q83vEjRWeJASNFZ4kBI0Vg"
@@ -22,7 +23,7 @@ SLOT = "2026-11-25/sz-hall-car-1/0900"
 MOST_DAYS = 31
 _POINT = re.compile(r"(-?\d{1,2}(?:\.\d{1,9})?),(-?\d{1,3}(?:\.\d{1,9})?)", re.ASCII)
 AT = "2026-11-25T01:00:00Z"
-_BOOKING = {
+BOOKING = {
     "id": CODE,
     "state": "held",
     "slot": SLOT,
@@ -63,7 +64,7 @@ _RESOURCE = {
             "name": {"zh": "期满换证", "en": "Renew a licence"},
             "minutes": 0,
             "fee_fen": 1000,
-            "materials": ["居民身份证", "机动车驾驶证"],
+            "materials": [{"zh": "居民身份证", "en": "Resident identity card"}],
         }
     ],
     "rules": BookingRules().model_dump(mode="json"),
@@ -172,7 +173,7 @@ class MoveForm(BaseModel):
 class BookingView(BaseModel):
     """A booking as its people see it. Countdowns are reckoned from `server_at`, not from the own clock."""
 
-    model_config = like(_BOOKING)
+    model_config = like(BOOKING)
 
     id: str
     state: str = Field(description="held, booked, checked_in, called, served, missed; cancelled, withdrawn, closed")
@@ -245,7 +246,7 @@ class BookingsQuery(BaseModel):
 class BookingsView(BaseModel):
     """Part of a list of bookings."""
 
-    model_config = like({"bookings": [_BOOKING], "next": ""})
+    model_config = like({"bookings": [BOOKING], "next": ""})
 
     bookings: tuple[BookingView, ...]
     next: str
@@ -267,6 +268,19 @@ class TicketView(BaseModel):
     until: datetime
     renew_at: datetime = Field(description="fetch the next one then")
     server_at: datetime
+
+    @classmethod
+    def of(cls, ticket: Ticket) -> Self:
+        """As it is."""
+        return cls(ticket=ticket.text, until=ticket.until, renew_at=ticket.renew_at, server_at=ticket.at)
+
+
+class ScanForm(BaseModel):
+    """What the scanner read."""
+
+    model_config = like({"ticket": f"H1.{CODE}.t67wj0.Rk5xWm1aLXVtTnNhTlZ5Zg"})
+
+    ticket: str = Field(max_length=100)
 
 
 class ResourceView(BaseModel):

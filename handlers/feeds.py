@@ -5,18 +5,16 @@ Every answer carries an ETag; what many ask for in the same words is kept on the
 
 from __future__ import annotations
 
-import hashlib
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from handlers.base import JSON, LANGUAGES, SECURITY_HEADERS, ApiHandler
-from handlers.front import Ready, Shelf
+from handlers.front import Shelf
+from handlers.public import PublicHandler, point_of
 from server.domain.alerts.guotu_writing import to_guotu
-from server.domain.datum import gcj02_to_wgs84
 from server.domain.divisions import normal
 from server.domain.errors import InvalidInputError
 from server.domain.feeds import Place, Published, Standing
@@ -25,9 +23,7 @@ from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE, atom,
 from server.services.feeds import Board, Feeds
 
 GUOTU_TYPE = "application/xml"
-FRESH_S = 1  # how long others may keep an answer
 MAX_IN_FEED = 500
-_POINT = re.compile(r"([-+]?\d{1,3}(?:\.\d{1,12})?),([-+]?\d{1,3}(?:\.\d{1,12})?)", re.ASCII)
 _AFTER = re.compile(r"(\d)\.(-?\d{1,15})\.([A-Za-z0-9][A-Za-z0-9._-]{0,79})", re.ASCII)
 
 
@@ -69,46 +65,18 @@ class EventsQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=100, examples=[50])
 
 
-class PublicHandler(ApiHandler):
-    """Answers that anybody may keep for a moment."""
+class FeedHandler(PublicHandler):
+    """Answers about alerts."""
 
     def initialize(self, feeds: Feeds, shelf: Shelf, base: str, city: str) -> None:
         """`base` is the origin that links begin with ("" = relative links), `city` is GB/T 2260."""
         self.feeds = feeds
-        self.shelf = shelf
         self.base = base
         self.city = city
-        self.generation = shelf.generation  # of the facts that this answer is made of
-
-    def tell(self, body: bytes, kind: str, until: datetime | None, target: str | None) -> None:
-        """Answer with bytes that are right until then; kept on the shelf if they were asked for as `target`."""
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        self.mark(etag)
-        headers = {
-            **SECURITY_HEADERS,
-            "Content-Type": f"{kind}; charset=utf-8",
-            "Cache-Control": f"public, max-age={FRESH_S}",
-            "Vary": "Accept-Language",
-            "Access-Control-Allow-Origin": "*",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-        }
-        if kind not in (CAP_TYPE, GUOTU_TYPE):  # a message says for itself which languages it has
-            headers["Content-Language"] = LANGUAGES[self.language]
-        if "Link" in self._headers:
-            headers["Link"] = self._headers["Link"]
-        for name, value in headers.items():
-            self.set_header(name, value)
-        if target is not None and target == self.request.uri:
-            ready = Ready(body, etag, (*headers.items(), ("Etag", etag)), until)
-            self.shelf.put(target, self.language, ready, self.generation)
-        self.finish(body)
-
-    def tell_model(self, model: BaseModel, until: datetime | None, target: str | None) -> None:
-        """The same with JSON."""
-        self.tell(model.model_dump_json().encode(), JSON, until, target)
+        self.stand_behind(shelf)
 
 
-class AlertsHandler(PublicHandler):
+class AlertsHandler(FeedHandler):
     """/v1/alerts: what is in force here."""
 
     def get(self) -> None:
@@ -126,16 +94,11 @@ class AlertsHandler(PublicHandler):
     def _place(self, query: AlertsQuery) -> Place | None:
         if query.point is None:
             return None
-        match = _POINT.fullmatch(query.point)
-        lat, lon = (float(match[1]), float(match[2])) if match else (0.0, 999.0)
-        if not (-90 <= lat <= 90 and -180 <= lon <= 180):
-            raise InvalidInputError("point_unreadable", zh="点应为“纬度,经度”", en="a point is lat,lon", field="point")
-        if query.datum == "gcj02":
-            lon, lat = gcj02_to_wgs84(lon, lat)
+        lat, lon = point_of(query.point, query.datum)
         return self.feeds.place(lat, lon)
 
 
-class AlertHandler(PublicHandler):
+class AlertHandler(FeedHandler):
     """/v1/alerts/{identifier}: one message, in force or not."""
 
     async def get(self, identifier: str) -> None:
@@ -144,25 +107,26 @@ class AlertHandler(PublicHandler):
         self.tell_model(told.as_json(), told.until, f"/v1/alerts/{identifier}")
 
 
-class CapHandler(PublicHandler):
+class CapHandler(FeedHandler):
     """/v1/alerts/{identifier}.cap: the bytes that were released."""
 
     async def get(self, identifier: str) -> None:
         """As CAP 1.2."""
         told = await self.feeds.get(identifier)
-        self.tell(told.message.cap, CAP_TYPE, None, f"/v1/alerts/{identifier}.cap")
+        self.tell(told.message.cap, CAP_TYPE, None, f"/v1/alerts/{identifier}.cap", is_worded=False)
 
 
-class GuotuHandler(PublicHandler):
+class GuotuHandler(FeedHandler):
     """/v1/alerts/{identifier}.guotu: the same for the national platform."""
 
     async def get(self, identifier: str) -> None:
         """As 国突 XML."""
         told = await self.feeds.get(identifier)
-        self.tell(to_guotu(told.message.alert), GUOTU_TYPE, None, f"/v1/alerts/{identifier}.guotu")
+        path = f"/v1/alerts/{identifier}.guotu"
+        self.tell(to_guotu(told.message.alert), GUOTU_TYPE, None, path, is_worded=False)
 
 
-class HistoryHandler(PublicHandler):
+class HistoryHandler(FeedHandler):
     """/v1/alerts/{identifier}/history: the chain that a message belongs to."""
 
     async def get(self, identifier: str) -> None:
@@ -173,7 +137,7 @@ class HistoryHandler(PublicHandler):
         self.tell_model(answer, until, f"/v1/alerts/{identifier}/history")
 
 
-class AtomHandler(PublicHandler):
+class AtomHandler(FeedHandler):
     """/v1/feeds/alerts.atom."""
 
     def get(self) -> None:
@@ -182,7 +146,7 @@ class AtomHandler(PublicHandler):
         self.tell(atom(messages, path, self.base, self.language, board.changed_at), ATOM_TYPE, board.until, path)
 
 
-class GeoJsonHandler(PublicHandler):
+class GeoJsonHandler(FeedHandler):
     """/v1/feeds/alerts.geojson."""
 
     def get(self) -> None:
@@ -192,7 +156,7 @@ class GeoJsonHandler(PublicHandler):
         self.tell(orjson.dumps(told), GEOJSON_TYPE, board.until, path)
 
 
-class VersionHandler(PublicHandler):
+class VersionHandler(FeedHandler):
     """/v1/feeds/version: whether anything has changed."""
 
     def get(self) -> None:
@@ -202,7 +166,7 @@ class VersionHandler(PublicHandler):
         self.tell_model(answer, board.until, "/v1/feeds/version")
 
 
-class HeartbeatHandler(PublicHandler):
+class HeartbeatHandler(FeedHandler):
     """/v1/feeds/heartbeat.cap: who does not get one of this minute is cut off."""
 
     def get(self) -> None:
@@ -210,10 +174,11 @@ class HeartbeatHandler(PublicHandler):
         board, at = self.feeds.board(), self.feeds.now()
         end = at.replace(second=0, microsecond=0) + timedelta(minutes=1)
         until = min(filter(None, (board.until, end)))
-        self.tell(heartbeat(board.alerts, self.city, at), CAP_TYPE, until, "/v1/feeds/heartbeat.cap")
+        told = heartbeat(board.alerts, self.city, at)
+        self.tell(told, CAP_TYPE, until, "/v1/feeds/heartbeat.cap", is_worded=False)
 
 
-class EventsHandler(PublicHandler):
+class EventsHandler(FeedHandler):
     """/v1/feeds/events: every release in order, from a cursor."""
 
     async def get(self) -> None:
@@ -226,7 +191,7 @@ class EventsHandler(PublicHandler):
         self.tell_model(answer, None, None)
 
 
-def _feed(handler: PublicHandler, path: str) -> tuple[Board, str, tuple[Published, ...]]:
+def _feed(handler: FeedHandler, path: str) -> tuple[Board, str, tuple[Published, ...]]:
     """What a feed holds, and the path that it was asked by."""
     division = handler.asked(DivisionQuery).division
     board = handler.feeds.board(division=division)

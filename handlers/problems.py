@@ -28,6 +28,7 @@ BY_CODE: Mapping[str, int] = {
     "json_invalid": 400,
     "query_invalid": 400,
     "alert_changed": 412,  # what If-Match named is no longer the newest
+    "item_changed": 412,
     "profile_changed": 412,
     "application_changed": 412,
     "body_too_large": 413,

@@ -16,9 +16,9 @@ from handlers.booking_office_views import (
     PersonForm,
     ReasonForm,
     ReopenedView,
-    ScanForm,
     StopForm,
 )
+from handlers.booking_views import ScanForm, TicketView
 from handlers.streaming import Pace, StreamHandler
 from server.domain.booking_day import DayEntry
 from server.domain.officers import Officer
@@ -54,6 +54,14 @@ class DayEventsHandler(StreamHandler):
         """The whole list with each change."""
         async with self.office.reading(self.officer, resource, self.asked(DayQuery).day) as feed:
             await self.stream(feed, "day")
+
+
+class PosterHandler(_OfficeHandler):
+    """The code of the day."""
+
+    async def get(self, resource: str) -> None:
+        """To hang up: who scans it checks in."""
+        self.respond(TicketView.of(await self.office.poster(self.officer, resource)))
 
 
 class CallNextHandler(_OfficeHandler):

@@ -21,6 +21,8 @@ from server import telemetry
 from server.commands import (
     alert,
     audit,
+    booking,
+    catalogue,
     counters,
     database,
     demo,
@@ -73,6 +75,8 @@ def command_line() -> typer.Typer:
     app.command("worker", rich_help_panel=RUN)(serve.worker)
     app.add_typer(officer.app, name="officer", rich_help_panel=HOUSE)
     app.add_typer(audit.app, name="audit", rich_help_panel=HOUSE)
+    app.add_typer(booking.app, name="booking", rich_help_panel=HOUSE)
+    app.add_typer(catalogue.app, name="catalogue", rich_help_panel=HOUSE)
     app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
     app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
     app.add_typer(keys.app, name="keys", rich_help_panel=HOUSE)

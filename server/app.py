@@ -67,14 +67,18 @@ from server import (
     assemble,
     assemble_applications,
     assemble_booking,
+    assemble_calendars,
+    assemble_catalogue,
     assemble_citizens,
     assemble_inbox,
     assemble_privacy,
+    assemble_waiting,
 )
 from server.assemble import Assembly
 from server.assemble_applications import ApplicationParts
 from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
+from server.assemble_catalogue import CatalogueParts
 from server.assemble_citizens import CitizenParts
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
@@ -91,6 +95,8 @@ from server.routes import (
     applications,
     booking,
     booking_office,
+    calendars,
+    catalogue,
     codes,
     inbox,
     joining,
@@ -99,6 +105,7 @@ from server.routes import (
     real_name,
     relations,
     session,
+    waiting,
 )
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
@@ -110,7 +117,7 @@ from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
 CALLBACK_SAMPLE = '{"code":0,"msg":"接收成功"}'
-RECEIPT_KEY = re.compile(r"(/receipts/[^/]*)/.*", re.DOTALL)  # the last part of such a path is a secret
+SECRET_PATH = re.compile(r"(/receipts/[^/]*|/calendars)/.*", re.DOTALL)  # the last part of such a path is a secret
 
 log = structlog.get_logger()
 
@@ -126,6 +133,7 @@ class Services:
     citizens: CitizenParts
     inbox: InboxParts
     booking: BookingParts
+    catalogue: CatalogueParts
     audit: AuditReading
     applications: ApplicationParts
 
@@ -142,6 +150,7 @@ def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None 
         citizens=people,
         inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
         booking=slots,
+        catalogue=assemble_catalogue.catalogue(assembly),
         audit=assemble.audit_reading(assembly),
         applications=assemble_applications.applications(
             assembly, CatalogueStore(assembly.db), people.binding.relations, slots.bookings
@@ -174,6 +183,7 @@ def public_routes(services: Services) -> list[Route]:
         *inbox.routes(services.inbox),
         *binding_routes(services.citizens.binding),
         *booking_routes(services),
+        *catalogue.routes(services.catalogue, services.public.shelf),
         *privacy.routes(assemble_privacy.privacy(services.assembly)),
         *applications.routes(services.applications),
     ]
@@ -191,9 +201,17 @@ def binding_routes(parts: BindingParts) -> list[Route]:
 
 def booking_routes(services: Services) -> list[Route]:
     """Bookings, for citizens and officers."""
-    own = assemble_booking.own_bookings(services.assembly, services.booking, services.citizens.binding.relations)
+    kin = assemble_booking.kin(services.assembly, services.citizens.binding.relations)
+    own = assemble_booking.own_bookings(services.assembly, services.booking, kin)
     office = assemble_booking.booking_office(services.assembly, services.booking)
-    return [*booking.routes(services.booking, own), *booking_office.routes(office)]
+    waits, visits = assemble_waiting.own_waiting(services.assembly, services.booking.waiting, own, kin)
+    files = assemble_calendars.calendars(services.assembly, services.booking.bookings)
+    return [
+        *booking.routes(services.booking, own),
+        *waiting.routes(waits, visits),
+        *booking_office.routes(office),
+        *calendars.routes(files, services.assembly.settings.public_url),
+    ]
 
 
 def _broadcast_routes(services: Services) -> list[Route]:
@@ -396,12 +414,12 @@ def make_app(
 
 
 def _log_request(handler: tornado.web.RequestHandler) -> None:
-    """One line per request, without its query and without the key in a receipt's path: both are secrets."""
+    """One line per request, without its query and without the key in a receipt's or a calendar's path: all secrets."""
     report = log.debug if handler.get_status() < 400 else log.warning
     report(
         "request",
         method=handler.request.method,
-        path=RECEIPT_KEY.sub(r"\1/***", handler.request.path),
+        path=SECRET_PATH.sub(r"\1/***", handler.request.path),
         status=handler.get_status(),
         ms=round(handler.request.request_time() * 1000, 1),
         request_id=getattr(handler, "request_id", ""),

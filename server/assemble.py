@@ -46,6 +46,8 @@ from server.services.application_notices import ApplicationNotices
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
 from server.services.binding import Verifier
+from server.services.booking_news import BookingNews
+from server.services.booking_news import Shelves as BookingShelves
 from server.services.broadcasts import Broadcasts
 from server.services.consents import Consents
 from server.services.control import Control
@@ -57,6 +59,7 @@ from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves, Watchers
 from server.services.subjects import Subjects
 from server.services.uses import Uses
+from server.services.waiting_news import WaitingNews
 from server.services.watching import LOOK_EVERY_S, Watching
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
@@ -79,10 +82,13 @@ from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
+from server.storage.followers import Followers
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
 from server.storage.rates import Rates
+from server.storage.resources import ResourceStore
+from server.storage.seats import SeatStore
 from server.storage.tokens import RedisTokens
 from server.storage.uses import UseStore
 from server.storage.vault import SealedError, Vault
@@ -118,6 +124,8 @@ class Assembly:
     outbox: Outbox
     applications: ApplicationStore
     notices: Notices
+    booking_news: BookingNews
+    waiting_news: WaitingNews
     subjects: Subjects
     verifier: Verifier
     templates: Registry
@@ -143,20 +151,18 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         clock = DatabaseClock(db, time.monotonic)
         await clock.measure()
         divisions = catalogues.load_divisions()
-        vault = Vault(
-            {version: key.get_secret_value() for version, key in settings.keys.items()},
-            b64decode(settings.index_key.get_secret_value()),
-            os.urandom,
-            settings.data_key_version,
-        )
+        vault = _vault(settings)
         numbers = {division.code: division.index for division in divisions.by_index.values()}
         people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
-        wording = catalogues.load_texts()
+        wording, topics = catalogues.load_texts(), catalogues.load_topics()
         outbox, persons = Outbox(db), PersonVault(db, vault, os.urandom)
         notices = Notices(NoticeStore(db, persons), outbox, wording.templates, clock.now)
-        applied, topics = ApplicationStore(db, persons, vault, outbox), catalogues.load_topics()
+        shelves = _booking_shelves(db, outbox, persons)
+        booking_news = BookingNews(shelves, wording.templates, clock.now)
+        waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
+        applied = ApplicationStore(db, persons, vault, outbox)
         world = World(divisions, wording, await people.testers(), topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -185,7 +191,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             outbox=outbox,
             applications=applied,
             notices=notices,
-            subjects=Subjects([notices, ApplicationNotices(applied, wording.templates)]),
+            booking_news=booking_news,
+            waiting_news=waiting_news,
+            subjects=Subjects([notices, booking_news, waiting_news, ApplicationNotices(applied, wording.templates)]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
@@ -287,6 +295,16 @@ def receipts(assembly: Assembly) -> Receipts:
         readers[account.provider] = ("sms", reader)
     stores = (assembly.broadcast_store, assembly.pages, assembly.citizens, callbacks.Callbacks(assembly.db))
     return Receipts(readers, stores, assembly.queue, assembly.now)
+
+
+def _vault(settings: Settings) -> Vault:
+    keys = {version: key.get_secret_value() for version, key in settings.keys.items()}
+    return Vault(keys, b64decode(settings.index_key.get_secret_value()), os.urandom, settings.data_key_version)
+
+
+def _booking_shelves(db: mongo.Database, outbox: Outbox, people: PersonVault) -> BookingShelves:
+    seats = SeatStore(db, partial(secrets.randbits, 63))
+    return BookingShelves(seats, ResourceStore(db), outbox, Followers(db, secrets.token_hex(8)), people)
 
 
 def _audit(settings: Settings, db: mongo.Database, now: Callable[[], datetime]) -> AuditLog:

@@ -114,6 +114,6 @@ class Nobody:
         assert subject_public is None, scope
         return actor
 
-    async def acts_for(self, actor: int, subject: int, scope: Scope) -> bool:
+    async def may(self, actor: int, subject: int, scope: Scope) -> bool:
         """For oneself."""
         return actor == subject and bool(scope)

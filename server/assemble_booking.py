@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from functools import partial
 
 from push.duties import Duty
 from server.assemble import Assembly
+from server.assemble_waiting import Counter, WaitingParts, waiting_duties, waiting_holdings, waiting_of
 from server.services.booking import Bookings
-from server.services.booking_closing import SeatCloser
 from server.services.booking_duties import Absent
 from server.services.booking_holdings import BookingsHolding
 from server.services.booking_holds import Means
@@ -19,6 +20,7 @@ from server.services.booking_planning import BookingPlanning
 from server.services.booking_search import Search
 from server.services.booking_tickets import FIELD, Tickets
 from server.services.holdings import Holding
+from server.services.known_slots import KnownSlots
 from server.services.own_bookings import Kin, OwnBookings
 from server.services.relations import Relations
 from server.services.reports import Watchers
@@ -45,6 +47,7 @@ class BookingParts:
     seats: SeatStore
     closer: Closer
     absent: Absent
+    waiting: WaitingParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,12 @@ def booking(assembly: Assembly) -> BookingParts:
     db, now = assembly.db, assembly.now
     seats, resources = SeatStore(db, partial(secrets.randbits, 63)), ResourceStore(db)
     calendar = load_working_days()
-    closer = SeatCloser(seats, now)
-    schedules = Schedules((resources, seats, LaidSeats(db)), calendar, closer, now, time.monotonic)
+    laid, free = LaidSeats(db), FreeSeats(db, now)
     means = Means(now, secrets.SystemRandom(), partial(secrets.token_urlsafe, 16))
-    free = FreeSeats(db, now)
-    bookings = Bookings(seats, schedules, means)
+    timetable = KnownSlots(resources, laid, calendar, time.monotonic)
+    bookings = Bookings(seats, timetable, means)
+    waiting = waiting_of(assembly, seats, Counter(bookings, timetable, means))
+    schedules = Schedules((resources, seats, laid), calendar, waiting.closures, now, time.monotonic)
     return BookingParts(
         bookings=bookings,
         schedules=schedules,
@@ -72,8 +76,9 @@ def booking(assembly: Assembly) -> BookingParts:
         search=Search(resources, free, calendar, now),
         tickets=Tickets(partial(assembly.vault.index, field=FIELD), now),
         seats=seats,
-        closer=closer,
+        closer=waiting.closures,
         absent=Absent(bookings, schedules, seats, now),
+        waiting=waiting,
     )
 
 
@@ -88,12 +93,14 @@ def booking_office(assembly: Assembly, parts: BookingParts) -> OfficeParts:
     )
 
 
-def booking_duties(assembly: Assembly) -> list[Duty]:
+def booking_duties(assembly: Assembly, stop: asyncio.Event) -> list[Duty]:
     """What a worker process does for bookings."""
     parts = booking(assembly)
     return [
         Duty("finish_moves", 5.0, parts.bookings.finish_moves),
-        Duty("lay_out", 30.0, parts.schedules.lay_out),
+        Duty("lay_out", 60.0, partial(parts.schedules.lay_out, stop.is_set)),
+        Duty("booking_news", 1.0, assembly.booking_news.follow),
+        *waiting_duties(parts.waiting),
         Duty("miss_absent", 60.0, parts.absent.miss),
     ]
 
@@ -101,7 +108,7 @@ def booking_duties(assembly: Assembly) -> list[Duty]:
 def booking_holdings(assembly: Assembly) -> list[Holding]:
     """What booking holds about somebody."""
     seats = SeatPeople(assembly.db, partial(secrets.randbits, 63))
-    return [BookingsHolding(seats, assembly.now, _nobody)]
+    return [BookingsHolding(seats, assembly.now, _nobody), *waiting_holdings(assembly)]
 
 
 def _nobody() -> int:
@@ -109,8 +116,12 @@ def _nobody() -> int:
     return -secrets.randbits(62) - 1
 
 
-def own_bookings(assembly: Assembly, parts: BookingParts, relations: Relations) -> OwnBookings:
-    """What citizens do with bookings; `relations` knows for whom they act."""
+def kin(assembly: Assembly, relations: Relations) -> Kin:
+    """Who is who; `relations` knows for whom they act."""
     names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
-    kin = Kin(relations, assembly.accounts, names)
-    return OwnBookings(parts.bookings, ResourceStore(assembly.db), kin, assembly.now)
+    return Kin(relations, assembly.accounts, names)
+
+
+def own_bookings(assembly: Assembly, parts: BookingParts, kin: Kin) -> OwnBookings:
+    """What citizens do with bookings."""
+    return OwnBookings(parts.bookings, parts.schedules, kin, parts.tickets, assembly.now)

@@ -20,9 +20,11 @@ from server.services.account_holdings import (
     RelationsHolding,
 )
 from server.services.application_holdings import ApplicationHolding
+from server.services.calendars import CalendarHolding
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
 from server.storage.attachments import AttachmentStore
+from server.storage.calendars import CalendarStore
 from server.storage.joins import JoinStore
 from server.storage.ratings import RatingStore
 from server.storage.real_names import RealNameStore
@@ -37,14 +39,17 @@ EXCEPTIONS: Mapping[str, str] = {
     "batches": "keys of outbox entries, for the seconds in which they become pages",
     "broadcasts": "an audience that lists people by id is frozen: who was warned is not rewritten; ids tell nothing",
     "callbacks": "providers' receipts as they came, for three days",
+    "closures": NOT_ABOUT_CITIZENS,
     "deliveries": NOT_ABOUT_CITIZENS,
     "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
     "events": NOT_ABOUT_CITIZENS,
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
+    "item_versions": NOT_ABOUT_CITIZENS,
+    "items": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
-    "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "officers": NOT_ABOUT_CITIZENS,
+    "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
     "person_keys": "the key of each person: it goes when the account does",
@@ -71,6 +76,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         *log_in_holdings(assembly),
         *booking_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
+        CalendarHolding(CalendarStore(db)),
         assembly.consents,
         assembly.uses,
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),

@@ -63,6 +63,8 @@ def redis_url(_databases: Databases) -> str:
 @pytest.fixture(scope="session")
 async def _prepared(mongo_url: str) -> AsyncIterator[mongo.Database]:
     async with mongo.client(mongo_url) as client:
+        # The clocks of tests stand in the past: what is to be forgotten then would be gone in mid-test.
+        await client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
         db = mongo.database(client, "huimin_test")
         await mongo.prepare(db)
         yield db

@@ -1,4 +1,7 @@
-"""The invented people of `demo` and `run`: citizens of one district, half of them known to the point, and officers."""
+"""The invented people of `demo` and `run`: citizens of one district, half of them known to the point, and officers.
+
+And what they can book: the resources of the city, those of the district's hospital and vehicle office with seats.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,15 @@ from itertools import islice
 
 from channels.sandbox.wechat import openid_of
 from server.assemble import Assembly
+from server.assemble_booking import booking
+from server.domain.divisions import is_within
 from server.domain.officers import WARNING, NewOfficer, Role, Unit
+from server.domain.resources import Kind, Resource, Wanted
+from server.services import booking_seeding as seeding
 from server.services.population import Recipe, people
+from server.storage.catalogues import load_resources
 from server.storage.citizens import NewCitizen
+from server.storage.resources import ResourceStore
 
 DISTRICT = "440305"  # Nanshan
 BATCH = 2_000
@@ -21,6 +30,7 @@ UNIT = Unit(
     code="44030041600000", name="深圳市气象台", name_en="Shenzhen Observatory", sender="observatory@sz.example",
     division="440300", contact="12121",
 )  # fmt: skip
+BOOKABLE_AT_ONCE = (Wanted(unit="sz-nanshan"), Wanted(kind=Kind.VEHICLE, division=DISTRICT))
 OFFICERS: Mapping[Role, str] = {
     Role.AUTHOR: "王敏",
     Role.RELEASER: "陈静",
@@ -40,6 +50,20 @@ async def settle(assembly: Assembly, count: int, seed: int, tell: Callable[[int]
         await assembly.citizens.add([_with_openid(one, next(named, None)) for one in batch])
         tell(len(batch))
     await assembly.counters.rebuild(assembly.now(), lambda _done, _of: None)
+
+
+async def open_counters(assembly: Assembly) -> None:
+    """Load what can be booked in the city, and lay out a little of it; the rest is the workers' duty."""
+    schedules = booking(assembly).schedules
+    await seeding.load(ResourceStore(assembly.db), _bookable(assembly), assembly.now(), lambda _more: None)
+    chosen = [kept for wanted in BOOKABLE_AT_ONCE for kept in await seeding.all_of(schedules, wanted)]
+    await seeding.lay_out(schedules, [kept for kept in chosen if not kept.is_laid], lambda _more: None)
+
+
+def _bookable(assembly: Assembly) -> list[Resource]:
+    """What the data says can be booked in the city that is served."""
+    resources = load_resources(assembly.divisions)
+    return [each for each in resources if is_within(each.division, assembly.settings.city)]
 
 
 async def known(assembly: Assembly) -> list[dict[str, str]]:

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from server.assemble import Assembly, assemble
-from server.commands.residents import known, settle, swear_in
+from server.commands.residents import known, open_counters, settle, swear_in
 from server.commands.serve import stop_signal
 from server.commands.town import Ports, Process, Town, town
 from server.domain.errors import ConfigurationError, UnavailableError
@@ -86,6 +86,8 @@ async def _keep_up(settings: Settings, options: Options) -> None:
         named = settings.model_copy(update={"mongo_url": running.mongo_url, "redis_url": running.redis_url})
         assembly = await stack.enter_async_context(assemble(named))
         await _settle(assembly, options, console)
+        with console.status("what can be booked 预约资源入库 …"):
+            await open_counters(assembly)
         ports = Ports(settings.port, settings.admin_port) if options.port is None else Ports(options.port)
         place = await stack.enter_async_context(town(named, home / "town", workers=options.workers, ports=ports))
         _say(

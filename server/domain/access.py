@@ -51,6 +51,9 @@ class Deed(StrEnum):
     BOOKING_CLOSE = "booking.close"  # 停诊, and open again
     RESOURCE_READ = "resource.read"
     RESOURCE_MANAGE = "resource.manage"  # what can be booked, when, by which rules
+    ITEM_READ = "item.read"  # drafts and versions of the catalogue
+    ITEM_WRITE = "item.write"
+    ITEM_PUBLISH = "item.publish"
     SESSION_OWN = "session.own"  # see and end one's own sessions, confirm the second factor
     AUDIT_READ = "audit.read"
     AUDIT_VERIFY = "audit.verify"
@@ -79,6 +82,7 @@ _AUDITOR = frozenset({Role.AUDITOR})
 _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _CLERK = frozenset({Role.CLERK})
 _PLANNER = frozenset({Role.PLANNER})
+_EDITOR = frozenset({Role.EDITOR})
 
 _DECIDING = frozenset({Role.CLERK, Role.APPROVER})
 _SUPERVISOR = frozenset({Role.SUPERVISOR})
@@ -118,6 +122,9 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.BOOKING_CLOSE: Grant(_CLERK | _PLANNER, Reach.SUBTREE),
     Deed.RESOURCE_READ: Grant(_CLERK | _PLANNER, Reach.SUBTREE),
     Deed.RESOURCE_MANAGE: Grant(_PLANNER, Reach.SUBTREE),
+    Deed.ITEM_READ: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.ITEM_WRITE: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
     Deed.SESSION_OWN: Grant(frozenset(Role), Reach.OWN),
     Deed.AUDIT_READ: Grant(_AUDITOR, Reach.SUBTREE),  # of the city: the log is one
     Deed.AUDIT_VERIFY: Grant(_AUDITOR, Reach.SUBTREE),

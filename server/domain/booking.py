@@ -67,8 +67,20 @@ class Booking:
     ended_at: datetime | None = None  # served, missed, cancelled, closed
     outcome: Outcome | None = None
     reason: str = ""
+    chain: str = ""  # the visit of several seats that this is one seat of, by the code of its first: see chains
+    part: int = 0  # among that visit's seats in the same group on the same day
     excused_by: str = ""  # the officer who said that it is no strike
     service: str = ""  # which of the resource's services, if one was chosen
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it speaks for all that was booked with it: what is told of a visit is told once."""
+        return not self.chain or self.code == self.chain
+
+    @property
+    def whole(self) -> str:
+        """The code of all that was booked with it: one visit, one strike, one place among those that lie ahead."""
+        return self.chain or self.code
 
     def is_lapsed(self, at: datetime) -> bool:
         """Whether the time to confirm is over."""

@@ -204,6 +204,16 @@ def service_unknown() -> InvalidInputError:
     )
 
 
+def service_longer() -> ConflictError:
+    """It takes several slots in a row; this is the way to one seat."""
+    return ConflictError(
+        "service_longer",
+        zh="此项业务需要连续多个时段，请按多时段预约办理",
+        en="this service takes several times in a row: book it as a visit of several steps",
+        field="service",
+    )
+
+
 def other_service() -> ConflictError:
     """A booking moves within its group only."""
     return ConflictError(
@@ -211,6 +221,16 @@ def other_service() -> ConflictError:
         zh="只能改约到同一业务的其他时段；其他业务请另行预约",
         en="a booking moves within its service group only: book the other service on its own",
         field="slot",
+    )
+
+
+def part_of_visit() -> ConflictError:
+    """One seat of several is not confirmed, moved or cancelled on its own."""
+    return ConflictError(
+        "part_of_visit",
+        zh="该预约是一次就诊或办事的一部分，请对整个行程操作",
+        en="this is a part of a visit of several steps: confirm, move or cancel the whole visit",
+        field="booking",
     )
 
 

@@ -64,6 +64,7 @@ class BookingRules(BaseModel):
     renewals: int = Field(default=1, ge=0, le=10, description="how often a hold may be extended")
     moves: int = Field(default=2, ge=0, le=20, description="how often a booking may be moved")
     max_open: int = Field(default=5, ge=1, le=100, description="bookings of one person ahead at one unit")
+    offer_minutes: int = Field(default=30, ge=5, le=24 * 60, description="how long who waits may think an offer over")
     rerelease_max_s: int = Field(default=600, ge=0, le=86_400, description="a freed seat shows within this, at random")
     check_in_opens_minutes: int = Field(default=120, ge=0, le=24 * 60)
     grace_minutes: int = Field(default=30, ge=0, le=24 * 60, description="later than this is missed")
@@ -91,7 +92,8 @@ class Ban:
 
 def ban_of(citizen: int, unit: str, visits: Sequence[Visit], rules: BookingRules, at: datetime) -> Ban | None:
     """The ban that is in force, the longest if several are; visits of other people and units do not count."""
-    own = [v for v in visits if v.booking.citizen == citizen and v.seat.unit == unit and not v.booking.excused_by]
+    excused = {v.booking.whole for v in visits if v.booking.excused_by}
+    own = [v for v in visits if v.booking.citizen == citizen and v.seat.unit == unit and v.booking.whole not in excused]
     bans = [ban for penalty in rules.penalties if (ban := _ban(penalty, own)) and ban.until > at]
     return max(bans, key=lambda ban: ban.until, default=None)
 
@@ -100,12 +102,19 @@ def _ban(penalty: Penalty, visits: Sequence[Visit]) -> Ban | None:
     last: Ban | None = None
     open_strikes: list[tuple[datetime, str]] = []
     period = timedelta(days=penalty.period_days)
-    for when, code in sorted((_struck_at(v), v.booking.code) for v in visits if v.state == penalty.strike):
+    strikes: dict[str, tuple[datetime, str]] = {}  # of a visit of several seats: one
+    for when, visit in sorted(((_struck_at(v), v) for v in visits if v.state == penalty.strike), key=_by_time):
+        strikes.setdefault(visit.booking.whole, (when, visit.booking.code))
+    for when, code in strikes.values():
         open_strikes = [strike for strike in open_strikes if when - strike[0] <= period] + [(when, code)]
         if len(open_strikes) >= penalty.strikes:
             last = Ban(when + timedelta(days=penalty.ban_days), penalty, tuple(code for _, code in open_strikes))
             open_strikes = []
     return last
+
+
+def _by_time(strike: tuple[datetime, Visit]) -> tuple[datetime, str]:
+    return strike[0], strike[1].booking.code
 
 
 def _struck_at(visit: Visit) -> datetime:
@@ -121,6 +130,11 @@ def may_book(ask: Ask, slot: Slot, rules: BookingRules, visits: Sequence[Visit],
         or _ban_verdict(ask, slot, rules, visits, at)
         or _open(ask, slot, rules, visits, at)
     )
+
+
+def may_replace(ask: Ask, slot: Slot, rules: BookingRules, visits: Sequence[Visit], at: datetime) -> HuiminError | None:
+    """The same for one whose booking the office has ended: neither a ban nor a limit stands in the way."""
+    return in_window(slot, rules, at) or _conflict(ask.citizen, slot, visits, at) or _hold(ask, slot, visits, at)
 
 
 def in_window(slot: Slot, rules: BookingRules, at: datetime) -> HuiminError | None:
@@ -188,12 +202,13 @@ def _ban_verdict(
 
 
 def _open(ask: Ask, slot: Slot, rules: BookingRules, visits: Sequence[Visit], at: datetime) -> HuiminError | None:
-    ahead = sum(
-        v.booking.citizen == ask.citizen
+    ahead = {
+        v.booking.whole
+        for v in visits
+        if v.booking.citizen == ask.citizen
         and v.seat.unit == slot.unit
         and v.state in (State.HELD, State.BOOKED)
         and v.seat.begins_at > at
         and not _is_lapsed(v, at)
-        for v in visits
-    )
-    return refusals.open_limit(rules.max_open) if ahead >= rules.max_open else None
+    }
+    return refusals.open_limit(rules.max_open) if len(ahead) >= rules.max_open else None

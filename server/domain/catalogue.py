@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -151,8 +151,56 @@ class Material(Model):
     show_if: ShowIf | None = Field(default=None, description="only needed if this field of the form says so")
 
 
+EXAMPLE: Mapping[str, Any] = {
+    "id": "elderly-allowance",
+    "code": "440300-11440300HM0000012A-140010",
+    "category": "payment",
+    "theme": "elderly",
+    "unit": {
+        "id": "civil-affairs",
+        "name": {"zh": "深圳市民政局", "en": "Shenzhen Civil Affairs Bureau"},
+        "uscc": "11440300HM0000012A",
+        "division": "440300",
+    },
+    "name": {"zh": "高龄津贴", "en": "Allowance for the very old"},
+    "about": {"zh": "年满八十周岁的户籍老人按月领取高龄津贴。", "en": "A monthly allowance from eighty on."},
+    "applicants": ["person"],
+    "conditions": [
+        {
+            "text": {"zh": "年满80周岁", "en": "80 years old or older"},
+            "check": {"fact": "age_years", "op": "ge", "value": 80},
+        }
+    ],
+    "materials": [
+        {
+            "id": "id_card",
+            "name": {"zh": "居民身份证", "en": "Identity card"},
+            "kind": "certificate",
+            "source": {
+                "name": "population",
+                "title": {"zh": "人口库", "en": "Population register"},
+                "fields": ["name", "id_number"],
+                "purpose": "identity_check",
+            },
+        }
+    ],
+    "fee_fen": 0,
+    "statutory_days": 30,
+    "promised_days": 5,
+    "form": {
+        "fields": [{"id": "phone", "kind": "phone", "label": {"zh": "联系电话", "en": "Telephone"}}],
+    },
+    "workflow": "proactive",
+    "modes": ["nearby", "online", "proactive"],
+    "moments": ["growing-old"],
+    "networks": ["community", "street"],
+}
+
+
 class Item(Model):
     """One version of an item: what it says, whole."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": dict(EXAMPLE)})
 
     id: Slug
     code: str = Field(pattern=CODE)

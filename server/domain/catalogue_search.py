@@ -72,8 +72,8 @@ class Index:
         self.ground = ground
         self._canonical = canonical_of(ground.synonyms)
         around = {one.id: one.name.zh for one in ground.moments} | {one.id: one.name.zh for one in ground.themes}
-        made = before.made if before else {}
-        self.made = {
+        made: Mapping[tuple[str, int], Entry] = before.made if before else {}
+        self.made: dict[tuple[str, int], Entry] = {
             (each.item.id, each.version): made.get((each.item.id, each.version))
             or _entry(each.item, self._canonical, around)
             for each in self.items
@@ -112,13 +112,20 @@ class Index:
         if term.isascii():
             return {n: score for n, entry in enumerate(self._entries) if (score := _latin(term, entry))}
         same = self._canonical(term)
-        grams = _grams(same)
-        counted: dict[int, int] = defaultdict(int)
-        for gram in grams:
-            for number in self._having.get(gram, ()):
-                counted[number] += 1
-        enough = {number: count / len(grams) for number, count in counted.items() if count >= PARTIAL * len(grams)}
-        return {number: _chinese(term, same, self._entries[number], share) for number, share in enough.items()}
+        shares: dict[int, float] = {}
+        for spelling in {term, same}:  # as it was typed: half a word is not yet one that has others for it
+            grams = _grams(spelling)
+            counted: dict[int, int] = defaultdict(int)
+            for gram in grams:
+                for number in self._having.get(gram, ()):
+                    counted[number] += 1
+            for number, count in counted.items():
+                shares[number] = max(shares.get(number, 0.0), count / len(grams))
+        return {
+            number: _chinese(term, same, self._entries[number], share)
+            for number, share in shares.items()
+            if share >= PARTIAL
+        }
 
 
 def terms_of(q: str) -> list[str]:
@@ -202,7 +209,11 @@ def _entry(item: Item, canonical: Callable[[str], str], around: Mapping[str, str
         initials="".join("\n" + "".join(syllable[0] for syllable in each) for each in spelled),
         spelled="".join(f"\n{each}" for each in ("".join(part) for part in spelled))
         + "".join(f"\n{w}" for w in english),
-        grams=frozenset(gram for part in (*titles.split("|"), canonical(beside), text) for gram in _all_grams(part)),
+        grams=frozenset(
+            gram
+            for part in (name, *words, *titles.split("|"), beside, canonical(beside), text)
+            for gram in _all_grams(part)
+        ),
     )
 
 

@@ -21,8 +21,8 @@ from server.domain.catalogue_targets import Plan
 from server.domain.catalogue_windows import Ground
 
 OWN_KEYS = frozenset(
-    {"id", "number", "name", "about", "unit", "type", "who", "if", "need", "days", "fee", "form", "flow", "steps", "modes",
-     "words", "at", "basis", "cities", "theme", "also"}
+    {"id", "number", "name", "about", "unit", "type", "who", "if", "need", "days", "fee", "form", "flow", "steps",
+     "modes", "words", "at", "basis", "cities", "theme", "also"}
 )  # fmt: skip
 M = TypeVar("M", bound=BaseModel)
 OF_ONE_ONLY = frozenset({"number", "words", "steps", "basis"})  # what an item that is also there does not take over
@@ -126,7 +126,7 @@ class _Maker:
         }
         item = Item.model_validate(made)
         if fault := self.is_code(item.code, item.unit.division, item.unit.uscc):
-            raise WrongError("number", f"the code {item.code} is {fault}")
+            raise WrongError("number", f"the code {item.code}: {fault}")
         self.check_links(item)
         return item
 
@@ -245,7 +245,7 @@ class _Maker:
 def compose(files: Files, city: str, is_code: CodeRule = plain_code) -> Seed:
     """All items of a city (its 6-digit code), with the windows, moments and themes beside them."""
     defects: list[Defect] = []
-    ground = _ground(files.shared, city, defects)
+    ground = ground_of(files.shared, city, defects)
     maker = _Maker(files.shared, city, is_code, ground.moments_of, defects)
     items: dict[str, Item] = {}
     codes: dict[str, str] = {}
@@ -263,13 +263,18 @@ def compose(files: Files, city: str, is_code: CodeRule = plain_code) -> Seed:
                 continue
             items[item.id] = item
             codes[item.code] = item.id
-    plan = _made(lambda: Plan.model_validate(files.shared.get("plan", {})), "plan.yaml", "", defects) or Plan()
+    plan = plan_of(files.shared, defects)
     everywhere = {str(each.get("id")) for listed in files.items.values() for each in _listed(listed, "", [])}
     defects += _lost("moments.yaml", ((m.id, m.items) for m in ground.moments), everywhere)
     defects += _lost("plan.yaml", ((n.id, n.items) for n in plan.named), everywhere)
     here = [moment.model_copy(update={"items": known}) for moment in ground.moments
             if (known := tuple(each for each in moment.items if each in items))]  # fmt: skip
     return Seed(tuple(items.values()), ground.model_copy(update={"moments": tuple(here)}), plan, tuple(defects))
+
+
+def plan_of(shared: Mapping[str, Any], defects: list[Defect]) -> Plan:
+    """What the city has promised."""
+    return _made(lambda: Plan.model_validate(shared.get("plan", {})), "plan.yaml", "", defects) or Plan()
 
 
 def _listed(listed: Any, file: str, defects: list[Defect]) -> Iterator[dict[str, Any]]:
@@ -288,10 +293,10 @@ def _listed(listed: Any, file: str, defects: list[Defect]) -> Iterator[dict[str,
             yield {**own, **other, "id": f"{base.get('id')}-{other.get('id')}"}
 
 
-def _ground(shared: Mapping[str, Any], city: str, defects: list[Defect]) -> Ground:
-    names = {"windows": "windows.yaml", "moments": "moments.yaml", "themes": "themes.yaml"}
+def ground_of(shared: Mapping[str, Any], city: str, defects: list[Defect]) -> Ground:
+    """Windows, moments, themes and synonyms of a city out of the shared files; what is wrong is added to `defects`."""
     made: dict[str, Any] = {"synonyms": shared.get("synonyms", [])}
-    for key in names:
+    for key in ("windows", "moments", "themes"):
         entries = shared.get(key, ())
         if key == "windows":
             entries = [each for each in entries if str(each.get("division", "")).startswith(city[:4])]

@@ -1,8 +1,10 @@
-"""What differs between two versions of an item, for the one who publishes and for whoever asks later."""
+"""An item as editors keep it, its publications, and what differs between two versions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +12,36 @@ from pydantic import BaseModel, ConfigDict
 from server.domain.catalogue import Item
 
 KEYS = ("id", "name", "value")  # what tells the entries of a list apart
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An item as editors see it. `version` 0: nothing is published yet; `edit` is what If-Match names."""
+
+    id: str
+    version: int
+    published: Item | None
+    draft: Item | None
+    edit: int
+    by: str
+    changed_at: datetime
+
+    @property
+    def newest(self) -> Item:
+        """The draft, else what is published."""
+        found = self.draft or self.published
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One publication of an item."""
+
+    version: int
+    published_at: datetime
+    by: str
+    note: str
 
 
 class Change(BaseModel):

@@ -37,12 +37,12 @@ class Frame:
     sms: Mapping[str, Mapping[str, Any]]
 
 
-def frame_of(registry: Registry) -> Frame:
-    """The frame, made once; LookupError if nothing is filed for notices."""
-    wanted = registry.choose(_key("zh")).wechat
+def frame_of(registry: Registry, event: str = EVENT) -> Frame:
+    """The frame of this event's rows, made once; LookupError if nothing is filed for it, or only with values."""
+    wanted = registry.choose(_key("zh", event)).wechat
     return Frame(
         wechat=next(template for template in registry.wechat if template.id == wanted),
-        sms={language: sms_text(registry, registry.choose(_key(language)), {}) for language in LANGUAGES},
+        sms={language: sms_text(registry, registry.choose(_key(language, event)), {}) for language in LANGUAGES},
     )
 
 
@@ -77,5 +77,5 @@ def _wechat_data(notice: Notice, template: WeChatTemplate, language: str) -> Map
     return {key: fit(said[name], wechat_limit(key)) for key, name in template.fields.items()}
 
 
-def _key(language: str) -> Key:
-    return Key(EVENT, "*", "alert", exercise=False, language=language)
+def _key(language: str, event: str) -> Key:
+    return Key(event, "*", "alert", exercise=False, language=language)

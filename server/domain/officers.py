@@ -32,12 +32,13 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"  # manages accounts, and cannot warn
     CLERK = "clerk"  # serves people at a counter: calls, books, excuses, closes a day, takes applications
     PLANNER = "planner"  # says what can be booked and when
+    EDITOR = "editor"  # writes and publishes the catalogue of items
     APPROVER = "approver"  # 审批: decides applications, which a clerk takes and hands out
     SUPERVISOR = "supervisor"  # 效能监察: sees deadlines and ratings of applications, decides nothing
 
 
 WARNING = frozenset({Role.AUTHOR, Role.RELEASER, Role.CHIEF, Role.DRILL})
-SERVING = frozenset({Role.CLERK, Role.PLANNER, Role.APPROVER, Role.SUPERVISOR})
+SERVING = frozenset({Role.CLERK, Role.PLANNER, Role.EDITOR, Role.APPROVER, Role.SUPERVISOR})
 # One person holds one of them.
 POWERS = (WARNING, SERVING, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))
 INSTITUTION = r"^[a-z0-9]+(-[a-z0-9]+)*$"  # as resources name their unit

@@ -7,18 +7,22 @@ name, for it stands in the id of each of its slots.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from server.domain import booking_refusals as refusals
+from server.domain.booking import Slot
 from server.domain.booking_rules import BookingRules
+from server.domain.errors import HuiminError
 from server.domain.officers import DIVISION
 from server.domain.schedules import Schedule, Where
 
 ID = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Slug = Annotated[str, Field(pattern=ID, min_length=2, max_length=60)]
+NEVER = date(1900, 1, 1)  # a day before all seats
 
 
 class Kind(StrEnum):
@@ -57,7 +61,7 @@ class Service(BaseModel):
     name: Named
     minutes: int = Field(default=0, ge=0, le=480, description="0: one slot, whatever its length")
     fee_fen: int = Field(default=0, ge=0, le=10_000_000)
-    materials: tuple[str, ...] = Field(default=(), max_length=20, description="what to bring")
+    materials: tuple[Named, ...] = Field(default=(), max_length=20, description="what to bring")
 
 
 class Spot(BaseModel):
@@ -106,6 +110,17 @@ class Resource(BaseModel):
         return next((each for each in self.services if each.code == code), None)
 
 
+def unfit_service(resource: Resource, code: str, slot: Slot) -> HuiminError | None:
+    """Why this service cannot be booked as one seat of this slot; none at all ("") always can."""
+    if not code:
+        return None
+    service = resource.service(code)
+    if service is None:
+        return refusals.service_unknown()
+    is_longer = timedelta(minutes=service.minutes) > slot.ends_at - slot.begins_at
+    return refusals.service_longer() if is_longer else None
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A resource as it is stored, with seats up to the day `laid_until`.
@@ -117,6 +132,11 @@ class Kept:
     version: int
     laid_until: date
     reason: str = ""
+
+    @property
+    def is_laid(self) -> bool:
+        """Whether any seats stand for this version."""
+        return self.laid_until > NEVER
 
 
 @dataclass(frozen=True, slots=True)

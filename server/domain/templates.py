@@ -34,7 +34,7 @@ WECHAT_LIMITS = {  # https://developers.weixin.qq.com/miniprogram/dev/OpenApiDoc
 SMS_VALUE_LIMIT = 6
 SMS_SEGMENT, SMS_JOINED_SEGMENT = 70, 67
 GSM7_SEGMENT, GSM7_JOINED_SEGMENT = 160, 153
-WECHAT_NAMES = frozenset({"mark", "event", "level", "area", "sent", "advice", "reason"})
+WECHAT_NAMES = frozenset({"mark", "event", "level", "area", "sent", "advice", "reason", "what", "when", "where"})
 SMS_NAMES = frozenset({"area", "event", "colour", "change", "verb", "code"})
 
 _KEY = re.compile(r"([a-z_]+?)\d{1,3}", re.ASCII)

@@ -13,6 +13,7 @@ from handlers.booking_views import (
     ResourcesQuery,
     ResourcesView,
     ResourceView,
+    ScanForm,
     SlotsQuery,
     TicketView,
 )
@@ -23,7 +24,7 @@ from server.services.own_bookings import OwnBookings
 
 def routes(parts: BookingParts, own: OwnBookings) -> list[Route]:
     """The lines of the table."""
-    return [*_search(parts), *_bookings(parts, own)]
+    return [*_search(parts), *_bookings(own)]
 
 
 def _search(parts: BookingParts) -> list[Route]:
@@ -43,7 +44,7 @@ def _search(parts: BookingParts) -> list[Route]:
     ]
 
 
-def _bookings(parts: BookingParts, own: OwnBookings) -> list[Route]:
+def _bookings(own: OwnBookings) -> list[Route]:
     one, verbs = "/v1/bookings/{booking}", {"bookings": own}
     bookings = {
         "GET": Operation(
@@ -63,6 +64,9 @@ def _bookings(parts: BookingParts, own: OwnBookings) -> list[Route]:
     )  # fmt: skip
     cancel = Operation(summary="Give it back", entry=CITIZEN, gives=BookingView)
     ticket = Operation(summary="What to show as a QR code when checking in", entry=CITIZEN, gives=TicketView)
+    check_in = Operation(
+        summary="Check in by the code that hangs at the counter", entry=CITIZEN, takes=ScanForm, gives=BookingView
+    )
     return [
         Route("/v1/bookings", handlers.BookingsHandler, bookings, verbs),
         Route(one, handlers.BookingHandler, {"GET": booking}, verbs),
@@ -70,5 +74,6 @@ def _bookings(parts: BookingParts, own: OwnBookings) -> list[Route]:
         Route(f"{one}/renew", handlers.RenewHandler, {"POST": renew}, verbs),
         Route(f"{one}/move", handlers.MoveHandler, {"POST": move}, verbs),
         Route(f"{one}/cancel", handlers.CancelHandler, {"POST": cancel}, verbs),
-        Route(f"{one}/ticket", handlers.TicketHandler, {"GET": ticket}, verbs | {"tickets": parts.tickets}),
+        Route(f"{one}/ticket", handlers.TicketHandler, {"GET": ticket}, verbs),
+        Route(f"{one}/check-in", handlers.CheckInHandler, {"POST": check_in}, verbs),
     ]

@@ -19,10 +19,10 @@ from handlers.booking_office_views import (
     ReasonForm,
     ReopenedView,
     ResourceForm,
-    ScanForm,
     StaffResourcesQuery,
     StopForm,
 )
+from handlers.booking_views import ScanForm, TicketView
 from handlers.routing import EVENT_STREAM, Operation, Route, officer
 from handlers.streaming import Pace
 from server.assemble_booking import OfficeParts
@@ -83,7 +83,11 @@ def _queue(parts: OfficeParts) -> list[Route]:
         gives_raw={EVENT_STREAM: 'id: 1795572000000\nevent: day\ndata: {"resource":"sz-hall-car-1"}\n\n'},
     )
     call = Operation(summary="Call who waits longest", entry=serve, gives=CalledView)
+    poster = Operation(
+        summary="The code of the day, to hang up: who scans it with the app checks in", entry=serve, gives=TicketView
+    )
     return [
+        Route(f"{RESOURCE}/poster", handlers.PosterHandler, {"GET": poster}, own),
         Route(f"{RESOURCE}/day", handlers.DayHandler, {"GET": day}, own),
         Route(f"{RESOURCE}/day/events", handlers.DayEventsHandler, {"GET": events}, own | {"pace": Pace()}),
         Route(f"{RESOURCE}/call-next", handlers.CallNextHandler, {"POST": call}, own),

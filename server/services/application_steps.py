@@ -59,7 +59,7 @@ class Acting(Protocol):
         """The internal id of who is meant; ForbiddenError `relation_missing`."""
         ...
 
-    async def acts_for(self, actor: int, subject: int, scope: Scope) -> bool:
+    async def may(self, actor: int, subject: int, scope: Scope) -> bool:
         """Whether the actor may do this for that account now."""
         ...
 

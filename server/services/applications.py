@@ -251,7 +251,7 @@ class Applications:
             raise unknown()
         if scope is Scope.SEE and any(each.citizen == caller.id for each in found.agreements):
             return found
-        if not await self._ground.acting.acts_for(caller.id, found.citizen, scope):
+        if not await self._ground.acting.may(caller.id, found.citizen, scope):
             raise unknown()
         return found
 

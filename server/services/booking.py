@@ -12,9 +12,10 @@ has checked.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from server.domain import booking_refusals as refusals
 from server.domain.booking import (
@@ -80,7 +81,7 @@ class Bookings:
 
     async def confirm(self, code: str, by: int) -> Visit:
         """A held seat is booked. ConflictError `hold_expired`, also where somebody else has the seat by now."""
-        return await self._steps.ask(_Order(code, by, lambda v, at, _: confirmed(v, at), refusals.hold_expired))
+        return await self._steps.ask(_Order(code, by, _alone(lambda v, at, _: confirmed(v, at)), refusals.hold_expired))
 
     async def renew(self, code: str, by: int) -> Visit:
         """A hold begins anew. ConflictError `renew_limit`, `hold_expired`."""
@@ -89,7 +90,7 @@ class Bookings:
             hold = timedelta(minutes=rules.hold_minutes)
             return renewed(visit, at, hold, rules.renewals, self._means.spread(rules))
 
-        return await self._steps.ask(_Order(code, by, step, refusals.hold_expired))
+        return await self._steps.ask(_Order(code, by, _alone(step), refusals.hold_expired))
 
     async def cancel(self, code: str, by: int | None) -> Visit:
         """The seat is free again after a while. ConflictError `cut_off`. A hold is given up without a trace."""
@@ -98,7 +99,7 @@ class Bookings:
             until = rules.cancel_until.moment(visit.seat.begins_at)
             return cancelled(visit, at, until, self._means.spread(rules), by_office=by is None)
 
-        return await self._steps.ask(_Order(code, by, step))
+        return await self._steps.ask(_Order(code, by, _alone(step)))
 
     async def check_in(self, code: str, by: int | None = None) -> Visit:
         """There, and in the queue. ConflictError `check_in_early`, `check_in_late`."""
@@ -161,9 +162,16 @@ class Bookings:
 
     async def close(self, slot: str, reason: str) -> list[Visit]:
         """停诊: nobody can take a seat of the slot any more. All bookings that this has ended, at this or any call."""
+        return await self._close(partial(self._seats.find_slot, slot), reason)
+
+    async def close_seats(self, seats: Sequence[str], reason: str) -> list[Visit]:
+        """The same for single seats, by their ids."""
+        return await self._close(partial(self._seats.find_all, seats), reason)
+
+    async def _close(self, find: Callable[[], Awaitable[list[Seat]]], reason: str) -> list[Visit]:
         for _ in range(TURNS):
             at = self._means.at()
-            seats = await self._seats.find_slot(slot)
+            seats = await find()
             for seat in seats:
                 if seat.state is State.AWAITED:
                     await self._moves.refuse(seat)
@@ -178,9 +186,13 @@ class Bookings:
         raise refusals.booking_busy()
 
     async def reopen(self, slot: str) -> int:
-        """Closed seats can be taken again, at once; how many."""
+        """Closed seats can be taken again, each after a while, so that those who wait come first; how many."""
         at = self._means.at()
-        pairs = [(s, new) for s in await self._seats.find_slot(slot) if (new := reopened(s, at)) is not s]
+        seats = await self._seats.find_slot(slot)
+        rules = await self._rules(seats)
+        pairs = [
+            (seat, new) for seat in seats if (new := reopened(seat, at + self._means.spread(rules[slot]))) is not seat
+        ]
         return sum(swap is Swap.DONE for swap in await self._seats.swap(pairs))
 
     async def get(self, code: str, by: int | None) -> Visit:
@@ -197,7 +209,8 @@ class Bookings:
     async def history(self, citizen: int, since: date) -> list[Visit]:
         """Every booking for or by a citizen, newest time first; holds that ran out are not in it."""
         at = self._means.at()
-        found = [v for v in await self._seats.find_history([citizen], since) if not v.booking.is_lapsed(at)]
+        history = await self._seats.find_history([citizen], since, made=True)
+        found = [visit for visit in history if not visit.booking.is_lapsed(at)]
         return sorted(found, key=lambda v: v.seat.begins_at, reverse=True)
 
     async def move(self, code: str, by: int | None, slot: str, quota: str) -> Visit:
@@ -207,6 +220,8 @@ class Bookings:
         """
         for turn in range(TURNS):
             visit = await self.get(code, by)
+            if visit.booking.chain:
+                raise refusals.part_of_visit()
             if visit.is_live and visit.seat.slot == slot:
                 return visit
             if refusal := await self._moves.move(visit, slot, quota, turn=turn, by_office=by is None):
@@ -251,6 +266,15 @@ class Bookings:
         slots = list({seat.slot for seat in seats})
         found = await self._timetable.find(slots) if slots else {}
         return {slot: found[slot][1] if slot in found else BookingRules() for slot in slots}
+
+
+def _alone(step: Step) -> Step:
+    """The same step, but not for one seat of a visit of several: all of it goes together, see `chains`."""
+
+    def of_one(visit: Visit, at: datetime, rules: BookingRules) -> Stepped:
+        return refusals.part_of_visit() if visit.booking.chain and visit.is_live else step(visit, at, rules)
+
+    return of_one
 
 
 def _may_see(visit: Visit, by: int | None) -> bool:

@@ -24,10 +24,10 @@ from server.domain.errors import InvalidInputError, NotFoundError
 from server.domain.officers import Officer
 from server.domain.one_time_codes import parse_phone
 from server.domain.real_name import read_id_number
-from server.domain.resources import Resource
+from server.domain.resources import Resource, unfit_service
 from server.domain.schedules import Quota
 from server.services.booking import Bookings
-from server.services.booking_tickets import Tickets
+from server.services.booking_tickets import Ticket, Tickets
 from server.services.reports import Watchers
 from server.services.schedules import Closer, Schedules
 from server.services.uses import user_of
@@ -133,6 +133,11 @@ class BookingOffice:
         visit = await self._books.bookings.call_next(resource, china_day(self._now()))
         return await self._entry(visit) if visit else None
 
+    async def poster(self, officer: Officer, resource: str) -> Ticket:
+        """The code of the day for people to check themselves in."""
+        await self._enter(officer, resource, Deed.BOOKING_SERVE)
+        return self._books.tickets.make_place(resource)
+
     async def scan(self, officer: Officer, ticket: str) -> DayEntry:
         """Check in who shows this ticket; `ticket_invalid`, `ticket_over`, `check_in_early`, `check_in_late`."""
         return await self.check_in(officer, self._books.tickets.read(ticket))
@@ -160,10 +165,11 @@ class BookingOffice:
     async def book(self, officer: Officer, resource: str, person: Person, errand: Errand) -> DayEntry:
         """Book for somebody who is known, at once. NotFoundError `citizen_unknown`; what `Bookings.hold` says."""
         found = await self._enter(officer, resource, Deed.BOOKING_BOOK)
-        if errand.slot.split("/")[1:2] != [resource]:
+        slot, _ = (await self._books.schedules.find([errand.slot])).get(errand.slot, (None, None))
+        if slot is None or slot.resource != resource:
             raise refusals.slot_unknown()
-        if errand.service and found.service(errand.service) is None:
-            raise refusals.service_unknown()
+        if refusal := unfit_service(found, errand.service, slot):
+            raise refusal
         citizen = await self._known(officer, person, found.id)
         ask = Ask(errand.slot, errand.quota.value, citizen, citizen, errand.key, errand.service)
         held = await self._books.bookings.hold(ask)

@@ -18,11 +18,11 @@ from server.domain.catalogue import Item, Unit
 from server.domain.catalogue_search import Index, Published, Wanted
 from server.domain.catalogue_windows import Ground, Moment, Near, Theme, nearest
 from server.domain.divisions import Divisions
-from server.domain.errors import NotFoundError, UnavailableError
+from server.domain.errors import NotFoundError
 from server.storage.catalogue import CatalogueStore
 from server.storage.mongo import MongoError
 
-REFRESH_EVERY_S = 0.5
+REFRESH_EVERY_S = 0.25
 MAX_VERSIONS_KEPT = 2_000  # old versions in memory, for applications that are open
 
 log = structlog.get_logger()
@@ -46,7 +46,8 @@ class Catalogue:
         self._offered: dict[str, Published] = {}
         self._versions: dict[tuple[str, int], Item] = {}
         self._seq = 0
-        self._index: Index | None = None
+        self._index = Index((), ground)
+        self._is_read = False
 
     @property
     def seq(self) -> int:
@@ -55,15 +56,13 @@ class Catalogue:
 
     @property
     def index(self) -> Index:
-        """The items on offer; UnavailableError before the first reading."""
-        if self._index is None:
-            raise UnavailableError("catalogue_unread", zh="事项目录正在加载", en="the catalogue is being read")
+        """The items on offer."""
         return self._index
 
     async def refresh(self) -> bool:
         """Read what was published since; True if anything was."""
         head = await self._store.head()
-        if self._index is not None and head == self._seq:
+        if self._is_read and head == self._seq:
             return False
         if head < self._seq:  # another database behind the same name: begin anew
             self._offered, self._seq, self._versions = {}, 0, {}
@@ -76,19 +75,22 @@ class Catalogue:
                 offered.pop(each.item.id, None)
         # Pinyin of a whole catalogue takes a second; requests go on meanwhile.
         self._index = await asyncio.to_thread(Index, list(offered.values()), self._ground, self._index)
-        self._offered = offered
+        self._offered, self._is_read = offered, True
         self._seq = max([head, *(each.seq for each in changed)])
         return True
 
     async def run(self, stop: asyncio.Event, on_change: Callable[[], None]) -> None:
         """Keep the index fresh until told to stop; `on_change` is called whenever an older answer may be wrong."""
-        while not stop.is_set():
-            try:
-                if await self.refresh():
-                    on_change()
-            except MongoError as error:
-                log.warning("catalogue_not_read", error=type(error).__name__)
-            await asyncio.sleep(REFRESH_EVERY_S)
+        try:
+            while not stop.is_set():
+                try:
+                    if await self.refresh():
+                        on_change()
+                except MongoError as error:
+                    log.warning("catalogue_not_read", error=type(error).__name__)
+                await asyncio.sleep(REFRESH_EVERY_S)
+        finally:
+            on_change()  # nobody watches any more: what was answered before may not stand
 
     def find(self, wanted: Wanted) -> list[Published]:
         """The items that fit, best first. InvalidInputError for a division that does not exist."""
@@ -105,7 +107,7 @@ class Catalogue:
 
     async def version(self, item: str, version: int) -> Item:
         """One version of an item, offered today or not; NotFoundError `item_unknown`."""
-        offered = self._index.by_id.get(item) if self._index else None
+        offered = self._index.by_id.get(item)
         if offered is not None and offered.version == version:
             return offered.item
         found = self._versions.get((item, version)) or await self._store.find_version(item, version)
@@ -121,6 +123,10 @@ class Catalogue:
         if division is not None:
             self._divisions.get(division)
         return nearest(self._ground.windows, item.networks, point=point, division=division)
+
+    def items_of(self, moment: Moment) -> tuple[str, ...]:
+        """The items of a moment that are on offer, in their order."""
+        return tuple(item for item in moment.items if item in self._index.by_id)
 
     def moments(self) -> list[Counted]:
         """All bundles that have items, as the city orders them."""

@@ -7,23 +7,23 @@ before it is answered. Taking an item off is publishing a version that is not of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.access import Deed, may, refuse
-from server.domain.audit import OPERATOR, Event
+from server.domain.audit import OPERATOR, Detail, Event
 from server.domain.catalogue import Item
 from server.domain.catalogue_codes import CodeRule
 from server.domain.catalogue_seed import Defect
-from server.domain.catalogue_versions import Change, changes
+from server.domain.catalogue_versions import Change, Kept, Version, changes
 from server.domain.catalogue_windows import Ground
 from server.domain.divisions import Divisions
 from server.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from server.domain.officers import Officer
 from server.services.audit import Audit
 from server.services.catalogue import unknown
-from server.storage.catalogue import CatalogueStore, Kept, Version
+from server.storage.catalogue import CatalogueStore
 
 VERSIONS_TOLD = 100
 AT_ONCE = 100  # items of one transaction: some hundred kilobytes
@@ -64,14 +64,16 @@ class CatalogueEditing:
         self.check(item)
         kept = await self._store.insert(item, by.id, self._now())
         if kept is None:
-            raise ConflictError("item_exists", zh="已有此编号或编码的事项", en="an item has this id or code")
+            raise _exists()
         return kept
 
     async def write(self, by: Officer, item: Item, edit: int) -> Kept:
-        """Write the draft over what one has seen; ConflictError `item_changed`."""
+        """Write the draft over what one has seen; ConflictError `item_changed`, `item_exists` for another's code."""
         kept = await self.get(by, item.id)
         refuse(by, Deed.ITEM_WRITE, [kept.newest.division, item.division])
         self.check(item)
+        if (await self._store.find_codes([item.code])).get(item.code, item.id) != item.id:
+            raise _exists()
         written = await self._store.write(item, edit, by.id, self._now())
         if written is None:
             raise _changed()
@@ -86,7 +88,7 @@ class CatalogueEditing:
         if kept.draft is None or kept.draft == kept.published:
             raise ConflictError("item_undrafted", zh="没有待发布的修改", en="there is nothing new to publish")
         self.check(kept.draft)
-        details = {"version": kept.version + 1, "note": note}
+        details: dict[str, Detail] = {"version": kept.version + 1, "note": note}
         await self._audit.record(Event(by.id, "item.publish", item, details=details, key=f"{item}/{edit}/publish"))
         published = await self._store.publish(item, edit, by.id, note, self._now())
         if published is None:
@@ -118,7 +120,8 @@ class CatalogueEditing:
         `tell` hears how many were looked at with each step. A second call changes nothing.
         """
         done: dict[str, int] = {}
-        defects = list(self._twins(items))
+        taken = await self._store.find_codes([item.code for item in items])
+        defects = list(self._twins(items, taken))
         bad = {defect.item for defect in defects}
         good = [item for item in items if item.id not in bad]
         tell(len(items) - len(good))
@@ -128,7 +131,7 @@ class CatalogueEditing:
             done.update(fresh)
             tell(len(part))
         if done:
-            details = {"items": len(done), "note": note}
+            details: dict[str, Detail] = {"items": len(done), "note": note}
             await self._audit.record(Event(OPERATOR, "item.load", "catalogue", details=details))
         return done, defects
 
@@ -137,13 +140,16 @@ class CatalogueEditing:
         for field, zh, en in self._faults(item):
             raise InvalidInputError("item_unfit", zh=zh, en=en, field=field)
 
-    def _twins(self, items: Iterable[Item]) -> Iterable[Defect]:
+    def _twins(self, items: Iterable[Item], taken: Mapping[str, str]) -> Iterable[Defect]:
+        """What cannot be loaded. `taken`: codes that items of the catalogue have."""
         seen: dict[str, str] = {}
         for item in items:
             for name in (item.id, item.code):
                 if name in seen:
                     yield Defect("", item.id, "code", f"the same id or code as {seen[name]}: give it its own")
                 seen[name] = item.id
+            if taken.get(item.code, item.id) != item.id:
+                yield Defect("", item.id, "code", f"the code of {taken[item.code]}: give it its own")
             for field, _, en in self._faults(item):
                 yield Defect("", item.id, field, en)
 
@@ -152,7 +158,7 @@ class CatalogueEditing:
         if rules.divisions.find(item.division) is None:
             yield "unit.division", "没有这个行政区划", "there is no such division"
         if fault := rules.is_code(item.code, item.division, item.unit.uscc):
-            yield "code", f"编码与单位不符：{fault}", f"the code is {fault}"
+            yield "code", f"编码有误：{fault}", f"the code: {fault}"
         known = {
             "theme": ({theme.id for theme in rules.ground.themes}, (item.theme,)),
             "moments": ({moment.id for moment in rules.ground.moments}, item.moments),
@@ -162,6 +168,10 @@ class CatalogueEditing:
             for name in named:
                 if name not in there:
                     yield field, f"没有“{name}”", f"there is no {name}"
+
+
+def _exists() -> ConflictError:
+    return ConflictError("item_exists", zh="已有此编号或编码的事项", en="an item has this id or code")
 
 
 def _changed() -> ConflictError:

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from server.domain.applications import Terms
 from server.domain.catalogue import Item
+from server.domain.catalogue_versions import Kept
 from server.domain.errors import NotFoundError
 from server.domain.workflow import Workflow
-from server.storage.catalogue import Kept
 
 MAX_KEPT = 2_000  # versions in memory: they never change
 

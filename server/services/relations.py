@@ -99,8 +99,8 @@ class Relations:
             return account.id
         raise ForbiddenError("relation_missing", zh="您未获授权为其办理此事", en="you may not do this for them")
 
-    async def acts_for(self, actor: int, subject: int, scope: Scope) -> bool:
-        """Whether the actor may do this for that account now, by internal ids; everybody may for themselves."""
+    async def may(self, actor: int, subject: int, scope: Scope) -> bool:
+        """Whether somebody may act for this person: always for oneself."""
         if actor == subject:
             return True
         return may_act(await self._store.between(actor, subject), scope, self._ground.now())

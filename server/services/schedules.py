@@ -7,18 +7,19 @@ way of a new schedule is closed like any 停诊, by the hand that is given, whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from server.domain.booking import Seat, Slot
 from server.domain.booking_rules import BookingRules
-from server.domain.china import CHINA, china_day
+from server.domain.china import china_day
 from server.domain.errors import ConflictError, NotFoundError
 from server.domain.resources import Kept, Resource, Wanted
 from server.domain.schedules import Change, change_of, layouts_on
 from server.domain.working_days import WorkingDays
+from server.services.known_slots import KnownSlots
 from server.storage.resources import FOR_GOOD, ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.seats_laid import LaidSeats
@@ -26,8 +27,8 @@ from server.storage.seats_laid import LaidSeats
 ONE_DAY = timedelta(days=1)
 LONGEST = timedelta(days=367)  # no window is longer
 RESOURCES_AT_ONCE = 50
+LEASE = timedelta(minutes=1)  # longer than laying out one resource takes
 TURNS = 10
-FRESH_S = 1.0  # a resource that was read is believed for so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,7 @@ class Schedules:
         self._calendar = calendar
         self._closer = closer
         self._now = now
-        self._clock = clock
-        self._read: dict[str, tuple[float, Resource]] = {}
+        self._known = KnownSlots(self._resources, self._laid, calendar, clock)
 
     async def get(self, resource_id: str) -> Kept:
         """One resource; NotFoundError."""
@@ -69,6 +69,10 @@ class Schedules:
         if kept is None:
             raise _unknown()
         return kept
+
+    async def find_resources(self, ids: Collection[str]) -> Mapping[str, Resource]:
+        """Those of these that exist, as they were at most a second ago."""
+        return await self._known.find_resources(set(ids))
 
     async def page(self, wanted: Wanted, after: str, limit: int) -> list[Kept]:
         """Some of those wanted, by id."""
@@ -115,11 +119,21 @@ class Schedules:
         await self.lay(written)
         return await self.get(resource.id)
 
-    async def lay_out(self) -> int:
-        """Lay out what is due; how many seats are new. To be run often, by anybody."""
+    async def lay_out(self, is_stopped: Callable[[], bool] = lambda: False) -> int:
+        """Lay out what is due; how many seats are new. To be run often, by anybody.
+
+        Several at once share the work; who comes to an end also does what the others are at, for they may have died.
+        A new city has a minute's work: `is_stopped` is asked before each resource, for a process that has to end.
+        """
         new = 0
-        while due := await self._resources.find_due(self._today(), RESOURCES_AT_ONCE):
+        while not is_stopped() and (
+            one := await self._resources.claim_due(self._today(), self._now(), self._now() + LEASE)
+        ):
+            new += await self.lay(one)
+        while not is_stopped() and (due := await self._resources.find_due(self._today(), RESOURCES_AT_ONCE)):
             for kept in due:
+                if is_stopped():
+                    break
                 new += await self.lay(kept)
         return new
 
@@ -136,33 +150,8 @@ class Schedules:
         return new
 
     async def find(self, slots: Sequence[str]) -> Mapping[str, tuple[Slot, BookingRules]]:
-        """The timetable of the booking counter: what is known of these slots, also of past and of closed ones."""
-        keys = {slot: parts for slot in slots if (parts := _parts(slot))}
-        resources = await self._recent({resource for resource, _ in keys.values()})
-        found: dict[str, tuple[Slot, BookingRules]] = {}
-        missing = []
-        for slot, (resource, day) in keys.items():
-            if resource not in resources:
-                continue
-            of_day = layouts_on(resources[resource].where, resources[resource].schedule, day, self._calendar)
-            match = next((each.slot for each in of_day if each.slot.id == slot), None)
-            if match:
-                found[slot] = (match, resources[resource].rules)
-            else:
-                missing.append(slot)
-        for slot, facts in (await self._laid.find_slots(missing) if missing else {}).items():
-            found[slot] = (facts, resources[facts.resource].rules)
-        return found
-
-    async def _recent(self, ids: set[str]) -> dict[str, Resource]:
-        """Resources that were read within the last second, the rest read now."""
-        at = self._clock()
-        for i in [i for i, (read_at, _) in self._read.items() if at - read_at >= FRESH_S]:
-            del self._read[i]
-        unread = ids - self._read.keys()
-        for i, kept in (await self._resources.find(unread) if unread else {}).items():
-            self._read[i] = (at, kept.resource)
-        return {i: self._read[i][1] for i in ids if i in self._read}
+        """What is known of these slots, also of past and of closed ones: see `KnownSlots`."""
+        return await self._known.find(slots)
 
     async def _change(self, resource: Resource, day: date) -> Change:
         """A resource that is not open any more loses its free seats and keeps its bookings."""
@@ -187,17 +176,6 @@ class Schedules:
 
     def _today(self) -> date:
         return china_day(self._now())
-
-
-def _parts(slot: str) -> tuple[str, date] | None:
-    """The resource and the day in a slot's id; None if it is no such id."""
-    day, _, rest = slot.partition("/")
-    resource, _, clock = rest.rpartition("/")
-    try:
-        datetime.combine(date.fromisoformat(day), datetime.strptime(clock, "%H%M").time(), CHINA)  # noqa: DTZ007
-    except ValueError:
-        return None
-    return (resource, date.fromisoformat(day)) if resource else None
 
 
 def _unknown() -> NotFoundError:

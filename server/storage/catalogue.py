@@ -22,40 +22,11 @@ from pymongo import ASCENDING, DESCENDING, InsertOne, ReturnDocument, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.catalogue import Item
+from server.domain.catalogue_versions import Kept, Version
 from server.domain.divisions import prefix
 from server.storage.mongo import Database, Document, Session, in_transaction
 
 HEAD = "head"
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An item as editors see it. `version` 0: nothing is published yet; `edit` is what If-Match names."""
-
-    id: str
-    version: int
-    published: Item | None
-    draft: Item | None
-    edit: int
-    by: str
-    changed_at: datetime
-
-    @property
-    def newest(self) -> Item:
-        """The draft, else what is published."""
-        found = self.draft or self.published
-        assert found is not None
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One publication of an item."""
-
-    version: int
-    published_at: datetime
-    by: str
-    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +83,8 @@ class CatalogueStore:
     async def insert(self, item: Item, by: str, now: datetime) -> Kept | None:
         """A new draft; None if the id or the code is taken."""
         document = {
-            "_id": item.id, "version": 0, "as": None, "seq": 0, "edit": 1, **_drafted(item), "by": by, "changed_at": now,
+            "_id": item.id, "version": 0, "as": None, "seq": 0, "edit": 1, **_drafted(item), "by": by,
+            "changed_at": now,
         }  # fmt: skip
         try:
             await self._items.insert_one(document)
@@ -121,7 +93,7 @@ class CatalogueStore:
         return _kept(document)
 
     async def write(self, item: Item, edit: int, by: str, now: datetime) -> Kept | None:
-        """Write a draft over what one has seen; None: somebody was faster. DuplicateKeyError becomes None too."""
+        """Write a draft over what one has seen; None: somebody was faster, or its new code is taken."""
         try:
             found = await self._items.find_one_and_update(
                 {"_id": item.id, "edit": edit},
@@ -192,10 +164,15 @@ class CatalogueStore:
 
         return await in_transaction(self._db, work)
 
+    async def find_codes(self, codes: Sequence[str]) -> dict[str, str]:
+        """Those of these codes that an item has: code -> item."""
+        return {d["code"]: d["_id"] async for d in self._items.find({"code": {"$in": list(codes)}}, {"code": 1})}
+
     async def _raise_head(self, session: Session) -> int:
         found = await self._head.find_one_and_update(
             {"_id": HEAD}, {"$inc": {"seq": 1}}, upsert=True, return_document=ReturnDocument.AFTER, session=session
         )
+        assert found is not None
         return int(found["seq"])
 
 

@@ -12,8 +12,21 @@ from typing import Any
 
 import yaml
 
-from server.domain import consents, divisions, preferences, ratings, reasons, sources, texts, wording, workflow
+from server.domain import (
+    booking_expansion,
+    booking_seed,
+    consents,
+    divisions,
+    preferences,
+    ratings,
+    reasons,
+    sources,
+    texts,
+    wording,
+    workflow,
+)
 from server.domain.errors import ConfigurationError
+from server.domain.resources import Resource
 from server.domain.working_days import WorkingDays, by_year, read_year
 
 DATA = Path(__file__).resolve().parents[2] / "data"  # beside the packages, in a checkout and in the image
@@ -54,6 +67,25 @@ def load_working_days(data: Path = DATA) -> WorkingDays:
         return WorkingDays(by_year(years))
     except ValueError as error:
         raise _wrong(data / "working_days", str(error)) from None
+
+
+def load_resources(known: divisions.Divisions, data: Path = DATA) -> list[Resource]:
+    """What can be booked in the cities, as `data/booking` has it; the error has a line for each defect."""
+    resources, defects = check_resources(known, data)
+    if defects:
+        told = "\n".join(f"{each.file}: {each.path}: {each.text}" for each in defects)
+        raise ConfigurationError("booking_data_invalid", zh=f"预约数据有误：\n{told}", en=f"booking data:\n{told}")
+    return resources
+
+
+def check_resources(known: divisions.Divisions, data: Path = DATA) -> tuple[list[Resource], list[booking_seed.Defect]]:
+    """The same, with what is wrong as values; resources only if nothing is."""
+    files = {path.name: _yaml(path) for path in sorted((data / "booking").glob("*.yaml"))}
+    seed, defects = booking_seed.read(files, known)
+    if defects:
+        return [], defects
+    resources, defects = booking_expansion.expand(seed, known)
+    return ([], defects) if defects else (resources, [])
 
 
 def load_topics(data: Path = DATA) -> preferences.Topics:

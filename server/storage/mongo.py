@@ -147,6 +147,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
     ],
     "events": [IndexModel([("alert", ASCENDING)], unique=True)],
+    "item_versions": [IndexModel([("item", ASCENDING), ("version", DESCENDING)], unique=True)],
+    "items": [
+        IndexModel([("code", ASCENDING)], unique=True),
+        IndexModel([("seq", ASCENDING)]),
+        IndexModel([("division", ASCENDING), ("_id", ASCENDING)]),
+    ],
     "partners": [IndexModel([("key", ASCENDING)], unique=True)],
     "deliveries": [
         IndexModel([("partner", ASCENDING), ("due_at", ASCENDING)], partialFilterExpression={"state": "waiting"}),
@@ -236,6 +242,34 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("at", ASCENDING)], expireAfterSeconds=3 * 365 * DAY_S, name="forgotten"),
     ],
     "batches": [IndexModel([("began_at", ASCENDING)])],
+    "waiting": [
+        IndexModel([("holder", ASCENDING), ("key", ASCENDING)], unique=True),
+        IndexModel(  # so many at a time
+            [("citizen", ASCENDING), ("place", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"place": {"$exists": True}},
+            name="one_per_place",
+        ),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel(
+            [(name, ASCENDING) for name in ("group", "priority", "asked_at", "_id")],
+            partialFilterExpression={"stage": "waiting"},
+            name="order",
+        ),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "closures": [
+        IndexModel([("seats", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_seat"),
+        IndexModel([("due_at", ASCENDING)], partialFilterExpression={"is_open": True}, name="open"),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "chains": [
+        IndexModel([("holder", ASCENDING), ("key", ASCENDING)], unique=True),
+        IndexModel([("citizen", ASCENDING), ("begins_at", DESCENDING)]),
+        IndexModel([("begins_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
+        IndexModel([("until", ASCENDING)], partialFilterExpression={"until": {"$exists": True}}, name="unfinished"),
+    ],
+    "calendars": [IndexModel([("digest", ASCENDING)], unique=True)],
     "seats": [
         IndexModel([("ends_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
         IndexModel([("slot", ASCENDING), ("rank", ASCENDING)]),
@@ -245,13 +279,13 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="open",
         ),
         IndexModel(
-            [(name, ASCENDING) for name in ("booking.citizen", "group", "day")],
+            [(name, ASCENDING) for name in ("booking.citizen", "group", "day", "booking.part")],
             unique=True,
             partialFilterExpression={"booking.citizen": {"$exists": True}},
             name="one_per_group_and_day",
         ),
         IndexModel(
-            [("booking.holder", ASCENDING), ("group", ASCENDING)],
+            [("booking.holder", ASCENDING), ("group", ASCENDING), ("booking.part", ASCENDING)],
             unique=True,
             partialFilterExpression={"state": "held"},
             name="one_hold",
@@ -268,13 +302,18 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"booking.code": {"$exists": True}},
             name="code",
         ),
+        IndexModel(  # what can be offered to those who wait
+            [(name, ASCENDING) for name in ("group", "day", "open_at")],
+            partialFilterExpression={"open_at": {"$exists": True}},
+            name="comes_open",
+        ),
         *(
             IndexModel([(f"past.{field}", ASCENDING)], sparse=True, name=f"past_{field}")
             for field in ("citizen", "code", "holder")
         ),
         *(  # of the few that are being moved just now
             IndexModel([(f"transit.{field}", ASCENDING)], sparse=True, name=f"transit_{field}")
-            for field in ("code", "until", "booking.citizen")
+            for field in ("code", "until", "booking.citizen", "booking.holder")
         ),
         IndexModel([("changed_at", ASCENDING), ("slot", ASCENDING)]),
         IndexModel(

@@ -61,17 +61,17 @@ class Outbox:
 
         False: it does not wait any more (if it is on a page already, its subject decides) or is unknown.
         """
-        is_waiting = {"$eq": ["$state", "waiting"]}
-        change = {
-            "state": {"$cond": [is_waiting, "withdrawn", "$state"]},
-            "done_at": {"$cond": [is_waiting, now, "$done_at"]},
-            "withdrawn_at": now,
-            "changed_at": "$$NOW",
-        }
         before = await self._entries.find_one_and_update(
-            {"_id": key, "withdrawn_at": None}, [{"$set": change}], {"state": 1}, session=session
+            {"_id": key, "withdrawn_at": None}, _withdrawn(now), {"state": 1}, session=session
         )
         return before is not None and before["state"] == "waiting"
+
+    async def withdraw_many(self, keys: Sequence[str], now: datetime) -> int:
+        """Take all of these back, as `withdraw` does; how many were not before. Unknown ones change nothing."""
+        if not keys:
+            return 0
+        query = {"_id": {"$in": list(keys)}, "withdrawn_at": None}
+        return (await self._entries.update_many(query, _withdrawn(now))).modified_count
 
     async def withdraw_all(self, citizen: int) -> None:
         """Nothing that waits for this person is sent any more, and nothing names them. May be repeated."""
@@ -146,6 +146,18 @@ def _if_new(document: Document) -> list[Document]:
     """`$setOnInsert` with the database's clock, which only a pipeline can write."""
     fresh = {"$mergeObjects": [{"$literal": document}, {"changed_at": "$$NOW"}]}
     return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$state"}, "missing"]}, fresh, "$$ROOT"]}}]
+
+
+def _withdrawn(now: datetime) -> list[Document]:
+    """Out of the inbox, and if it waits, for good."""
+    is_waiting = {"$eq": ["$state", "waiting"]}
+    change = {
+        "state": {"$cond": [is_waiting, "withdrawn", "$state"]},
+        "done_at": {"$cond": [is_waiting, now, "$done_at"]},
+        "withdrawn_at": now,
+        "changed_at": "$$NOW",
+    }
+    return [{"$set": change}]
 
 
 def _to_entry(d: Document) -> Entry:

@@ -45,6 +45,11 @@ class PersonVault:
         query = {"_id": {"$in": list(citizens)}, "key": {"$exists": True}}
         return {d["_id"]: self._opened(d["_id"], d["key"]) async for d in self._keys.find(query).batch_size(1_000)}
 
+    async def find_shredded(self, citizens: Iterable[int]) -> frozenset[int]:
+        """Those of these people who were erased."""
+        query = {"_id": {"$in": list(citizens)}, "key": {"$exists": False}}
+        return frozenset([d["_id"] async for d in self._keys.find(query, {"_id": 1})])
+
     async def shred(self, citizen: int) -> None:
         """Throw the key away, for good: a tombstone keeps a new one from being made."""
         await self._keys.update_one({"_id": citizen}, {"$unset": {"key": ""}}, upsert=True)

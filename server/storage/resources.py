@@ -1,10 +1,11 @@
 """Resources in MongoDB, with what tells when their seats have to be laid out.
 
 `resources`: {_id, version, unit, group, kind, division, is_open, services, spot, as, changed_at, reason, laid_until,
-lay_on}.
+lay_on, laying_until?}.
 
 `as` is the resource as its model writes it; the fields beside it are what is searched. `laid_until` is the last day
-whose seats stand for this version of the schedule, `lay_on` the day on which more of them have to.
+whose seats stand for this version of the schedule, `lay_on` the day on which more of them have to, and
+`laying_until` says that somebody is at it: a hint that spares work, no lock.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ from typing import Any
 from pymongo import ReturnDocument, UpdateOne
 
 from server.domain.divisions import prefix
-from server.domain.resources import Kept, Near, Resource, Wanted
+from server.domain.resources import NEVER, Kept, Near, Resource, Wanted
 from server.storage.mongo import Database, Document
 
-NEVER = date(1900, 1, 1)  # no seats stand yet
 FOR_GOOD = date(9999, 1, 1)  # nothing is laid out any more
 
 
@@ -93,6 +93,15 @@ class ResourceStore:
         """Resources of which more seats have to stand by today."""
         query = {"lay_on": {"$lte": today.isoformat()}}
         return [_kept(d) async for d in self._resources.find(query).sort("lay_on", 1).limit(limit)]
+
+    async def claim_due(self, today: date, now: datetime, until: datetime) -> Kept | None:
+        """One of those due that nobody is at; the others leave it alone until then."""
+        document = await self._resources.find_one_and_update(
+            {"lay_on": {"$lte": today.isoformat()}, "laying_until": {"$not": {"$gt": now}}},
+            {"$set": {"laying_until": until}},
+            sort=[("lay_on", 1)],
+        )
+        return _kept(document) if document else None
 
     async def mark_laid(self, kept: Kept, until: date) -> bool:
         """Its seats stand up to this day; False if its schedule has changed meanwhile."""

@@ -44,14 +44,18 @@ KEPT: Mapping[str, Kept] = {
     "audit_checkpoints": Kept("signatures over the log", EVIDENCE),
     "batches": Kept("notices that are being put on pages", "seconds, until the pages stand"),
     "broadcasts": Kept("what was sent, to what audience; no person", EVIDENCE),
+    "calendars": Kept("that somebody has a calendar feed: its address as a hash", "until the person ends it or leaves"),
     "callbacks": Kept("digests of providers' callbacks", timedelta(days=3)),
+    "chains": Kept("visits of several seats: which they are, and whose", timedelta(days=2 * 365)),
     "citizens": Kept("places, and on which channels somebody can be reached", LEAVES),
+    "closures": Kept("which seats an office closed, and why", "90 days after it was done"),
     "consents": Kept("what a person agreed to and took back", LEAVES),
     "counters": Kept("how many people live where", "rebuilt every hour"),
     "deliveries": Kept("what partners were told", timedelta(days=30)),
     "devices": Kept("apps that get push notices: the log-in they belong to", "until that log-in ends"),
     "erasures": Kept("that an erasure was done: a pseudonym and times", timedelta(days=3 * 365)),
     "events": Kept("the public log of releases", EVIDENCE),
+    "followers": Kept("how far duties have come; no person", "as long as the duty"),
     "idempotency": Kept("answers to repeated requests, sealed", timedelta(days=1)),
     "intake": Kept("messages of partners", timedelta(days=180)),
     "joins": Kept("that two accounts were to become one, or did", "a week, or a year once done"),
@@ -79,6 +83,7 @@ KEPT: Mapping[str, Kept] = {
     "used_codes": Kept("hashes of WeChat's one-time codes", timedelta(minutes=10)),
     "uses": Kept("who used a person's data, for the person to read", timedelta(days=3 * 365)),
     "wechat_sessions": Kept("WeChat's session keys, sealed", "two days"),
+    "waiting": Kept("what a person waits for, and what was offered", "90 days after it ended"),
 }
 
 

@@ -5,9 +5,9 @@ open_at?, version, stamp, changed_at, booking?: {code, citizen, holder, key, ...
 transit?: {code, other, until, booking?, is_refused?}}.
 
 Promises. A person has one seat per group and day, a holder one live hold per group and one booking per key: unique
-indexes say so. `changed_at` is the database's own time of the last write, so who reads on from it (`find_changed`)
-misses nothing. A collection with unique indexes over people cannot be sharded by slot: a city's seats, some millions a
-week, stay on one replica set.
+indexes say so; of a visit of several seats there, the first counts, and the others are numbered. `changed_at` is the
+database's own time of the last write, so who reads on from it (`find_changed`) misses nothing. A collection with unique
+indexes over people cannot be sharded by slot: a city's seats, some millions a week, stay on one replica set.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from typing import Any
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from server.domain.booking import Booking, Outcome, Seat, State, Transit, Visit, day_prefix, visits_of
+from server.domain.booking import Booking, Outcome, Seat, Slot, State, Transit, Visit, day_prefix, visits_of
 from server.storage.mongo import Database, Document
 
 DUPLICATE_KEY = 11000
 WHEN_EMPTY = {field.name: field.default for field in fields(Booking)}
+SLOT_FIELDS = ("resource", "unit", "group", "begins_at", "ends_at")
 END = "\uffff"  # above every character of a slot's id
 Pair = tuple[Seat, Seat]  # as it was read, as it shall be
 
@@ -89,6 +90,26 @@ class SeatStore:
         document = await self._seats.find_one({"_id": seat})
         return from_document(document) if document else None
 
+    async def find_all(self, ids: Sequence[str]) -> list[Seat]:
+        """Those of these that exist, by id."""
+        return [from_document(d) for d in await self._seats.find({"_id": {"$in": list(ids)}}).sort("_id", 1).to_list()]
+
+    async def find_coming_open(self, group: str, days: Sequence[date], limit: int) -> list[Seat]:
+        """Seats of a group that anybody can take now or some time, earliest `open_at` last: free ones, and held ones.
+
+        Those that everybody can take already come after those that are kept back.
+        """
+        query = {"group": group, "day": {"$in": [day.isoformat() for day in days]}, "open_at": {"$exists": True}}
+        cursor = self._seats.find(query, hint="comes_open").sort("open_at", -1).limit(limit)
+        return [from_document(d) for d in await cursor.to_list()]
+
+    async def find_keyed(self, keys: Sequence[tuple[int, str]]) -> list[Seat]:
+        """Seats that these holders have under these keys."""
+        if not keys:
+            return []
+        query = {"$or": [{"booking.holder": holder, "booking.key": key} for holder, key in keys]}
+        return [from_document(d) for d in await self._seats.find(query).to_list()]
+
     async def find_moving(self, before: datetime, limit: int) -> list[Seat]:
         """Ends of moves that should have been over by then."""
         cursor = self._seats.find({"transit.until": {"$lte": before}}).sort("transit.until", 1).limit(limit)
@@ -104,16 +125,16 @@ class SeatStore:
         }
         return [from_document(d) for d in await self._seats.find(query).to_list()]
 
-    async def find_history(self, people: Sequence[int], since: date) -> list[Visit]:
-        """Every booking for or by one of these, of slots since that day."""
+    async def find_history(self, people: Sequence[int], since: date, *, made: bool = False) -> list[Visit]:
+        """Every booking for one of these, of slots since that day, and every live one that one of them made.
+
+        `made`: also what they made for others and has ended; for the rules of booking that does not matter.
+        """
         among = {"$in": list(people)}
-        query = {
-            "$or": [
-                {field: among}
-                for field in ("booking.citizen", "booking.holder", "past.citizen", "transit.booking.citizen")
-            ],
-            "day": {"$gte": since.isoformat()},
-        }
+        among_whom = ["booking.citizen", "booking.holder", "past.citizen", "transit.booking.citizen"]
+        if made:
+            among_whom += ["past.holder", "transit.booking.holder"]
+        query = {"$or": [{field: among} for field in among_whom], "day": {"$gte": since.isoformat()}}
         wanted = frozenset(people)
         seats = [from_document(d) for d in await self._seats.find(query).to_list()]
         return [
@@ -133,6 +154,22 @@ class SeatStore:
         query = {"slot": {"$gte": prefix, "$lt": prefix + END}}
         return [from_document(d) for d in await self._seats.find(query).sort([("slot", 1), ("rank", 1)]).to_list()]
 
+    async def find_times(self, resource: str, day: date) -> list[Slot]:
+        """The slots of a resource on a day for which seats were laid out, by time."""
+        prefix = day_prefix(day, resource)
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"slot": {"$gte": prefix, "$lt": prefix + END}}},
+            {"$group": {"_id": "$slot"} | {name: {"$first": f"${name}"} for name in SLOT_FIELDS}},
+            {"$sort": {"_id": 1}},
+        ]
+        found = await (await self._seats.aggregate(pipeline)).to_list()
+        return [Slot(**{name: d[name] for name in SLOT_FIELDS}) for d in found]
+
+    async def find_awaiting(self, codes: Sequence[str]) -> list[Seat]:
+        """Seats that are kept for these bookings, which are about to move there."""
+        query = {"transit.code": {"$in": list(codes)}, "state": State.AWAITED.value}
+        return [from_document(d) for d in await self._seats.find(query).to_list()]
+
     async def find_absent(self, before: datetime, after: str, limit: int) -> list[str]:
         """Slots after `after`, by id, that began before then and in which somebody who booked has not come."""
         pipeline: list[dict[str, Any]] = [
@@ -144,13 +181,14 @@ class SeatStore:
         cursor = await self._seats.aggregate(pipeline, hint="absent")
         return [d["_id"] for d in await cursor.to_list()]
 
-    async def find_changed(self, since: datetime, limit: int) -> list[tuple[datetime, Seat]]:
+    async def find_changed(self, since: datetime, limit: int, *, had: bool = False) -> list[tuple[datetime, Seat]]:
         """Seats written since then (the database's clock), with the time of the write, oldest first.
 
-        Read again from a few seconds before the last one seen, and be idempotent: writes of the same moment may show
-        one after the other.
+        `had`: only those that somebody has had; a day's new seats are many. Read again from a few seconds before the
+        last one seen, and be idempotent: writes of the same moment may show one after the other.
         """
-        cursor = self._seats.find({"changed_at": {"$gte": since}}).sort("changed_at", 1).limit(limit)
+        query: Document = {"changed_at": {"$gte": since}} | ({"version": {"$gt": 0}} if had else {})
+        cursor = self._seats.find(query).sort("changed_at", 1).limit(limit)
         return [(d["changed_at"], from_document(d)) for d in await cursor.to_list()]
 
     async def swap(self, pairs: Sequence[Pair]) -> list[Swap]:

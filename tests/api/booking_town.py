@@ -52,10 +52,29 @@ def slot(day: date, hour: int, minute: int = 0, name: str = "clinic-1") -> str:
 async def make_booking(assembly: Assembly, api: Client, _owner: int, token: str) -> dict[str, str]:
     """A held seat of the owner's, with a doctor of their own."""
     name = f"clinic-{secrets.token_hex(8)}"
-    await booking(assembly).schedules.create(resource(name))
+    await booking(assembly).schedules.create(resource(name, unit=name))
     day = china_day(assembly.now()) + timedelta(days=1)
     held = await api("POST", "/v1/bookings", {"slot": slot(day, 9, name=name)}, token=token)
     return {"booking": held.json["id"]}
+
+
+async def make_entry(assembly: Assembly, api: Client, _owner: int, token: str) -> dict[str, str]:
+    """The owner waits for a doctor of their own."""
+    name = f"clinic-{secrets.token_hex(8)}"
+    await booking(assembly).schedules.create(resource(name))
+    day = (china_day(assembly.now()) + timedelta(days=1)).isoformat()
+    form = {"group": f"h1-{name}", "first_day": day, "last_day": day}
+    return {"entry": (await api("POST", "/v1/waiting", form, token=token)).json["id"]}
+
+
+async def make_visit(assembly: Assembly, api: Client, _owner: int, token: str) -> dict[str, str]:
+    """The owner holds a visit of two steps, with doctors of their own."""
+    names = [f"clinic-{secrets.token_hex(8)}" for _ in range(2)]
+    for name in names:
+        await booking(assembly).schedules.create(resource(name, unit=names[0]))
+    day = china_day(assembly.now()) + timedelta(days=1)
+    steps = [{"slot": slot(day, hour, name=name)} for hour, name in zip((9, 10), names, strict=True)]
+    return {"visit": (await api("POST", "/v1/visits", {"steps": steps}, token=token)).json["id"]}
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from server.domain.errors import ForbiddenError, NotFoundError
 from server.domain.wording import Words
 from tests.api.application_doors import make_application, make_application_with_source, make_attachment, make_rated
 from tests.api.binding import make_handler, make_invitation, make_join, make_organisation, make_relation, make_request
-from tests.api.booking_town import make_booking
+from tests.api.booking_town import make_booking, make_entry, make_visit
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
 
 OWNER, STRANGER = 2**42 + 1, 2**42 + 2
@@ -74,6 +74,9 @@ MAKERS: dict[str, Maker] = {
     "/v1/applications/{application}/rating": make_rated,
     "/v1/applications/{application}/sources/{source}": make_application_with_source,
     "/v1/bookings/{booking}": make_booking,
+    "/v1/bookings/{booking}.ics": make_booking,
+    "/v1/waiting/{entry}": make_entry,
+    "/v1/visits/{visit}": make_visit,
 }
 
 # What everybody shares (a purpose in the city's list, a public alert): there is nobody whose it is.

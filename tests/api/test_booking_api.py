@@ -33,6 +33,9 @@ async def ben(citizens: Citizens) -> str:
     return await citizens.enter(BEN)
 
 
+LONG = Service(code="long", name=Named(zh="全面体检"), minutes=90)
+
+
 def told(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.code
 
@@ -117,6 +120,21 @@ async def test_a_relative_who_agreed_can_be_booked_for_and_nobody_else(
     assert (await bookable.hold(ann, wanted)).status == 201, "one's own booking is another person's"
 
 
+async def test_who_may_not_act_any_more_sees_and_changes_nothing_of_what_was_booked(
+    bookable: BookingTown, ann: str, ben: str
+):
+    await bookable.open()
+    await bookable.agree(ANN, BEN)
+    code = await bookable.book(ann, slot(bookable.tomorrow, 9), **{"for": f"{BEN:032x}"})
+    [relation] = (await bookable.api("GET", "/v1/me/relatives", token=ben)).json["relations"]
+    assert (await bookable.api("DELETE", f"/v1/me/relatives/{relation['id']}", token=ben)).status == 204
+    assert told(await bookable.api("GET", f"/v1/bookings/{code}", token=ann)) == (404, "booking_unknown")
+    for verb, form in (("cancel", b""), ("move", {"slot": slot(bookable.tomorrow, 10)})):
+        assert told(await bookable.verb(ann, code, verb, form)) == (404, "booking_unknown")
+    assert (await bookable.api("GET", "/v1/bookings", token=ann)).json["bookings"] == []
+    assert (await bookable.api("GET", f"/v1/bookings/{code}", token=ben)).json["state"] == "booked"
+
+
 async def test_seats_for_elders_are_for_verified_people_of_sixty_and_those_who_book_for_them(
     bookable: BookingTown, assembly: Assembly, ann: str
 ):
@@ -137,7 +155,10 @@ async def test_seats_for_elders_are_for_verified_people_of_sixty_and_those_who_b
 async def test_what_cannot_be_booked_is_refused_each_with_its_own_code(bookable: BookingTown, ann: str):
     strict = RULES.model_copy(update={"window_days": 1, "cancel_until": CutOff(days=30)})
     await bookable.open(
-        resource(), resource("late", rules=strict), resource("far", rules=strict, group="h1-late"), resource("other")
+        resource(),
+        resource("late", rules=strict),
+        resource("far", rules=strict, group="h1-late"),
+        resource("other", services=(LONG,)),
     )
     tomorrow, today = bookable.tomorrow, bookable.tomorrow - timedelta(days=1)
     refused = {
@@ -154,6 +175,7 @@ async def test_what_cannot_be_booked_is_refused_each_with_its_own_code(bookable:
         assert told(await bookable.hold(ann, wanted)) == answer, wanted
     good = slot(tomorrow, 9)
     assert told(await bookable.hold(ann, good, service="dentist")) == (422, "service_unknown")
+    assert told(await bookable.hold(ann, slot(tomorrow, 9, name="other"), service="long")) == (409, "service_longer")
     assert told(await bookable.hold(ann, good, quota="counter")) == (422, "input_invalid")
     assert told(await bookable.hold(ann, good, holder=7)) == (422, "input_invalid")
     code = await bookable.book(ann, slot(tomorrow, 9, name="late"), service="visit")

@@ -121,6 +121,23 @@ async def test_a_ticket_that_is_forged_too_old_or_of_another_unit_is_refused(
     assert await scan(good) == (200, "")
 
 
+async def test_who_scans_the_code_that_hangs_there_checks_in_and_only_there(
+    bookable: BookingTown, ann: str, clerk: str
+):
+    await bookable.open(resource(), resource("other"))
+    code = await bookable.come(ANN)
+    poster = (await bookable.api("GET", f"{ONE}/poster", token=clerk)).json["ticket"]
+    others = (await bookable.api("GET", "/v1/staff/resources/other/poster", token=clerk)).json["ticket"]
+    own = (await bookable.api("GET", f"/v1/bookings/{code}/ticket", token=ann)).json["ticket"]
+    assert told(await bookable.verb(ann, code, "check-in", {"ticket": others})) == (409, "ticket_elsewhere")
+    for forged in (own, f"{poster[:-1]}_", ""):
+        assert told(await bookable.verb(ann, code, "check-in", {"ticket": forged})) == (422, "ticket_invalid")
+    there = await bookable.verb(ann, code, "check-in", {"ticket": poster})
+    assert (there.status, there.json["state"]) == (200, "checked_in")
+    scanned = await bookable.api("POST", "/v1/staff/bookings/check-in", {"ticket": poster}, token=clerk)
+    assert told(scanned) == (422, "ticket_invalid")
+
+
 def long_ago(assembly: Assembly) -> datetime:
     return assembly.now() - timedelta(minutes=2)
 
@@ -296,6 +313,7 @@ async def test_nobody_serves_or_decides_outside_of_the_own_unit_and_division(
     asked = [
         ("GET", TODAY, None),
         ("GET", f"{TODAY}/events", None),
+        ("GET", f"{ONE}/poster", None),
         ("POST", f"{ONE}/call-next", b""),
         ("POST", f"{ONE}/bookings", {"booking": booking, "slot": slot(bookable.tomorrow, 10)}),
         ("POST", f"{ONE}/ban", {"booking": booking}),

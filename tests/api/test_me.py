@@ -346,7 +346,7 @@ async def test_reachable_by_says_for_every_level_what_would_be_used_and_what_is_
     assert reachable["yellow"]["missing"] == [{"channel": "push", "why": "opted_out", "ask": []}, no_phone]
     assert reachable["blue"]["partly_off"] == [{"channel": "push", "topics": ["alert.sea"]}]
     assert reachable["transactional"]["missing"] == [
-        {"channel": "wechat", "why": "no_grant", "ask": ["WX_NOTICE"]},
+        {"channel": "wechat", "why": "no_grant", "ask": ["WX_BOOKING", "WX_NOTICE"]},
         no_phone,
     ]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from server.domain.catalogue import Item
-from server.storage.catalogue import Kept
+from server.domain.catalogue_versions import Kept
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 

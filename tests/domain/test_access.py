@@ -16,7 +16,7 @@ CITY, DISTRICT, STREET, OTHER = "440300", "440305", "440305001", "440304"
 PLACES = (CITY, DISTRICT, STREET, OTHER, "130100", "")
 
 # Who may, written down a second time and by hand: A author, R releaser, C chief, U auditor, M administrator,
-# K clerk, L planner, P approver, S supervisor.
+# K clerk, L planner, E editor, P approver, S supervisor.
 WHO = {
     "alert.read": "ARC",
     "alert.preview": "ARC",
@@ -51,11 +51,14 @@ WHO = {
     "booking.close": "KL",
     "resource.read": "KL",
     "resource.manage": "L",
-    "session.own": "ARCDUMKLPS",
+    "item.read": "E",
+    "item.write": "E",
+    "item.publish": "E",
+    "session.own": "ARCDUMKLEPS",
     "audit.read": "U",
     "audit.verify": "U",
 }
-LETTER = dict(zip("ARCDUMKLPS", Role, strict=True))
+LETTER = dict(zip("ARCDUMKLEPS", Role, strict=True))
 READING = {"acknowledgement.read", "alert.read", "alert.preview", "broadcast.read", "intake.read"}
 
 
@@ -113,7 +116,7 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
 
 
 def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
-    serving = {deed for deed in Deed if deed.split(".")[0] in ("application", "booking", "rating", "resource")}
+    serving = {deed for deed in Deed if deed.split(".")[0] in ("application", "booking", "item", "rating", "resource")}
     for deed in Deed:
         if deed is not Deed.SESSION_OWN:
             assert bool(GRANTS[deed].roles & SERVING) == (deed in serving) == (GRANTS[deed].roles <= SERVING)

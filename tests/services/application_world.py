@@ -99,7 +99,7 @@ class Acting:
             raise ForbiddenError("relation_missing", zh="无", en="none")
         return subject
 
-    async def acts_for(self, actor: int, subject: int, scope: Scope) -> bool:  # noqa: ARG002
+    async def may(self, actor: int, subject: int, scope: Scope) -> bool:  # noqa: ARG002
         """Whether they may."""
         return actor == subject or (actor, subject) in self.pairs
 

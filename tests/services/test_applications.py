@@ -255,7 +255,7 @@ async def test_four_certificates_are_decided_side_by_side_on_one_timeline(db: Da
     assert "印章许可证" in last.application.timeline[-1].words.zh
 
 
-async def test_who_acts_for_another_may_as_long_as_they_are_allowed_to(town: Town):
+async def test_who_may_another_may_as_long_as_they_are_allowed_to(town: Town):
     town.acting.pairs.add((OTHER, OWNER))
     seen = await town.submitted(OTHER, subject=f"{OWNER:x}")
     assert (await town.counter.get(caller(), seen.application.id)).application.actor == OTHER
