@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import (
+    applications,
     booking,
     catalogue,
     celery_tasks,
@@ -56,6 +57,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "preview_shape": preview.by_shape,
     "booking": booking.booking,
     "codes": codes.codes,
+    "applications": applications.lifecycle,
     "catalogue": catalogue.catalogue,
     "chaos": chaos.chaos,
 }

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from server.domain.access import Deed
 
 JSON_BYTES = 131_072  # a JSON body: room for an alert with every point it may have
+ATTACHMENT_BYTES = 10_485_760  # a picture or a PDF, of somebody who is logged in
 DOCUMENT_BYTES = 1_048_576  # a CAP message, a provider's callback: what the handler reads itself
 
 
@@ -78,6 +79,8 @@ PARAMETERS: Mapping[str, Parameter] = {
         "identifier of an alert, and of its broadcast",
         "44030041600000_20261124093000",
     ),
+    "application": Parameter(r"[0-9a-f]{32}", "id of an application", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
+    "attachment": Parameter(r"[0-9a-f]{32}", "id of a file of an application", "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8"),
     "secret": Parameter(
         r"[A-Za-z0-9_-]{43}",
         "the unguessable part of a calendar's address",
@@ -104,6 +107,8 @@ PARAMETERS: Mapping[str, Parameter] = {
     "organisation": Parameter(r"[0-9a-f]{32}", "id of an organisation's account", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
     "join": Parameter(r"[0-9a-f]{32}", "id of a join of two accounts", "c0e2b4d6f84b1de8c2f4a84c6e9d53a1"),
     "purpose": Parameter(r"[a-z][a-z_]{1,39}", "what data may be used for", "location"),
+    "rating": Parameter(r"[0-9a-f]{32}", "id of a bad rating's ticket", "9f86d081884c7d659a2feaa0c55ad015"),
+    "source": Parameter(r"[a-z][a-z0-9_]{0,39}", "name of a department's source", "social_insurance"),
     "page_file": Parameter(r"page\.(?:css|js)", "a part of the API reference's page", "page.css"),
     "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),
     "key": Parameter(r"[A-Za-z0-9_-]{8,128}", "the unguessable part of a callback's address", "sandbox-receipts"),
@@ -124,6 +129,7 @@ class Operation:
     entry: Entry
     takes: type[BaseModel] | None = None
     takes_raw: tuple[str, ...] = ()
+    takes_bytes: int = DOCUMENT_BYTES  # of what the handler reads itself
     query: type[BaseModel] | None = None
     needs_version: bool = False  # the If-Match header names the version that the caller saw
     gives: type[BaseModel] | None = None
@@ -138,7 +144,7 @@ class Operation:
 
     def max_bytes(self, media_type: str) -> int:
         """How large a body of this kind may be."""
-        return JSON_BYTES if self.takes and media_type == "application/json" else DOCUMENT_BYTES
+        return JSON_BYTES if self.takes and media_type == "application/json" else self.takes_bytes
 
     @property
     def has_body(self) -> bool:

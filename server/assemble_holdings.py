@@ -19,11 +19,14 @@ from server.services.account_holdings import (
     JoinsHolding,
     RelationsHolding,
 )
+from server.services.application_holdings import ApplicationHolding
 from server.services.calendars import CalendarHolding
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
+from server.storage.attachments import AttachmentStore
 from server.storage.calendars import CalendarStore
 from server.storage.joins import JoinStore
+from server.storage.ratings import RatingStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
 
@@ -68,6 +71,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     return (
         *profile_holdings(assembly),
         AddressesHolding(book),
+        ApplicationHolding(assembly.applications, AttachmentStore(db, people), RatingStore(db, people, vault)),
         RelationsHolding(RelationStore(db, people)),
         *log_in_holdings(assembly),
         *booking_holdings(assembly),

@@ -25,6 +25,7 @@ from push.parts import Counters
 from push.worker import Share
 from server import assemble, assemble_log_in, assemble_manners, assemble_privacy, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
+from server.assemble_applications import application_duties
 from server.assemble_booking import booking_duties
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
@@ -110,6 +111,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
             duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
             duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
             duties += booking_duties(assembly, stop)
+            duties += application_duties(assembly)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:
