@@ -310,7 +310,7 @@ class InboxQuery(ListQuery):
     card: str | None = Field(default=None, pattern=r"^(none|yellow|red)$", examples=["red"])
 
 
-class StepForm(BaseModel):
+class ApplicationStepForm(BaseModel):
     """A step of an officer."""
 
     model_config = _example({"action": "ask", "reason": "material_unclear", "note": "身份证背面看不清"})

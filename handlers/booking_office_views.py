@@ -208,7 +208,7 @@ class ResourceForm(BaseModel):
     resource: Resource
 
 
-class ChangeForm(ResourceForm):
+class ResourceChangeForm(ResourceForm):
     """A resource as it is to be, and how many broken bookings the planner has seen."""
 
     model_config = like({"resource": RESOURCE, "accepted": 0, "reason": "门诊时间调整"})
@@ -227,7 +227,7 @@ class BrokenView(BaseModel):
     state: str
 
 
-class PreviewView(BaseModel):
+class BreakagesView(BaseModel):
     """What a change would break; nothing has happened yet."""
 
     model_config = like({"broken": 1, "bookings": [{"slot": SLOT, "number": 1, "state": "booked"}]})

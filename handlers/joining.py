@@ -29,7 +29,7 @@ def _example(value: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": value})
 
 
-class ProofForm(BaseModel):
+class JoinProofForm(BaseModel):
     """Control of the other account: a one-time code (purpose `join`) of its telephone, or a fresh `wx.login` code."""
 
     model_config = _example({"request": "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8", "code": "492039"})
@@ -113,7 +113,7 @@ class JoinsHandler(_JoinHandler):
 
     async def post(self) -> None:
         """Prove control of the other account; nothing moves yet."""
-        form = self.given(ProofForm)
+        form = self.given(JoinProofForm)
         if form.wechat_code is not None:
             offered = await self.joining.prove_wechat(self.caller, form.wechat_code)
         else:

@@ -73,7 +73,7 @@ class RatingView(BaseModel):
         }
 
 
-class TicketView(RatingView):
+class RatingTicketView(RatingView):
     """A bad rating as a supervisor sees it: no name, no number of a case."""
 
     model_config = _example(_TICKET)
@@ -83,7 +83,7 @@ class TicketView(RatingView):
     steps: tuple[Mapping[str, Any], ...]
 
     @classmethod
-    def of(cls, rating: Rating) -> TicketView:
+    def of(cls, rating: Rating) -> RatingTicketView:
         """With what was done so far."""
         steps = tuple({"action": s.action.value, "note": s.note, "on": s.on.isoformat()} for s in rating.steps)
         return cls(**RatingView.fields(rating), unit=rating.unit, item=rating.item, steps=steps)
@@ -102,7 +102,7 @@ class TicketsView(BaseModel):
 
     model_config = _example({"tickets": [_TICKET]})
 
-    tickets: tuple[TicketView, ...]
+    tickets: tuple[RatingTicketView, ...]
 
 
 class TicketForm(BaseModel):
@@ -214,7 +214,7 @@ class TicketsHandler(_RatingHandler):
     async def get(self) -> None:
         """Those of the own units."""
         found = await self.ratings.tickets(self.officer, self.asked(TicketsQuery).state)
-        self.respond(TicketsView(tickets=tuple(map(TicketView.of, found))))
+        self.respond(TicketsView(tickets=tuple(map(RatingTicketView.of, found))))
 
 
 class TicketHandler(_RatingHandler):
@@ -223,4 +223,4 @@ class TicketHandler(_RatingHandler):
     async def post(self, rating: str) -> None:
         """A step."""
         form = self.given(TicketForm)
-        self.respond(TicketView.of(await self.ratings.step(self.officer, rating, form.action, form.note)))
+        self.respond(RatingTicketView.of(await self.ratings.step(self.officer, rating, form.action, form.note)))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from handlers.base import ApiHandler
 from handlers.session_views import (
+    CallerView,
     DeviceForm,
     DevicesView,
     DeviceView,
-    Ended,
+    IdentityProofForm,
+    LogInsEnded,
     LogInsView,
     LogInView,
     MeansView,
-    MeView,
     NewHolderForm,
     PhoneCodeForm,
     PhoneForm,
-    ProofForm,
     ProofView,
     RefreshForm,
     TokensView,
@@ -65,7 +65,7 @@ class ProofHandler(_LogInHandler):
 
     async def post(self) -> None:
         """Log in with a ticket and the end of the ID number."""
-        form = self.given(ProofForm)
+        form = self.given(IdentityProofForm)
         self.respond(TokensView.of(await self.log_ins.prove(form.ticket, form.id_tail, form.device)), 201)
 
 
@@ -96,7 +96,7 @@ class SessionHandler(ApiHandler):
 
     async def get(self) -> None:
         """Who one is."""
-        self.respond(MeView.of(self.caller.account, await self.means.held(self.caller), self.caller.log_in))
+        self.respond(CallerView.of(self.caller.account, await self.means.held(self.caller), self.caller.log_in))
 
     async def delete(self) -> None:
         """Log out."""
@@ -115,7 +115,7 @@ class LogInsHandler(_LogInHandler):
 
     async def delete(self) -> None:
         """Log out everywhere."""
-        self.respond(Ended(ended=await self.log_ins.end_all(self.caller)))
+        self.respond(LogInsEnded(ended=await self.log_ins.end_all(self.caller)))
 
 
 class OneLogInHandler(_LogInHandler):

@@ -76,7 +76,7 @@ class PhoneForm(PhoneCodeForm):
     device: str | None = _KNOWN_DEVICE
 
 
-class ProofForm(BaseModel):
+class IdentityProofForm(BaseModel):
     """A ticket, and the last four characters of the ID number that the account is bound to."""
 
     model_config = _example({"ticket": _ID + _ID, "id_tail": "123X", "device": _DEVICE})
@@ -148,7 +148,7 @@ class LogInsView(BaseModel):
     log_ins: tuple[LogInView, ...]
 
 
-class Ended(BaseModel):
+class LogInsEnded(BaseModel):
     """How many log-ins were ended."""
 
     model_config = _example({"ended": 2})
@@ -172,7 +172,7 @@ class MeansView(BaseModel):
         return cls(phone=phone, other_phones=tuple(held.phones[:-1]), wechat=held.wechat)
 
 
-class MeView(BaseModel):
+class CallerView(BaseModel):
     """Who one is to the product."""
 
     model_config = _example(
@@ -186,7 +186,7 @@ class MeView(BaseModel):
     log_in: LogInView
 
     @classmethod
-    def of(cls, account: Account, held: Held, this: str) -> MeView:
+    def of(cls, account: Account, held: Held, this: str) -> CallerView:
         """Without the internal id."""
         own = next(one for one in account.log_ins if one.id == this)
         return cls(

@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Mapping
 
 from handlers.application_views import (
+    ApplicationStepForm,
     FiledView,
     InboxQuery,
     ListPage,
     ReasonsView,
     ReasonView,
-    StepForm,
     SummaryView,
     TransferForm,
 )
@@ -78,7 +78,7 @@ class StepHandler(_StaffHandler):
 
     async def post(self, application: str) -> None:
         """Take it, decide it, ask for more."""
-        decision = self.given(StepForm).decision(self.idempotency_key or secrets.token_hex(8))
+        decision = self.given(ApplicationStepForm).decision(self.idempotency_key or secrets.token_hex(8))
         self.show(await self.deciding.decide(self.officer, application, decision))
 
 

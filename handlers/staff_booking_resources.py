@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from handlers.base import ApiHandler
 from handlers.booking_office_views import (
-    ChangeForm,
+    BreakagesView,
     KeptPage,
     KeptView,
-    PreviewView,
+    ResourceChangeForm,
     ResourceForm,
     StaffResourcesQuery,
 )
@@ -63,7 +63,7 @@ class StaffResourceHandler(_PlanningHandler):
 
     async def put(self, resource: str) -> None:
         """Write over the version that was seen."""
-        form = self.given(ChangeForm)
+        form = self.given(ResourceChangeForm)
         wanted = self.fitting(form, resource)
         self.tell(await self.planning.change(self.officer, wanted, self.version, form.accepted, form.reason))
 
@@ -74,4 +74,4 @@ class PreviewHandler(_PlanningHandler):
     async def post(self, resource: str) -> None:
         """Which bookings it would break."""
         wanted = self.fitting(self.given(ResourceForm), resource)
-        self.respond(PreviewView.of(await self.planning.preview(self.officer, wanted)))
+        self.respond(BreakagesView.of(await self.planning.preview(self.officer, wanted)))

@@ -111,7 +111,7 @@ class WaitingListView(BaseModel):
     entries: tuple[WaitingView, ...]
 
 
-class StepForm(BaseModel):
+class VisitStepForm(BaseModel):
     """A service of a resource, from the beginning of this time on; a long one takes the times that follow too."""
 
     model_config = like({"slot": SLOT, "service": "renew-licence"})
@@ -125,7 +125,7 @@ class StepsForm(BaseModel):
 
     model_config = like(_STEPS)
 
-    steps: tuple[StepForm, ...] = Field(min_length=1, max_length=6)
+    steps: tuple[VisitStepForm, ...] = Field(min_length=1, max_length=6)
 
     @property
     def errands(self) -> tuple[Errand, ...]:

@@ -86,7 +86,7 @@ from server.domain.access import Deed
 from server.domain.alerts.forms import AlertForm, ChangeForm
 from server.domain.alerts.states import Action
 from server.domain.errors import NotFoundError
-from server.domain.progress import Standing
+from server.domain.progress import BroadcastStanding
 from server.domain.report import Report, UnreachedPage
 from server.domain.wording import Kind
 from server.openapi import document_of
@@ -219,9 +219,9 @@ def _broadcast_routes(services: Services) -> list[Route]:
     control = {"control": assemble.control(services.assembly)}
     one = "/v1/staff/broadcasts/{identifier}"
     read, unreached = officer(Deed.BROADCAST_READ), officer(Deed.BROADCAST_UNREACHED)
-    standing = Operation(summary="Where a broadcast stands", entry=read, gives=Standing)
-    pause = Operation(summary="Stop the run for now", entry=officer(Deed.BROADCAST_STOP), gives=Standing)
-    resume = Operation(summary="Go on with a paused run", entry=officer(Deed.BROADCAST_RESUME), gives=Standing)
+    standing = Operation(summary="Where a broadcast stands", entry=read, gives=BroadcastStanding)
+    pause = Operation(summary="Stop the run for now", entry=officer(Deed.BROADCAST_STOP), gives=BroadcastStanding)
+    resume = Operation(summary="Go on with a paused run", entry=officer(Deed.BROADCAST_RESUME), gives=BroadcastStanding)
     events = Operation(
         summary="The standing as server-sent events, newest first seen, resumed by Last-Event-ID",
         entry=read,

@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 import pytest
 import structlog
 import uvloop
-from pymongo import WriteConcern
 from redis.asyncio import Redis
 
 from server.embedded import Databases, databases
@@ -75,9 +74,8 @@ async def _prepared(mongo_url: str) -> AsyncIterator[mongo.Database]:
 async def db(_prepared: mongo.Database) -> AsyncIterator[mongo.Database]:
     """The product's database: durable writes, all indexes, no documents."""
     yield _prepared
-    quick = _prepared.with_options(write_concern=WriteConcern(w=1))  # what is thrown away need not be durable
-    names = await quick.list_collection_names()
-    await asyncio.gather(*(quick[name].delete_many({}) for name in names))
+    names = await _prepared.list_collection_names()
+    await asyncio.gather(*(_prepared[name].delete_many({}) for name in names))  # durable: majority reads see it too
 
 
 @pytest.fixture

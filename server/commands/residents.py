@@ -53,7 +53,10 @@ async def settle(assembly: Assembly, count: int, seed: int, tell: Callable[[int]
 
 
 async def open_counters(assembly: Assembly) -> None:
-    """Load what can be booked in the city, and lay out a little of it; the rest is the workers' duty."""
+    """Load what can be booked in the district, and lay out a little of it; the rest is the workers' duty.
+
+    All of the city would keep them busy for minutes; `python -m server booking load` brings it.
+    """
     schedules = booking(assembly).schedules
     await seeding.load(ResourceStore(assembly.db), _bookable(assembly), assembly.now(), lambda _more: None)
     chosen = [kept for wanted in BOOKABLE_AT_ONCE for kept in await seeding.all_of(schedules, wanted)]
@@ -61,9 +64,8 @@ async def open_counters(assembly: Assembly) -> None:
 
 
 def _bookable(assembly: Assembly) -> list[Resource]:
-    """What the data says can be booked in the city that is served."""
-    resources = load_resources(assembly.divisions)
-    return [each for each in resources if is_within(each.division, assembly.settings.city)]
+    """What the data says can be booked where the people of the demo live."""
+    return [each for each in load_resources(assembly.divisions) if is_within(each.division, DISTRICT)]
 
 
 async def known(assembly: Assembly) -> list[dict[str, str]]:

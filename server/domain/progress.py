@@ -55,7 +55,7 @@ class ChannelStanding(BaseModel):
     rate_per_s: float | None = Field(default=None, description="of the last seconds; null: nothing moves")
 
 
-class Standing(BaseModel):
+class BroadcastStanding(BaseModel):
     """The whole broadcast at one moment."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra={"example": EXAMPLE})
@@ -129,7 +129,7 @@ class Seen:
     counts: Counts
 
 
-def standing(seen: Seen, marks: Sequence[Mark], at: datetime, code_of: Callable[[str], str]) -> Standing:
+def standing(seen: Seen, marks: Sequence[Mark], at: datetime, code_of: Callable[[str], str]) -> BroadcastStanding:
     """The standing for people. `code_of` turns the ledger's division into its code."""
     is_over = seen.state in OVER
     channels = {
@@ -145,7 +145,7 @@ def standing(seen: Seen, marks: Sequence[Mark], at: datetime, code_of: Callable[
     left_s = None
     if seen.state is State.LIVE:
         left_s = expected_left_s(channels, seen.ranges_planned / max(1, seen.ranges))
-    return Standing(
+    return BroadcastStanding(
         broadcast=seen.broadcast,
         version=seen.version,
         state=seen.state,

@@ -135,7 +135,7 @@ def _ratings(parts: ApplicationParts) -> list[Route]:
     )  # fmt: skip
     step = Operation(
         summary="Answer a bad rating, call back, appeal, decide an appeal",
-        entry=officer(Deed.RATING_STEP), takes=ratings.TicketForm, gives=ratings.TicketView,
+        entry=officer(Deed.RATING_STEP), takes=ratings.TicketForm, gives=ratings.RatingTicketView,
     )  # fmt: skip
     return [
         Route("/v1/applications/{application}/rating", ratings.RatingHandler, one, given),
@@ -165,7 +165,7 @@ def _staff(parts: ApplicationParts) -> list[Route]:
     )  # fmt: skip
     take = Operation(
         summary="A step of its workflow: accept, ask for more, approve, reject, complete, deliver",
-        entry=step, takes=views.StepForm, gives=views.FiledView,
+        entry=step, takes=views.ApplicationStepForm, gives=views.FiledView,
     )  # fmt: skip
     return [
         Route("/v1/staff/applications", staff.StaffApplicationsHandler, {"GET": inbox}, given),

@@ -6,8 +6,8 @@ from handlers import staff_booking as handlers
 from handlers import staff_booking_resources as planning
 from handlers.booking_office_views import (
     BanView,
+    BreakagesView,
     CalledView,
-    ChangeForm,
     ClosedView,
     DayQuery,
     ErrandForm,
@@ -15,9 +15,9 @@ from handlers.booking_office_views import (
     KeptView,
     LiftForm,
     PersonForm,
-    PreviewView,
     ReasonForm,
     ReopenedView,
+    ResourceChangeForm,
     ResourceForm,
     StaffResourcesQuery,
     StopForm,
@@ -59,11 +59,11 @@ def _planning(parts: OfficeParts) -> list[Route]:
         ),
         "PUT": Operation(
             summary="Write over it; who loses a booking by that is told",
-            entry=manage, takes=ChangeForm, needs_version=True, gives=KeptView,
+            entry=manage, takes=ResourceChangeForm, needs_version=True, gives=KeptView,
         ),
     }  # fmt: skip
     preview = Operation(
-        summary="Which bookings a change would break", entry=manage, takes=ResourceForm, gives=PreviewView
+        summary="Which bookings a change would break", entry=manage, takes=ResourceForm, gives=BreakagesView
     )
     return [
         Route(RESOURCES, planning.StaffResourcesHandler, resources, own),

@@ -6,10 +6,10 @@ from handlers.joining import (
     ConfirmForm,
     JoinConfirmationHandler,
     JoinHandler,
+    JoinProofForm,
     JoinsHandler,
     JoinsView,
     JoinView,
-    ProofForm,
 )
 from handlers.routing import CITIZEN, Operation, Route
 from server.assemble_binding import BindingParts
@@ -22,7 +22,7 @@ def routes(parts: BindingParts) -> list[Route]:
         "GET": Operation(summary="Joins that wait, on either side", entry=CITIZEN, gives=JoinsView),
         "POST": Operation(
             summary="Prove control of one's other account; nothing moves yet",
-            entry=CITIZEN, takes=ProofForm, gives=JoinView, status=201,
+            entry=CITIZEN, takes=JoinProofForm, gives=JoinView, status=201,
         ),
     }  # fmt: skip
     join = {

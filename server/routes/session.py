@@ -19,17 +19,17 @@ from handlers.session import (
     WeChatSessionHandler,
 )
 from handlers.session_views import (
+    CallerView,
     DeviceForm,
     DevicesView,
     DeviceView,
-    Ended,
+    IdentityProofForm,
+    LogInsEnded,
     LogInsView,
     MeansView,
-    MeView,
     NewHolderForm,
     PhoneCodeForm,
     PhoneForm,
-    ProofForm,
     RefreshForm,
     TokensView,
     WeChatCodeForm,
@@ -59,7 +59,7 @@ def _session(parts: LogInParts) -> list[Route]:
     )  # fmt: skip
     proof = Operation(
         summary="Log in with a ticket and the last four characters of the ID number; three tries",
-        entry=PUBLIC, takes=ProofForm, gives=TokensView, status=201,
+        entry=PUBLIC, takes=IdentityProofForm, gives=TokensView, status=201,
     )  # fmt: skip
     new_holder = Operation(
         summary="Log in with a ticket as the number's new owner; it leaves the account that had it, which is told",
@@ -70,12 +70,12 @@ def _session(parts: LogInParts) -> list[Route]:
         entry=PUBLIC, takes=RefreshForm, gives=TokensView,
     )  # fmt: skip
     session = {
-        "GET": Operation(summary="Who one is", entry=CITIZEN, gives=MeView),
+        "GET": Operation(summary="Who one is", entry=CITIZEN, gives=CallerView),
         "DELETE": Operation(summary="Log out, at once; its device gets no push notices", entry=CITIZEN, status=204),
     }
     log_ins = {
         "GET": Operation(summary="Where one is logged in", entry=CITIZEN, gives=LogInsView),
-        "DELETE": Operation(summary="Log out everywhere, here too", entry=CITIZEN, gives=Ended),
+        "DELETE": Operation(summary="Log out everywhere, here too", entry=CITIZEN, gives=LogInsEnded),
     }
     end = Operation(summary="End one of the own log-ins", entry=CITIZEN, status=204)
     return [

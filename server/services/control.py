@@ -14,7 +14,7 @@ from server.domain.audit import Event
 from server.domain.broadcasts import Broadcast
 from server.domain.errors import ConflictError
 from server.domain.officers import Officer
-from server.domain.progress import Standing
+from server.domain.progress import BroadcastStanding
 from server.domain.report import Report, UnreachedPage
 from server.services.audit import Audit
 from server.services.broadcasts import Broadcasts
@@ -33,7 +33,7 @@ class Control:
         self._reports = reports
         self._audit = audit
 
-    async def standing(self, officer: Officer, id_: str) -> Standing:
+    async def standing(self, officer: Officer, id_: str) -> BroadcastStanding:
         """Where it stands now."""
         await self._enter(officer, id_, Deed.BROADCAST_READ)
         return await self._watching.standing(id_)
@@ -45,7 +45,7 @@ class Control:
         with self._watching.reading(id_) as feed:
             yield feed
 
-    async def pause(self, officer: Officer, id_: str) -> Standing:
+    async def pause(self, officer: Officer, id_: str) -> BroadcastStanding:
         """Stop the run for now: no hand-off starts later than a second after this. ConflictError unless it is live."""
         await self._enter(officer, id_, Deed.BROADCAST_STOP)
         if not await self._counter.pause(id_):
@@ -53,7 +53,7 @@ class Control:
         await self._audit.record(Event(officer.id, Deed.BROADCAST_STOP, id_))
         return await self._watching.standing(id_)
 
-    async def resume(self, officer: Officer, id_: str) -> Standing:
+    async def resume(self, officer: Officer, id_: str) -> BroadcastStanding:
         """Go on. ConflictError unless it is paused."""
         await self._enter(officer, id_, Deed.BROADCAST_RESUME)
         if not await self._counter.resume(id_):

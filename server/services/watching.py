@@ -16,7 +16,7 @@ from functools import partial
 
 from server.domain.divisions import Divisions
 from server.domain.errors import TooManyError
-from server.domain.progress import Mark, Seen, Standing, done, remember, standing
+from server.domain.progress import BroadcastStanding, Mark, Seen, done, remember, standing
 from server.services.broadcasts import Broadcasts
 
 LOOK_EVERY_S = 1.0
@@ -154,7 +154,7 @@ class Watching:
         """How many read now."""
         return self._readers.count
 
-    async def standing(self, broadcast: str) -> Standing:
+    async def standing(self, broadcast: str) -> BroadcastStanding:
         """Where it stands now; NotFoundError. One look tells no rate."""
         return standing(await self._see(broadcast), (), self._now(), self._code_of)
 

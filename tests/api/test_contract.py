@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -106,3 +107,8 @@ async def test_the_contract_is_not_sent_again_to_who_has_it(api: Client) -> None
     first = await api("GET", "/openapi.json")
     again = await api("GET", "/openapi.json", If_None_Match=first.headers["Etag"])
     assert (again.status, again.body) == (304, b"")
+
+
+def test_no_two_models_of_the_contract_have_one_name(routes: list[Route]):
+    document = json.loads(next(route.parts["document"] for route in routes if "document" in route.parts))
+    assert [name for name in document["components"]["schemas"] if "__" in name] == []
