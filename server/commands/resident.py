@@ -75,9 +75,13 @@ class Resident:
     async def code(self, phone: str, purpose: str) -> dict[str, str]:
         """Ask for a one-time code and read it off the phone (E.164): what has to be typed in, with its request."""
         asked = await self.tell("POST", "/v1/codes", {"phone": phone, "purpose": purpose})
-        shown = await _fetch(f"{self.sandbox}/_sandbox/texts?{urlencode({'phone': phone})}", "GET", {}, None)
-        codes = [found[0] for each in shown.told()["texts"] if (found := CODE.search(each["text"]))]
+        codes = [found[0] for text in await self.texts(phone) if (found := CODE.search(text))]
         return {"request": asked["request"], "code": codes[0] if codes else "none"}
+
+    async def texts(self, phone: str) -> list[str]:
+        """What this phone (E.164) shows, newest first."""
+        shown = await _fetch(f"{self.sandbox}/_sandbox/texts?{urlencode({'phone': phone})}", "GET", {}, None)
+        return [each["text"] for each in shown.told()["texts"]]
 
     async def agree(self, purpose: str) -> Any:
         """Consent to a purpose in the version that is shown now."""

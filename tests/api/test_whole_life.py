@@ -17,7 +17,7 @@ from channels.sandbox.wechat import openid_of
 from server.commands.resident import Reply, Resident
 from tests.api.test_main_job import BROADCASTS, DESK, City, city, eventually, handed_over, submit, watched
 
-PHONE = "+8613912340007"
+PHONE, APP = "+8613912340007", "app-of-lin:0123456789abcdef"
 STREET = "440305001"  # of Nanshan, which is warned
 FUTIAN = {"lat": 22.5431, "lon": 114.0579, "datum": "gcj02"}  # which is not
 OFF = {"topic": "alert", "level": "*", "channel": "sms"}
@@ -50,8 +50,8 @@ async def chosen(one: Resident) -> None:
     assert off["off"] == [{**OFF, "always_sent": ["red", "orange"]}]
     granted = await one.tell("POST", "/v1/me/grants", {"id": "first-day", "answers": {"WX_ALERT": "accept"}})
     reached = {each["level"]: set(each["uses"]) for each in granted["reachable"]}
-    assert reached["red"] == {"wechat", "sms"}
-    assert "sms" not in reached["blue"]
+    assert reached["red"] == {"wechat", "push", "sms"}
+    assert reached["blue"] == {"wechat", "push"}
 
 
 async def warned(here: City, chief: str) -> str:
@@ -94,13 +94,19 @@ async def answered(one: Resident, here: City, chief: str, alert: str) -> None:
 
 
 async def counted_as_seen(one: Resident, here: City, chief: str, alert: str) -> None:
-    """The app says that it displayed the notice, and the report has no more and no fewer people for it."""
-    report = (await here.api("GET", f"{BROADCASTS}/{alert}/report", token=chief)).json
-    notice = {"broadcast": alert, "channel": "wechat"}
-    assert (await one.ask("POST", "/v1/notices/shown", notice)).status == 204
+    """The app says that it displayed the notice, which nobody else can know of a push: the report counts it so."""
+
+    async def report() -> Any:
+        return (await here.api("GET", f"{BROADCASTS}/{alert}/report", token=chief)).json
+
     await here.receipts_in()
-    after = await here.api("GET", f"{BROADCASTS}/{alert}/report", token=chief)
-    assert handed_over(after.json) == handed_over(report)
+    before = handed_over(await report())
+    assert "delivered" not in (await report())["channels"]["push"]["statuses"]
+    for _ in range(2):  # told again, it counts once
+        assert (await one.ask("POST", "/v1/notices/shown", {"broadcast": alert, "channel": "push"})).status == 204
+    after = await eventually(report, lambda told: told["channels"]["push"]["statuses"].get("delivered"))
+    assert after["channels"]["push"]["statuses"]["delivered"] == 1
+    assert handed_over(after) == before
 
 
 def everything(archive: Reply) -> dict[str, str]:
@@ -121,17 +127,18 @@ async def test_a_citizen_lives_a_whole_life_by_http_alone(
         assert first["is_new"]
         bound = await one.tell("POST", "/v1/me/phone", await one.code(PHONE, "bind_phone"))
         assert bound == {"phone": "+86139****0007", "other_phones": [], "wechat": 1}
+        await one.tell("PUT", "/v1/me/devices", {"token": APP, "platform": "android"})
         await settled(one, "林家")
         await chosen(one)
         assert not (await neighbour.enter_by_wechat("resident1"))["is_new"]
         await neighbour.add_place("other", division=STREET, name="邻家", address="邻家9栋")
 
-        chief = await here.log_in("chief")
+        chief, addresses = await here.log_in("chief"), (openid_of("lin"), PHONE, APP)
         before = len(here.accepts())
         alert = await warned(here, chief)
-        mine = [entry for entry in here.accepts()[before:] if entry.address in (openid_of("lin"), PHONE)]
-        took = {entry.provider.partition("_")[0] for entry in mine}
-        assert took == {"wechat", "sms"}  # red asks no opt-out
+        mine = {entry.provider.partition("_")[0] for entry in here.accepts()[before:] if entry.address in addresses}
+        assert mine == {"wechat", "fcm", "sms"}  # red asks no opt-out
+        assert [text for text in await one.texts(PHONE) if "台风" in text]
         await answered(one, here, chief, alert)
         await counted_as_seen(one, here, chief, alert)
 
