@@ -187,7 +187,7 @@ async def _live(assembly: Assembly, place: Town, alert: str, console: Console) -
     """Some of the people answer; after the report, which must not count what they are sent and do."""
     officers = await swear_in(assembly, partial(secrets.token_urlsafe, 15))
     api, sandbox = (f"http://127.0.0.1:{process.facts['port']}" for process in (place.api, place.sandbox))
-    return await live(api, sandbox, alert, officers, console)
+    return await live((api, sandbox), alert, officers, assembly.now(), console)
 
 
 def _sums_agree(standing: Standing, finding: Finding) -> bool:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-import pyotp
 from rich.console import Console
 
 from server.commands.resident import Resident
 from server.commands.residents import DISTRICT
 from server.domain.errors import UnavailableError
 from server.domain.officers import Role
+from server.domain.totp import code_at
 
 NEW_PHONE = "+8613912340007"  # outside the numbers of the invented people
 TRIES, AGAIN_S = 50, 0.1
@@ -48,14 +49,21 @@ STORIES = (
 
 
 async def live(
-    api: str, sandbox: str, alert: str, officers: Sequence[Mapping[str, str]], console: Console
+    doors: tuple[str, str], alert: str, officers: Sequence[Mapping[str, str]], now: datetime, console: Console
 ) -> dict[str, Any]:
-    """Let them live a little; what came of it, printed too. UnavailableError `demo_stuck` if something is refused."""
-    lives = list(await asyncio.gather(*(_live(Resident(api, sandbox), alert, story) for story in STORIES)))
-    tally = await _counted(Resident(api, sandbox), alert, officers)
+    """Let them live a little; what came of it, printed too. `doors`: the addresses of the API and of the sandbox.
+
+    UnavailableError `demo_stuck` if something is refused.
+    """
+    lives = list(await asyncio.gather(*(_live(Resident(*doors), alert, story) for story in STORIES)))
+    chief = next(each for each in officers if each["role"] == Role.CHIEF)
+    shown = {"name": chief["name"], "password": chief["password"], "code": code_at(chief["totp_secret"], now)}
+    tally = await _counted(Resident(*doors), alert, shown)
     console.print("Three residents answer 三位居民回应:")
     for story, life in zip(STORIES, lives, strict=True):
-        said = "[green]I am safe 我平安[/]" if story.state == "safe" else f"[red]I need help 我需要帮助[/]：{story.note}"
+        said = (
+            "[green]I am safe 我平安[/]" if story.state == "safe" else f"[red]I need help 我需要帮助[/]：{story.note}"
+        )
         console.print(f"  {life['name']:<9} {OPENED[story.entry]}: {life['headline']} → {said}", soft_wrap=True)
     console.print(f"the officer counts 值班员看到: {tally['safe']} safe 平安, {tally['help']} in need of help 求助")
     return {"lives": lives, "tally": tally}
@@ -90,10 +98,8 @@ async def _find(one: Resident, alert: str) -> Any:
     raise UnavailableError("demo_stuck", zh="收件箱里没有这条预警", en="the alert is not in the inbox")
 
 
-async def _counted(officer: Resident, alert: str, officers: Sequence[Mapping[str, str]]) -> dict[str, int]:
-    """How many are safe and how many need help, as the chief sees it."""
-    chief = next(each for each in officers if each["role"] == Role.CHIEF)
-    shown = {"name": chief["name"], "password": chief["password"], "code": pyotp.TOTP(chief["totp_secret"]).now()}
+async def _counted(officer: Resident, alert: str, shown: Mapping[str, str]) -> dict[str, int]:
+    """How many are safe and how many need help, as an officer sees it who logs in with what is `shown`."""
     officer.access = (await officer.tell("POST", "/v1/staff/session", shown))["token"]
     total: dict[str, int] = (await officer.tell("GET", f"/v1/staff/alerts/{alert}/acknowledgements"))["total"]
     return total

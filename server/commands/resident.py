@@ -53,7 +53,7 @@ class Resident:
     refresh: str = ""
 
     async def ask(self, method: str, path: str, body: Any = None, *, version: str = "") -> Reply:
-        """Any request as this person; `body` goes as JSON, `version` as If-Match. Every answer comes back, refusals too."""
+        """Any request as this person; `body` goes as JSON, `version` as If-Match. Refusals come back as they are."""
         headers = {"Authorization": f"Bearer {self.access}"} if self.access else {}
         headers |= {"If-Match": version} if version else {}
         return await _fetch(f"{self.api}{path}", method, headers, body)
