@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,7 +59,8 @@ async def _keep(duty: Duty, stop: asyncio.Event) -> None:
         except Exception:
             # Of the worker's edges this is one: a duty that breaks must stop neither the engine nor the others.
             log.exception("duty_failed", duty=duty.name)
-        await asyncio.sleep(duty.every_s)
+        with suppress(TimeoutError):  # and whose cancellation was swallowed must not sleep when it has to end
+            await asyncio.wait_for(stop.wait(), duty.every_s)
 
 
 class Meter:

@@ -1,7 +1,7 @@
 """`demo`: an officer drafts a red typhoon alert for a district, a chief releases it, tens of thousands get it.
 
 Everything is real but the providers: those are the sandbox, another process with a journal of its own. At the end the
-ledger is compared with that journal, notice by notice.
+ledger is compared with that journal, notice by notice. Then some residents open the app and answer.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +29,8 @@ from rich.table import Table
 from channels.sandbox.faults import FaultScript, ProviderFaults, ReceiptFaults
 from push.judge import Finding, judge
 from server.assemble import Assembly, assemble
-from server.commands.residents import DISTRICT, UNIT, settle
+from server.commands.demo_life import live
+from server.commands.residents import DISTRICT, UNIT, settle, swear_in
 from server.commands.town import Town, accepts, town
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
 from server.domain.alerts.verbs import BEIJING
@@ -121,7 +124,8 @@ async def _warn(assembly: Assembly, place: Town, console: Console) -> dict[str, 
     console.print(f"  SMS   {texts['sms']['zh']['text']}", soft_wrap=True)
     console.print(f"  push  {texts['push']['zh']['title']}")
     await _watch(assembly, place, alert.identifier, console)
-    return await _report(assembly, place, (alert.identifier, released_at), console)
+    report = await _report(assembly, place, (alert.identifier, released_at), console)
+    return report | {"residents": await _live(assembly, place, alert.identifier, console)}
 
 
 async def _watch(assembly: Assembly, place: Town, broadcast: str, console: Console) -> None:
@@ -177,6 +181,13 @@ async def _settled(assembly: Assembly, broadcast: str, finding: Finding) -> Stan
             break
         await asyncio.sleep(0.2)
     return standing
+
+
+async def _live(assembly: Assembly, place: Town, alert: str, console: Console) -> dict[str, Any]:
+    """Some of the people answer; after the report, which must not count what they are sent and do."""
+    officers = await swear_in(assembly, partial(secrets.token_urlsafe, 15))
+    api, sandbox = (f"http://127.0.0.1:{process.facts['port']}" for process in (place.api, place.sandbox))
+    return await live((api, sandbox), alert, officers, assembly.now(), console)
 
 
 def _sums_agree(standing: Standing, finding: Finding) -> bool:

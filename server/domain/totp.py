@@ -33,6 +33,11 @@ def step_of(secret: str, code: str, at: datetime) -> int | None:
     return found
 
 
+def code_at(secret: str, at: datetime) -> str:
+    """What an authenticator shows then."""
+    return str(pyotp.TOTP(secret).at(at))
+
+
 def uri(secret: str, name: str) -> str:
     """The otpauth:// address that an authenticator scans."""
     return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER)

@@ -58,7 +58,7 @@ async def test_a_duty_that_swallows_its_cancel_ends_all_the_same():
         except asyncio.CancelledError:
             return
 
-    kept = asyncio.create_task(keep([Duty("deaf", 0.01, deaf)], stop))
+    kept = asyncio.create_task(keep([Duty("deaf", 60.0, deaf)], stop))
     await asyncio.sleep(0.05)
     stop.set()
     await asyncio.wait_for(kept, 2)
