@@ -15,6 +15,7 @@ from pymongo import ReturnDocument
 from server.domain.citizens import Account, AccountState, Client, Kind, LogIn
 from server.domain.errors import NotFoundError
 from server.storage.mongo import Database, Document, Session
+from server.storage.point_reads import Part, PointReads
 
 LOG_INS = 20  # live at once per account; the one that was used longest ago gives way
 PLAIN = ("public", "session_version", "version", "is_real_name", "language", "is_elder_mode", "created_at")
@@ -26,6 +27,7 @@ class Accounts:
 
     def __init__(self, db: Database) -> None:
         self._accounts = db["accounts"]
+        self._by_public: PointReads[str] = PointReads(Part(self._accounts, "public", FIELDS))
 
     async def open(self, citizen: int, public: str, *, kind: Kind, now: datetime) -> Account:
         """The account of this citizen, made if there is none (`public` is its public id then). May be repeated."""
@@ -44,8 +46,8 @@ class Accounts:
         return _to_account(document)
 
     async def find_public(self, public: str) -> Account | None:
-        """The account of this public id, whatever its state."""
-        document = await self._accounts.find_one({"public": public}, FIELDS)
+        """The account of this public id, whatever its state. Every request of a citizen asks: it is read together."""
+        [document] = await self._by_public.find(public)
         return _to_account(document) if document else None
 
     async def begin_log_in(self, citizen: int, log_in: LogIn) -> None:

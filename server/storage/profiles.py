@@ -9,7 +9,6 @@ registered by the city have places without an id: the first reader gives them on
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from server.domain.preferences import Grant, Told
 from server.domain.profile import Datum, Kept, Label, OwnPlace, Where
 from server.storage.mongo import DURABLE, Database, Document, Session
 from server.storage.person_keys import PersonVault
+from server.storage.point_reads import Part, PointReads
 from server.storage.vault import Vault
 
 TOLD_KEPT = 5  # words about one template that WeChat need not have confirmed: what was told can never count for more
@@ -36,14 +36,13 @@ class Profiles:
         self._citizens = db["citizens"]
         self._addresses = db["addresses"]
         self._vault = vault
+        parts = (Part(self._citizens, "_id", CITIZEN_FIELDS), Part(self._addresses, "_id", ADDRESS_FIELDS))
+        self._settings: PointReads[int] = PointReads(*parts)
 
     async def find(self, citizen: int, session: Session | None = None) -> Kept:
         """The settings; those of somebody unknown are empty."""
         if session is None:
-            person, address = await asyncio.gather(
-                self._citizens.find_one({"_id": citizen}, CITIZEN_FIELDS),
-                self._addresses.find_one({"_id": citizen}, ADDRESS_FIELDS),
-            )
+            person, address = await self._settings.find(citizen)
         else:  # one at a time: a transaction is a conversation
             person = await self._citizens.find_one({"_id": citizen}, CITIZEN_FIELDS, session=session)
             address = await self._addresses.find_one({"_id": citizen}, ADDRESS_FIELDS, session=session)
