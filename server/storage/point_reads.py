@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from server.storage.gathering import Gathering, StoppedError
@@ -19,19 +18,19 @@ Key = TypeVar("Key")
 Found = tuple[Document | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Part:
     """Where to look: documents of a collection by a field that is unique there, and what of them is read."""
 
-    collection: Collection
-    field: str
-    fields: Mapping[str, int]
+    def __init__(self, collection: Collection, field: str, fields: Mapping[str, int]) -> None:
+        self._collection = collection
+        self._field = field
+        self._fields = fields
 
     async def read(self, keys: Sequence[object]) -> Mapping[object, Document]:
         """The documents that exist, by key; in one round trip."""
-        query = {self.field: {"$in": keys}}
-        cursor = self.collection.find(query, self.fields, batch_size=len(keys) + 1)  # one more: no second trip to ask
-        return {document[self.field]: document for document in await cursor.to_list()}
+        query = {self._field: {"$in": keys}}
+        cursor = self._collection.find(query, self._fields, batch_size=len(keys) + 1)  # one more: no second trip to ask
+        return {document[self._field]: document for document in await cursor.to_list()}
 
 
 class PointReads(Generic[Key]):
