@@ -46,7 +46,7 @@ class Profiles:
         else:  # one at a time: a transaction is a conversation
             person = await self._citizens.find_one({"_id": citizen}, CITIZEN_FIELDS, session=session)
             address = await self._addresses.find_one({"_id": citizen}, ADDRESS_FIELDS, session=session)
-        return _kept(person or {}, address or {})
+        return kept_of(person or {}, address or {})
 
     async def change(self, citizen: int, kept: Mapping[str, Any], session: Session) -> None:
         """Set some of lang, quiet, off, order, is_tester; None or an empty value takes it away."""
@@ -148,7 +148,8 @@ def _update(kept: Mapping[str, Any], fresh: Document) -> Document:
     return {operator: fields for operator, fields in parts.items() if fields}
 
 
-def _kept(person: Document, address: Document) -> Kept:
+def kept_of(person: Document, address: Document) -> Kept:
+    """What documents of CITIZEN_FIELDS and ADDRESS_FIELDS say; an empty one is nobody's."""
     quiet = address.get("quiet")
     grants, told = address.get("grants", {}), address.get("told", {})
     return Kept(
