@@ -5,16 +5,15 @@ Every answer carries an ETag; what many ask for in the same words is kept on the
 
 from __future__ import annotations
 
-import hashlib
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from handlers.base import JSON, LANGUAGES, SECURITY_HEADERS, ApiHandler
-from handlers.front import Ready, Shelf
+from handlers.front import Shelf
+from handlers.kept import GUOTU_TYPE, KeptHandler
 from server.domain.alerts.guotu_writing import to_guotu
 from server.domain.datum import gcj02_to_wgs84
 from server.domain.divisions import normal
@@ -24,8 +23,6 @@ from server.domain.feeds_json import ActiveAlerts, AlertHistory, FeedEvent, Feed
 from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE, atom, heartbeat
 from server.services.feeds import Board, Feeds
 
-GUOTU_TYPE = "application/xml"
-FRESH_S = 1  # how long others may keep an answer
 MAX_IN_FEED = 500
 _POINT = re.compile(r"([-+]?\d{1,3}(?:\.\d{1,12})?),([-+]?\d{1,3}(?:\.\d{1,12})?)", re.ASCII)
 _AFTER = re.compile(r"(\d)\.(-?\d{1,15})\.([A-Za-z0-9][A-Za-z0-9._-]{0,79})", re.ASCII)
@@ -69,43 +66,15 @@ class EventsQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=100, examples=[50])
 
 
-class PublicHandler(ApiHandler):
-    """Answers that anybody may keep for a moment."""
+class PublicHandler(KeptHandler):
+    """What the board of alerts says."""
 
     def initialize(self, feeds: Feeds, shelf: Shelf, base: str, city: str) -> None:
         """`base` is the origin that links begin with ("" = relative links), `city` is GB/T 2260."""
         self.feeds = feeds
-        self.shelf = shelf
         self.base = base
         self.city = city
-        self.generation = shelf.generation  # of the facts that this answer is made of
-
-    def tell(self, body: bytes, kind: str, until: datetime | None, target: str | None) -> None:
-        """Answer with bytes that are right until then; kept on the shelf if they were asked for as `target`."""
-        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        self.mark(etag)
-        headers = {
-            **SECURITY_HEADERS,
-            "Content-Type": f"{kind}; charset=utf-8",
-            "Cache-Control": f"public, max-age={FRESH_S}",
-            "Vary": "Accept-Language",
-            "Access-Control-Allow-Origin": "*",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-        }
-        if kind not in (CAP_TYPE, GUOTU_TYPE):  # a message says for itself which languages it has
-            headers["Content-Language"] = LANGUAGES[self.language]
-        if "Link" in self._headers:
-            headers["Link"] = self._headers["Link"]
-        for name, value in headers.items():
-            self.set_header(name, value)
-        if target is not None and target == self.request.uri:
-            ready = Ready(body, etag, (*headers.items(), ("Etag", etag)), until)
-            self.shelf.put(target, self.language, ready, self.generation)
-        self.finish(body)
-
-    def tell_model(self, model: BaseModel, until: datetime | None, target: str | None) -> None:
-        """The same with JSON."""
-        self.tell(model.model_dump_json().encode(), JSON, until, target)
+        self.lean_on(shelf)
 
 
 class AlertsHandler(PublicHandler):

@@ -78,6 +78,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         "identifier of an alert, and of its broadcast",
         "44030041600000_20261124093000",
     ),
+    "division": Parameter(r"\d{6}(?:\d{3}){0,2}", "code of a division: 6, 9 or 12 digits, padded or not", "440305001"),
     "secret": Parameter(
         r"[A-Za-z0-9_-]{43}",
         "the unguessable part of a calendar's address",
