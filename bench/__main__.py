@@ -17,9 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import (
+    applications,
     booking,
+    catalogue,
     celery_tasks,
     chaos,
+    codes,
     figures,
     firebase,
     first_hit,
@@ -55,6 +58,9 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "preview_division": preview.by_division,
     "preview_shape": preview.by_shape,
     "booking": booking.booking,
+    "codes": codes.codes,
+    "applications": applications.lifecycle,
+    "catalogue": catalogue.catalogue,
     "chaos": chaos.chaos,
 }
 

@@ -6,6 +6,7 @@ connection. A client that is slower than `Limits` allows, with its headers or it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
@@ -20,7 +21,11 @@ from tornado.httputil import (
 )
 from tornado.netutil import bind_sockets
 
-from handlers.routing import DOCUMENT_BYTES
+from handlers.routing import ATTACHMENT_BYTES, DOCUMENT_BYTES
+
+LARGE = re.compile(
+    r"/v1/applications/[0-9a-f]{32}/attachments(\?.*)?", re.ASCII
+)  # the one path that takes large bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,8 @@ class Limits:
     header_timeout_s: float = 30.0
     body_timeout_s: float = 10.0
     max_header_bytes: int = 16_384
-    max_body_bytes: int = DOCUMENT_BYTES  # the largest that any operation takes
+    max_body_bytes: int = DOCUMENT_BYTES  # the largest that an operation takes
+    max_large_bytes: int = ATTACHMENT_BYTES  # where files go, and somebody says who they are
     max_drained_bytes: int = 64 * DOCUMENT_BYTES  # beyond it the connection is closed at once
 
 
@@ -43,7 +49,7 @@ class Bounded(HTTPServerConnectionDelegate):
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """One request of a connection."""
-        return _Message(self._inner.start_request(server_conn, request_conn), self._limits.max_body_bytes + 1)
+        return _Message(self._inner.start_request(server_conn, request_conn), self._limits)
 
     def on_close(self, server_conn: object) -> None:
         """The connection is gone."""
@@ -51,13 +57,17 @@ class Bounded(HTTPServerConnectionDelegate):
 
 
 class _Message(HTTPMessageDelegate):
-    def __init__(self, inner: HTTPMessageDelegate, room: int) -> None:
+    def __init__(self, inner: HTTPMessageDelegate, limits: Limits) -> None:
         self._inner = inner
-        self._room = room
+        self._limits = limits
+        self._room = limits.max_body_bytes + 1
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
+        path = start_line.path if isinstance(start_line, RequestStartLine) else ""
+        if "Authorization" in headers and LARGE.fullmatch(path):
+            self._room = self._limits.max_large_bytes + 1
         return self._inner.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from handlers.front import Shelf
-from handlers.kept import KeptHandler
+from handlers.public import PublicHandler
 from server.domain.divisions import Division, Divisions
 from server.domain.errors import NotFoundError
 
@@ -72,7 +72,7 @@ class DivisionList(BaseModel):
     divisions: tuple[DivisionView, ...]
 
 
-class _RegistryHandler(KeptHandler):
+class _RegistryHandler(PublicHandler):
     """What these handlers share: the registry does not change while a process lives."""
 
     fresh_s = 3_600
@@ -80,7 +80,7 @@ class _RegistryHandler(KeptHandler):
     def initialize(self, divisions: Divisions, shelf: Shelf) -> None:
         """`divisions` is the registry."""
         self.divisions = divisions
-        self.lean_on(shelf)
+        self.stand_behind(shelf)
 
 
 class DivisionsHandler(_RegistryHandler):

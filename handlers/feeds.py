@@ -13,9 +13,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handlers.front import Shelf
-from handlers.kept import GUOTU_TYPE, KeptHandler
+from handlers.public import PublicHandler, point_of
 from server.domain.alerts.guotu_writing import to_guotu
-from server.domain.datum import gcj02_to_wgs84
 from server.domain.divisions import normal
 from server.domain.errors import InvalidInputError
 from server.domain.feeds import Place, Published, Standing
@@ -23,8 +22,8 @@ from server.domain.feeds_json import ActiveAlerts, AlertHistory, FeedEvent, Feed
 from server.domain.feeds_writing import ATOM_TYPE, CAP_TYPE, GEOJSON_TYPE, atom, heartbeat
 from server.services.feeds import Board, Feeds
 
+GUOTU_TYPE = "application/xml"
 MAX_IN_FEED = 500
-_POINT = re.compile(r"([-+]?\d{1,3}(?:\.\d{1,12})?),([-+]?\d{1,3}(?:\.\d{1,12})?)", re.ASCII)
 _AFTER = re.compile(r"(\d)\.(-?\d{1,15})\.([A-Za-z0-9][A-Za-z0-9._-]{0,79})", re.ASCII)
 
 
@@ -66,18 +65,18 @@ class EventsQuery(BaseModel):
     limit: int = Field(default=50, ge=1, le=100, examples=[50])
 
 
-class PublicHandler(KeptHandler):
-    """What the board of alerts says."""
+class FeedHandler(PublicHandler):
+    """Answers about alerts."""
 
     def initialize(self, feeds: Feeds, shelf: Shelf, base: str, city: str) -> None:
         """`base` is the origin that links begin with ("" = relative links), `city` is GB/T 2260."""
         self.feeds = feeds
         self.base = base
         self.city = city
-        self.lean_on(shelf)
+        self.stand_behind(shelf)
 
 
-class AlertsHandler(PublicHandler):
+class AlertsHandler(FeedHandler):
     """/v1/alerts: what is in force here."""
 
     def get(self) -> None:
@@ -95,16 +94,11 @@ class AlertsHandler(PublicHandler):
     def _place(self, query: AlertsQuery) -> Place | None:
         if query.point is None:
             return None
-        match = _POINT.fullmatch(query.point)
-        lat, lon = (float(match[1]), float(match[2])) if match else (0.0, 999.0)
-        if not (-90 <= lat <= 90 and -180 <= lon <= 180):
-            raise InvalidInputError("point_unreadable", zh="点应为“纬度,经度”", en="a point is lat,lon", field="point")
-        if query.datum == "gcj02":
-            lon, lat = gcj02_to_wgs84(lon, lat)
+        lat, lon = point_of(query.point, query.datum)
         return self.feeds.place(lat, lon)
 
 
-class AlertHandler(PublicHandler):
+class AlertHandler(FeedHandler):
     """/v1/alerts/{identifier}: one message, in force or not."""
 
     async def get(self, identifier: str) -> None:
@@ -113,25 +107,26 @@ class AlertHandler(PublicHandler):
         self.tell_model(told.as_json(), told.until, f"/v1/alerts/{identifier}")
 
 
-class CapHandler(PublicHandler):
+class CapHandler(FeedHandler):
     """/v1/alerts/{identifier}.cap: the bytes that were released."""
 
     async def get(self, identifier: str) -> None:
         """As CAP 1.2."""
         told = await self.feeds.get(identifier)
-        self.tell(told.message.cap, CAP_TYPE, None, f"/v1/alerts/{identifier}.cap")
+        self.tell(told.message.cap, CAP_TYPE, None, f"/v1/alerts/{identifier}.cap", is_worded=False)
 
 
-class GuotuHandler(PublicHandler):
+class GuotuHandler(FeedHandler):
     """/v1/alerts/{identifier}.guotu: the same for the national platform."""
 
     async def get(self, identifier: str) -> None:
         """As 国突 XML."""
         told = await self.feeds.get(identifier)
-        self.tell(to_guotu(told.message.alert), GUOTU_TYPE, None, f"/v1/alerts/{identifier}.guotu")
+        path = f"/v1/alerts/{identifier}.guotu"
+        self.tell(to_guotu(told.message.alert), GUOTU_TYPE, None, path, is_worded=False)
 
 
-class HistoryHandler(PublicHandler):
+class HistoryHandler(FeedHandler):
     """/v1/alerts/{identifier}/history: the chain that a message belongs to."""
 
     async def get(self, identifier: str) -> None:
@@ -142,7 +137,7 @@ class HistoryHandler(PublicHandler):
         self.tell_model(answer, until, f"/v1/alerts/{identifier}/history")
 
 
-class AtomHandler(PublicHandler):
+class AtomHandler(FeedHandler):
     """/v1/feeds/alerts.atom."""
 
     def get(self) -> None:
@@ -151,7 +146,7 @@ class AtomHandler(PublicHandler):
         self.tell(atom(messages, path, self.base, self.language, board.changed_at), ATOM_TYPE, board.until, path)
 
 
-class GeoJsonHandler(PublicHandler):
+class GeoJsonHandler(FeedHandler):
     """/v1/feeds/alerts.geojson."""
 
     def get(self) -> None:
@@ -161,7 +156,7 @@ class GeoJsonHandler(PublicHandler):
         self.tell(orjson.dumps(told), GEOJSON_TYPE, board.until, path)
 
 
-class VersionHandler(PublicHandler):
+class VersionHandler(FeedHandler):
     """/v1/feeds/version: whether anything has changed."""
 
     def get(self) -> None:
@@ -171,7 +166,7 @@ class VersionHandler(PublicHandler):
         self.tell_model(answer, board.until, "/v1/feeds/version")
 
 
-class HeartbeatHandler(PublicHandler):
+class HeartbeatHandler(FeedHandler):
     """/v1/feeds/heartbeat.cap: who does not get one of this minute is cut off."""
 
     def get(self) -> None:
@@ -179,10 +174,11 @@ class HeartbeatHandler(PublicHandler):
         board, at = self.feeds.board(), self.feeds.now()
         end = at.replace(second=0, microsecond=0) + timedelta(minutes=1)
         until = min(filter(None, (board.until, end)))
-        self.tell(heartbeat(board.alerts, self.city, at), CAP_TYPE, until, "/v1/feeds/heartbeat.cap")
+        told = heartbeat(board.alerts, self.city, at)
+        self.tell(told, CAP_TYPE, until, "/v1/feeds/heartbeat.cap", is_worded=False)
 
 
-class EventsHandler(PublicHandler):
+class EventsHandler(FeedHandler):
     """/v1/feeds/events: every release in order, from a cursor."""
 
     async def get(self) -> None:
@@ -195,7 +191,7 @@ class EventsHandler(PublicHandler):
         self.tell_model(answer, None, None)
 
 
-def _feed(handler: PublicHandler, path: str) -> tuple[Board, str, tuple[Published, ...]]:
+def _feed(handler: FeedHandler, path: str) -> tuple[Board, str, tuple[Published, ...]]:
     """What a feed holds, and the path that it was asked by."""
     division = handler.asked(DivisionQuery).division
     board = handler.feeds.board(division=division)

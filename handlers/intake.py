@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from handlers.alert_views import AlertView, Decision, FindingView
 from handlers.base import ApiHandler
-from handlers.reading import Fault, FaultyInputError
 from server.domain.alerts.vocabulary import Dialect
+from server.domain.faults import Fault, FaultyInputError
 from server.domain.intake import Received, State
 from server.services.intake import Intake, Unreadable
 

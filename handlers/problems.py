@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from handlers.reading import FaultyInputError
 from server.domain import errors
+from server.domain.faults import FaultyInputError
 
 STATUS: Mapping[type[errors.HuiminError], int] = {
     errors.InvalidInputError: 422,
@@ -28,7 +28,9 @@ BY_CODE: Mapping[str, int] = {
     "json_invalid": 400,
     "query_invalid": 400,
     "alert_changed": 412,  # what If-Match named is no longer the newest
+    "item_changed": 412,
     "profile_changed": 412,
+    "application_changed": 412,
     "body_too_large": 413,
     "media_type_unknown": 415,
     "version_missing": 428,
@@ -142,6 +144,7 @@ class Problem(BaseModel):
     request_id: str = Field(description="ties the answer to our log")
     field: str | None = Field(default=None, description="the input at fault, as a path: areas[0].divisions[1]")
     errors: tuple[FieldProblem, ...] = Field(default=(), description="every fault of the input, if there are several")
+    allowed: tuple[str, ...] | None = Field(default=None, description="the actions that are allowed now, of a step")
     work: Work | None = Field(default=None, description="what to solve first, where the code is proof_of_work_needed")
 
 
@@ -158,7 +161,8 @@ def problem_of(error: errors.HuiminError, language: str, request_id: str) -> Pro
     faults = error.faults if isinstance(error, FaultyInputError) and len(error.faults) > 1 else ()
     told = tuple(FieldProblem(field=each.field, detail=each.zh if language == "zh" else each.en) for each in faults)
     work = Work(challenge=error.challenge, bits=error.bits) if isinstance(error, errors.WorkNeededError) else None
-    return found.model_copy(update={"field": error.field, "errors": told, "work": work})
+    allowed = error.allowed if isinstance(error, errors.StepRefusedError) else None
+    return found.model_copy(update={"field": error.field, "errors": told, "work": work, "allowed": allowed})
 
 
 def problem(status: int, what: tuple[str, str, str], language: str, request_id: str) -> Problem:

@@ -11,18 +11,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
-from server.domain.errors import InvalidInputError
+from server.domain.faults import MAX_FAULTS, Fault, FaultyInputError
 
 MAX_DEPTH = 50
 MAX_VALUES = 20_000  # of one body, however small they are
-MAX_FAULTS = 50  # told of one body
 MAX_INTEGER = 2**53 - 1  # what every JSON reader can hold (RFC 8259, 6)
 MAX_QUERY_FIELDS = 50
 _UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
@@ -56,25 +54,6 @@ _ZH = {
 }
 M = TypeVar("M", bound=BaseModel)
 _Place: TypeAlias = "tuple[_Place, str | int] | None"  # where something stands: what holds it, and its key or number
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong: where (`areas[0].divisions[1]`), and why in both languages."""
-
-    field: str
-    zh: str
-    en: str
-
-
-class FaultyInputError(InvalidInputError):
-    """The input has faults; the first one speaks for all, `faults` holds every one."""
-
-    def __init__(self, code: str, faults: Sequence[Fault]) -> None:
-        first = faults[0]
-        zh, en = (f"{first.field}：{first.zh}", f"{first.field}: {first.en}") if first.field else (first.zh, first.en)
-        super().__init__(code, zh=zh, en=en, field=first.field or None)
-        self.faults = tuple(faults[:MAX_FAULTS])
 
 
 class _Pairs(list[tuple[str, Any]]):

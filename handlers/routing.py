@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from server.domain.access import Deed
 
 JSON_BYTES = 131_072  # a JSON body: room for an alert with every point it may have
+ATTACHMENT_BYTES = 10_485_760  # a picture or a PDF, of somebody who is logged in
 DOCUMENT_BYTES = 1_048_576  # a CAP message, a provider's callback: what the handler reads itself
 
 
@@ -79,6 +80,8 @@ PARAMETERS: Mapping[str, Parameter] = {
         "44030041600000_20261124093000",
     ),
     "division": Parameter(r"\d{6}(?:\d{3}){0,2}", "code of a division: 6, 9 or 12 digits, padded or not", "440305001"),
+    "application": Parameter(r"[0-9a-f]{32}", "id of an application", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
+    "attachment": Parameter(r"[0-9a-f]{32}", "id of a file of an application", "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8"),
     "secret": Parameter(
         r"[A-Za-z0-9_-]{43}",
         "the unguessable part of a calendar's address",
@@ -93,6 +96,8 @@ PARAMETERS: Mapping[str, Parameter] = {
     "entry": Parameter(r"[A-Za-z0-9_-]{22}", "id of an entry of the waiting list", "Vw3qJk8sTz5mXc1bN7rPdg"),
     "visit": Parameter(r"[A-Za-z0-9_-]{22}", "id of a visit of several seats", "q83vEjRWeJASNFZ4kBI0Vg"),
     "booking": Parameter(r"[A-Za-z0-9_-]{22}", "public code of a booking", "q83vEjRWeJASNFZ4kBI0Vg"),
+    "catalogue_item": Parameter(r"[a-z0-9]+(?:-[a-z0-9]+)*", "id of an item of the catalogue", "elderly-allowance"),
+    "item_version": Parameter(r"[1-9]\d{0,5}", "number of a version of an item", "1"),
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
     "place": Parameter(r"[0-9a-f]{32}", "id of a place", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
     "officer": Parameter(r"[0-9a-f]{32}", "id of an account", "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"),
@@ -103,6 +108,8 @@ PARAMETERS: Mapping[str, Parameter] = {
     "organisation": Parameter(r"[0-9a-f]{32}", "id of an organisation's account", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
     "join": Parameter(r"[0-9a-f]{32}", "id of a join of two accounts", "c0e2b4d6f84b1de8c2f4a84c6e9d53a1"),
     "purpose": Parameter(r"[a-z][a-z_]{1,39}", "what data may be used for", "location"),
+    "rating": Parameter(r"[0-9a-f]{32}", "id of a bad rating's ticket", "9f86d081884c7d659a2feaa0c55ad015"),
+    "source": Parameter(r"[a-z][a-z0-9_]{0,39}", "name of a department's source", "social_insurance"),
     "page_file": Parameter(r"page\.(?:css|js)", "a part of the API reference's page", "page.css"),
     "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),
     "key": Parameter(r"[A-Za-z0-9_-]{8,128}", "the unguessable part of a callback's address", "sandbox-receipts"),
@@ -123,6 +130,7 @@ class Operation:
     entry: Entry
     takes: type[BaseModel] | None = None
     takes_raw: tuple[str, ...] = ()
+    takes_bytes: int = DOCUMENT_BYTES  # of what the handler reads itself
     query: type[BaseModel] | None = None
     needs_version: bool = False  # the If-Match header names the version that the caller saw
     gives: type[BaseModel] | None = None
@@ -137,7 +145,7 @@ class Operation:
 
     def max_bytes(self, media_type: str) -> int:
         """How large a body of this kind may be."""
-        return JSON_BYTES if self.takes and media_type == "application/json" else DOCUMENT_BYTES
+        return JSON_BYTES if self.takes and media_type == "application/json" else self.takes_bytes
 
     @property
     def has_body(self) -> bool:

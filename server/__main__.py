@@ -22,6 +22,7 @@ from server.commands import (
     alert,
     audit,
     booking,
+    catalogue,
     counters,
     database,
     demo,
@@ -75,6 +76,7 @@ def command_line() -> typer.Typer:
     app.add_typer(officer.app, name="officer", rich_help_panel=HOUSE)
     app.add_typer(audit.app, name="audit", rich_help_panel=HOUSE)
     app.add_typer(booking.app, name="booking", rich_help_panel=HOUSE)
+    app.add_typer(catalogue.app, name="catalogue", rich_help_panel=HOUSE)
     app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
     app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
     app.add_typer(keys.app, name="keys", rich_help_panel=HOUSE)

@@ -65,16 +65,20 @@ from handlers.staff_alerts import (
 from handlers.streaming import Pace
 from server import (
     assemble,
+    assemble_applications,
     assemble_booking,
     assemble_calendars,
+    assemble_catalogue,
     assemble_citizens,
     assemble_inbox,
     assemble_privacy,
     assemble_waiting,
 )
 from server.assemble import Assembly
+from server.assemble_applications import ApplicationParts
 from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
+from server.assemble_catalogue import CatalogueParts
 from server.assemble_citizens import CitizenParts
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
@@ -88,9 +92,11 @@ from server.domain.wording import Kind
 from server.openapi import document_of
 from server.public_routes import intake_routes, reading_routes
 from server.routes import (
+    applications,
     booking,
     booking_office,
     calendars,
+    catalogue,
     codes,
     divisions,
     inbox,
@@ -107,6 +113,7 @@ from server.services.alert_reading import AlertReading
 from server.services.audit_reading import AuditReading
 from server.services.receipts import Receipts
 from server.services.wechat_codes import WeChat
+from server.storage.catalogue import CatalogueStore
 from server.storage.mongo import MongoError
 
 ADMIN_URL = "http://127.0.0.1:8081"
@@ -127,21 +134,28 @@ class Services:
     citizens: CitizenParts
     inbox: InboxParts
     booking: BookingParts
+    catalogue: CatalogueParts
     audit: AuditReading
+    applications: ApplicationParts
 
 
 def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None = None) -> Services:
     """The services of one API process. Without `wechat` nobody logs in by WeChat."""
-    receipts = assemble.receipts(assembly)
+    receipts, people = assemble.receipts(assembly), assemble_citizens.citizens(assembly, wechat)
+    slots = assemble_booking.booking(assembly)
     return Services(
         assembly=assembly,
         receipts=receipts,
         reading=AlertReading(assembly.alert_store),
         public=readers,
-        citizens=assemble_citizens.citizens(assembly, wechat),
+        citizens=people,
         inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
-        booking=assemble_booking.booking(assembly),
+        booking=slots,
+        catalogue=assemble_catalogue.catalogue(assembly),
         audit=assemble.audit_reading(assembly),
+        applications=assemble_applications.applications(
+            assembly, CatalogueStore(assembly.db), people.binding.relations, slots.bookings
+        ),
     )
 
 
@@ -172,6 +186,8 @@ def public_routes(services: Services) -> list[Route]:
         *binding_routes(services.citizens.binding),
         *booking_routes(services),
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
+        *catalogue.routes(services.catalogue, services.public.shelf),
+        *applications.routes(services.applications),
     ]
 
 

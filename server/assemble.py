@@ -42,6 +42,7 @@ from server.domain.divisions import Divisions
 from server.domain.preferences import Topics
 from server.domain.templates import Registry
 from server.services.alerts import Alerts
+from server.services.application_notices import ApplicationNotices
 from server.services.audit import AuditLog
 from server.services.audit_reading import AuditReading
 from server.services.binding import Verifier
@@ -77,6 +78,7 @@ from server.storage import (
 )
 from server.storage.accounts import Accounts
 from server.storage.alerts import AlertStore
+from server.storage.applications import ApplicationStore
 from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
@@ -122,6 +124,7 @@ class Assembly:
     alerts: Alerts
     officers: Officers
     outbox: Outbox
+    applications: ApplicationStore
     notices: Notices
     booking_news: BookingNews
     waiting_news: WaitingNews
@@ -161,6 +164,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         shelves = _booking_shelves(db, outbox, persons)
         booking_news = BookingNews(shelves, wording.templates, clock.now)
         waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
+        applied = ApplicationStore(db, persons, vault, outbox)
         world = World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -187,10 +191,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             alerts=Alerts(desk, world, counter, audit, now=clock.now, testers=people.testers),
             officers=Officers(kept, audit, now=clock.now, random=os.urandom, hasher=Argon2()),
             outbox=outbox,
+            applications=applied,
             notices=notices,
             booking_news=booking_news,
             waiting_news=waiting_news,
-            subjects=Subjects([notices, booking_news, waiting_news]),
+            subjects=Subjects([notices, booking_news, waiting_news, ApplicationNotices(applied, wording.templates)]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,

@@ -19,11 +19,14 @@ from server.services.account_holdings import (
     JoinsHolding,
     RelationsHolding,
 )
+from server.services.application_holdings import ApplicationHolding
 from server.services.calendars import CalendarHolding
 from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
+from server.storage.attachments import AttachmentStore
 from server.storage.calendars import CalendarStore
 from server.storage.joins import JoinStore
+from server.storage.ratings import RatingStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
 
@@ -42,9 +45,11 @@ EXCEPTIONS: Mapping[str, str] = {
     "events": NOT_ABOUT_CITIZENS,
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
+    "item_versions": NOT_ABOUT_CITIZENS,
+    "items": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
-    "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "officers": NOT_ABOUT_CITIZENS,
+    "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
     "person_keys": "the key of each person: it goes when the account does",
@@ -66,6 +71,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     return (
         *profile_holdings(assembly),
         AddressesHolding(book),
+        ApplicationHolding(assembly.applications, AttachmentStore(db, people), RatingStore(db, people, vault)),
         RelationsHolding(RelationStore(db, people)),
         *log_in_holdings(assembly),
         *booking_holdings(assembly),

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from handlers import feeds, intake
 from handlers.alert_views import AlertView, Decision
 from handlers.base import ApiHandler
-from handlers.kept import GUOTU_TYPE
 from handlers.routing import PUBLIC, Operation, Route, officer, partner
 from server.assemble_public import PublicParts
 from server.domain.access import Deed
@@ -39,7 +38,7 @@ def reading_routes(public: PublicParts, settings: Settings) -> list[Route]:
         return {"gives_raw": {kind: example}}
 
     cap = raw(CAP_TYPE, CAP_SAMPLE)
-    guotu = raw(GUOTU_TYPE, GUOTU_SAMPLE)
+    guotu = raw(feeds.GUOTU_TYPE, GUOTU_SAMPLE)
     where = {"query": feeds.DivisionQuery}
     atom, geojson = raw(ATOM_TYPE, ATOM_SAMPLE), raw(GEOJSON_TYPE, GEOJSON_SAMPLE)
     table: list[tuple[str, type[ApiHandler], Mapping[str, Operation]]] = [

@@ -24,15 +24,19 @@ ASSEMBLY = ("server.assemble", "channels.sandbox")
 # that services and the engine know only the contract (channels.base), and channels do not know each other.
 HOMES = {
     "pymongo": ("server.storage", "server.embedded", "handlers.base"),  # the edge tells a broken database from a bug
+    "gridfs": ("server.storage",),
+    "PIL": ("server.services.pictures",),
     "bson": ("server.storage", "server.embedded"),
     "redis": ("server.storage", "server.embedded", "server.assemble", "server.app"),
     "pycurl": ("channels.transport",),
     "wechatpy": ("channels.wechat", "channels.sandbox"),
     "firebase_admin": ("channels.fcm",),
-    "jwt": ("server.services.access_tokens", "channels.sandbox.fcm"),
+    "jwt": ("server.services.access_tokens", "server.services.papers", "channels.sandbox.fcm"),
     "argon2": ("server.services.passwords",),
     "icalendar": ("server.domain.calendar",),
     "pyotp": ("server.domain.totp",),
+    "jsonschema_rs": ("server.domain.catalogue_forms",),
+    "pypinyin": ("server.domain.catalogue_search",),
     "zxcvbn": ("server.domain.passwords",),
     "prometheus_client": ("server.telemetry", "server.app", "push", "handlers"),
     "typer": ("server.__main__", "server.commands"),

@@ -25,6 +25,7 @@ from push.parts import Counters
 from push.worker import Share
 from server import assemble, assemble_log_in, assemble_manners, assemble_privacy, assemble_public
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
+from server.assemble_applications import application_duties
 from server.assemble_booking import booking_duties
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
@@ -69,6 +70,7 @@ async def run_api(settings: Settings) -> None:
         readers = assemble_public.public(assembly)
         await readers.feeds.refresh()
         services = services_of(assembly, readers, assemble_log_in.wechat(assembly, stack))
+        await services.catalogue.catalogue.refresh()
         gate = Gate(assembly.officers, readers.partners, assembly.now, services.citizens.log_in.log_ins)
         registry = metrics_registry()
         registry.register(
@@ -83,8 +85,9 @@ async def run_api(settings: Settings) -> None:
         _say_ready(port=public[1], admin_port=admin[1])
         clock = asyncio.create_task(assembly.clock.run(stop))
         board = Duty("board", 1.0, partial(readers.feeds.run, stop, readers.shelf.clear))
+        items = Duty("catalogue", 1.0, partial(services.catalogue.catalogue.run, stop, readers.shelf.clear))
         free = Duty("free_seats", 1.0, partial(services.booking.free.run, stop))
-        kept = asyncio.create_task(keep([board, free], stop))
+        kept = asyncio.create_task(keep([board, items, free], stop))
         await stop.wait()
         for server, _ in (public, admin):
             server.stop()
@@ -108,6 +111,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
             duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
             duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
             duties += booking_duties(assembly, stop)
+            duties += application_duties(assembly)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:

@@ -27,6 +27,11 @@ class Deed(StrEnum):
     ALERT_RETURN = "alert.return"
     ALERT_REJECT = "alert.reject"
     ALERT_RELEASE = "alert.release"
+    APPLICATION_READ = "application.read"
+    APPLICATION_STEP = "application.step"  # claim, take a step of the workflow
+    APPLICATION_ASSIGN = "application.assign"  # hand on the own work; a supervisor anybody's
+    RATING_READ = "rating.read"  # bad ratings of the own units
+    RATING_STEP = "rating.step"  # answer one, call back, appeal, decide an appeal
     ACKNOWLEDGEMENT_READ = "acknowledgement.read"  # how many people say that they are safe or need help
     ACKNOWLEDGEMENT_HELP = "acknowledgement.help"  # who needs help: where, and the numbers
     BROADCAST_READ = "broadcast.read"  # progress, report
@@ -46,6 +51,9 @@ class Deed(StrEnum):
     BOOKING_CLOSE = "booking.close"  # 停诊, and open again
     RESOURCE_READ = "resource.read"
     RESOURCE_MANAGE = "resource.manage"  # what can be booked, when, by which rules
+    ITEM_READ = "item.read"  # drafts and versions of the catalogue
+    ITEM_WRITE = "item.write"
+    ITEM_PUBLISH = "item.publish"
     SESSION_OWN = "session.own"  # see and end one's own sessions, confirm the second factor
     AUDIT_READ = "audit.read"
     AUDIT_VERIFY = "audit.verify"
@@ -74,6 +82,11 @@ _AUDITOR = frozenset({Role.AUDITOR})
 _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _CLERK = frozenset({Role.CLERK})
 _PLANNER = frozenset({Role.PLANNER})
+_EDITOR = frozenset({Role.EDITOR})
+
+_DECIDING = frozenset({Role.CLERK, Role.APPROVER})
+_SUPERVISOR = frozenset({Role.SUPERVISOR})
+_COUNTER = _DECIDING | _SUPERVISOR
 
 GRANTS: Mapping[Deed, Grant] = {
     Deed.ALERT_READ: Grant(_DESK, Reach.MEETS),
@@ -85,6 +98,11 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ALERT_RETURN: Grant(_DESK, Reach.SUBTREE),
     Deed.ALERT_REJECT: Grant(_DESK, Reach.SUBTREE),
     Deed.ALERT_RELEASE: Grant(_RELEASER, Reach.SUBTREE),
+    Deed.APPLICATION_READ: Grant(_COUNTER, Reach.SUBTREE),
+    Deed.APPLICATION_STEP: Grant(_DECIDING, Reach.SUBTREE),
+    Deed.APPLICATION_ASSIGN: Grant(_COUNTER, Reach.SUBTREE),
+    Deed.RATING_READ: Grant(_SUPERVISOR, Reach.SUBTREE),
+    Deed.RATING_STEP: Grant(_SUPERVISOR, Reach.SUBTREE),
     Deed.ACKNOWLEDGEMENT_READ: Grant(_DESK, Reach.MEETS),
     Deed.ACKNOWLEDGEMENT_HELP: Grant(_DESK, Reach.SUBTREE),
     Deed.BROADCAST_READ: Grant(_DESK, Reach.MEETS),
@@ -104,6 +122,9 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.BOOKING_CLOSE: Grant(_CLERK | _PLANNER, Reach.SUBTREE),
     Deed.RESOURCE_READ: Grant(_CLERK | _PLANNER, Reach.SUBTREE),
     Deed.RESOURCE_MANAGE: Grant(_PLANNER, Reach.SUBTREE),
+    Deed.ITEM_READ: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.ITEM_WRITE: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
     Deed.SESSION_OWN: Grant(frozenset(Role), Reach.OWN),
     Deed.AUDIT_READ: Grant(_AUDITOR, Reach.SUBTREE),  # of the city: the log is one
     Deed.AUDIT_VERIFY: Grant(_AUDITOR, Reach.SUBTREE),

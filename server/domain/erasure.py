@@ -56,7 +56,17 @@ FADING = (
         days=None,
     ),
 )
-KEPT_BY_LAW: tuple[Remainder, ...] = ()  # nothing yet; applications that a law archives will stand here
+KEPT_BY_LAW = (
+    Remainder(
+        "applications",
+        Both(
+            zh="已提交办件的编号、事项、进度和决定（档案法），不含表单、附件、附言和身份",
+            en="number, item, steps and decision of applications that were handed in (archives law); no form, file,"
+            " note or person",
+        ),
+        days=None,
+    ),
+)
 
 
 def refuse_unproved(phones: Collection[str], shown: str | None) -> None:

@@ -64,6 +64,14 @@ class ConflictError(HuiminError):
     """The thing is in a state that does not allow this."""
 
 
+class StepRefusedError(ConflictError):
+    """An application is not where this can be done; `allowed` can be."""
+
+    def __init__(self, code: str, *, zh: str, en: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(code, zh=zh, en=en)
+        self.allowed = allowed
+
+
 class TooManyError(HuiminError):
     """The caller has to wait."""
 

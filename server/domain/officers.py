@@ -30,12 +30,15 @@ class Role(StrEnum):
     DRILL = "drill"  # besides the others: may do the same with exercises and tests
     AUDITOR = "auditor"  # reads the log, and nothing else
     ADMINISTRATOR = "administrator"  # manages accounts, and cannot warn
-    CLERK = "clerk"  # serves people at a counter: calls, books, excuses, closes a day
+    CLERK = "clerk"  # serves people at a counter: calls, books, excuses, closes a day, takes applications
     PLANNER = "planner"  # says what can be booked and when
+    EDITOR = "editor"  # writes and publishes the catalogue of items
+    APPROVER = "approver"  # 审批: decides applications, which a clerk takes and hands out
+    SUPERVISOR = "supervisor"  # 效能监察: sees deadlines and ratings of applications, decides nothing
 
 
 WARNING = frozenset({Role.AUTHOR, Role.RELEASER, Role.CHIEF, Role.DRILL})
-SERVING = frozenset({Role.CLERK, Role.PLANNER})
+SERVING = frozenset({Role.CLERK, Role.PLANNER, Role.EDITOR, Role.APPROVER, Role.SUPERVISOR})
 # One person holds one of them.
 POWERS = (WARNING, SERVING, frozenset({Role.AUDITOR}), frozenset({Role.ADMINISTRATOR}))
 INSTITUTION = r"^[a-z0-9]+(-[a-z0-9]+)*$"  # as resources name their unit
@@ -60,9 +63,9 @@ class Unit(BaseModel):
 
 
 class Officer(BaseModel):
-    """Someone at the desk. `division`, `events` (alerts) and `institutions` (bookings) bound what the roles reach.
+    """Someone at the desk. `division`, `events` (alerts), `institutions` (bookings, applications) bound the roles.
 
-    No events reach no alert, and no institutions no booking.
+    No events reach no alert, and no institutions neither booking nor application.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +77,9 @@ class Officer(BaseModel):
     unit: Unit
     division: str = Field(pattern=DIVISION, description="root of the subtree of divisions this officer may act in")
     events: tuple[str, ...] = Field(description="prefixes of event codes: 11B is all weather, 11B01 only typhoons")
-    institutions: tuple[Institution, ...] = Field(default=(), description="units whose bookings these are: sz-hall")
+    institutions: tuple[Institution, ...] = Field(
+        default=(), description="units whose bookings and applications these are: sz-hall"
+    )
 
 
 class AccountState(StrEnum):

@@ -18,6 +18,8 @@ OFFICES = {
     Role.RELEASER: ("预警发布岗", "release desk"),
     Role.AUTHOR: ("预警制作岗", "drafting desk"),
     Role.DRILL: ("演练岗", "exercise desk"),
+    Role.APPROVER: ("审批岗", "deciding desk"),
+    Role.SUPERVISOR: ("效能监察岗", "supervision"),
     Role.AUDITOR: ("审计岗", "audit"),
     Role.ADMINISTRATOR: ("账号管理岗", "administration"),
     Role.PLANNER: ("号源管理岗", "schedules"),

@@ -6,12 +6,25 @@ with a ConfigurationError that names it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from server.domain import booking_expansion, booking_seed, consents, divisions, preferences, texts, wording
+from server.domain import (
+    booking_expansion,
+    booking_seed,
+    consents,
+    divisions,
+    preferences,
+    ratings,
+    reasons,
+    sources,
+    texts,
+    wording,
+    workflow,
+)
 from server.domain.errors import ConfigurationError
 from server.domain.resources import Resource
 from server.domain.working_days import WorkingDays, by_year, read_year
@@ -78,6 +91,27 @@ def check_resources(known: divisions.Divisions, data: Path = DATA) -> tuple[list
 def load_topics(data: Path = DATA) -> preferences.Topics:
     """What citizens may switch off."""
     return preferences.load_topics(_yaml(data / "topics.yaml"))
+
+
+def load_workflows(data: Path = DATA) -> Mapping[str, workflow.Workflow]:
+    """How applications move, by name: every file of `data/workflows`, checked."""
+    paths = sorted((data / "workflows").glob("*.yaml"))
+    return workflow.by_name(workflow.load_workflow(_yaml(path), path.name) for path in paths)
+
+
+def load_reasons(data: Path = DATA) -> Mapping[str, reasons.Reason]:
+    """What officers say again and again."""
+    return reasons.load_reasons(_yaml(data / "reasons.yaml"))
+
+
+def load_source_policy(data: Path = DATA) -> sources.Policy:
+    """What department sources may be asked."""
+    return sources.load_policy(_yaml(data / "sources.yaml"))
+
+
+def load_questionnaire(data: Path = DATA) -> ratings.Questionnaire:
+    """What ratings ask."""
+    return ratings.load_questionnaire(_yaml(data / "ratings.yaml"))
 
 
 def read_sources(data: Path) -> wording.Sources:

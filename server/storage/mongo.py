@@ -33,9 +33,33 @@ DAY_S = 24 * 3600
 INDEX_OPTIONS_CONFLICT = 85
 
 INDEXES: dict[str, list[IndexModel]] = {
+    "applications": [
+        IndexModel(
+            [("number", ASCENDING)], unique=True, partialFilterExpression={"number": {"$exists": True}}, name="number"
+        ),
+        IndexModel([("people", ASCENDING), ("changed_at", DESCENDING), ("_id", DESCENDING)], name="own"),
+        IndexModel(  # the inbox of a unit, nearest deadline first
+            [("units", ASCENDING), ("due_at", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"is_open": True},
+            name="inbox",
+        ),
+        IndexModel([("card_at", ASCENDING)], partialFilterExpression={"card_at": {"$type": "date"}}, name="cards"),
+        IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
+        IndexModel([("seat.until", ASCENDING)], partialFilterExpression={"seat.until": {"$type": "date"}}, name="seat"),
+    ],
     "accounts": [
         IndexModel([("public", ASCENDING)], unique=True),
         IndexModel([("id_index", ASCENDING)], unique=True, sparse=True),  # an ID number or USCC belongs to one account
+    ],
+    "attachments": [  # the files themselves are in the GridFS bucket attachment_data
+        IndexModel([("application", ASCENDING)]),
+        IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], partialFilterExpression={"is_loose": True}, name="loose"),
+    ],
+    "ratings": [
+        IndexModel([("case", ASCENDING)], unique=True),  # one rating per case
+        IndexModel([("unit", ASCENDING), ("state", ASCENDING), ("due_on", ASCENDING)]),
+        IndexModel([("citizen", ASCENDING)]),
     ],
     "relations": [
         IndexModel(  # of two people one relation is alive; and one question waits
@@ -124,6 +148,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
     ],
     "events": [IndexModel([("alert", ASCENDING)], unique=True)],
+    "item_versions": [IndexModel([("item", ASCENDING), ("version", DESCENDING)], unique=True)],
+    "items": [
+        IndexModel([("code", ASCENDING)], unique=True),
+        IndexModel([("seq", ASCENDING)]),
+        IndexModel([("division", ASCENDING), ("_id", ASCENDING)]),
+    ],
     "partners": [IndexModel([("key", ASCENDING)], unique=True)],
     "deliveries": [
         IndexModel([("partner", ASCENDING), ("due_at", ASCENDING)], partialFilterExpression={"state": "waiting"}),

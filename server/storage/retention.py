@@ -34,6 +34,11 @@ KEPT: Mapping[str, Kept] = {
     "acknowledgements": Kept("who said they are safe or need help in an alert", timedelta(days=180)),
     "addresses": Kept("openid, push token, phone: sealed; grants and opt-outs", LEAVES),
     "alerts": Kept("warnings and who released them", EVIDENCE),
+    "applications": Kept(
+        "what somebody applied for; form, notes and code sealed with the person's key",
+        "as long as the law archives it; without anything personal when the person leaves",
+    ),
+    "attachments": Kept("files of an application, sealed with the person's key", "as long as the application"),
     "attempts": Kept("failed log-ins, by blind index", timedelta(days=2)),
     "audit": Kept("what officers did, and pseudonyms of citizens", EVIDENCE),
     "audit_checkpoints": Kept("signatures over the log", EVIDENCE),
@@ -41,6 +46,7 @@ KEPT: Mapping[str, Kept] = {
     "broadcasts": Kept("what was sent, to what audience; no person", EVIDENCE),
     "calendars": Kept("that somebody has a calendar feed: its address as a hash", "until the person ends it or leaves"),
     "callbacks": Kept("digests of providers' callbacks", timedelta(days=3)),
+    "catalogue": Kept("the newest version of the catalogue's parts; no person", "as long as the item"),
     "chains": Kept("visits of several seats: which they are, and whose", timedelta(days=2 * 365)),
     "citizens": Kept("places, and on which channels somebody can be reached", LEAVES),
     "closures": Kept("which seats an office closed, and why", "90 days after it was done"),
@@ -53,6 +59,8 @@ KEPT: Mapping[str, Kept] = {
     "followers": Kept("how far duties have come; no person", "as long as the duty"),
     "idempotency": Kept("answers to repeated requests, sealed", timedelta(days=1)),
     "intake": Kept("messages of partners", timedelta(days=180)),
+    "item_versions": Kept("published versions of services; no person", EVIDENCE),
+    "items": Kept("services of the catalogue as they are drafted; no person", "as long as the item"),
     "joins": Kept("that two accounts were to become one, or did", "a week, or a year once done"),
     "known_origins": Kept("where an officer's account has logged in from, by blind index", timedelta(days=31)),
     "log_ins": Kept("refresh tokens, as hashes", "90 days unused, a year at most"),
@@ -67,14 +75,18 @@ KEPT: Mapping[str, Kept] = {
     "proofs": Kept("who has still to prove who they are; telephone sealed", "minutes"),
     "ranges": Kept("sums per division of a broadcast; no person", EVIDENCE),
     "rates": Kept("how fast providers took messages", timedelta(days=7)),
+    "ratings": Kept(
+        "how finished cases were rated; the comment sealed, the case as blind index",
+        "for good: figures, without words and person when the person leaves",
+    ),
     "relations": Kept("who acts for whom, with what consent", "until one of the two leaves"),
     "resources": Kept("what can be booked; no person", "as long as it exists"),
     "seats": Kept("who booked what, by internal id", timedelta(days=2 * 365)),
     "sessions": Kept("officers' sessions; origin sealed", timedelta(hours=13)),
     "used_codes": Kept("hashes of WeChat's one-time codes", timedelta(minutes=10)),
     "uses": Kept("who used a person's data, for the person to read", timedelta(days=3 * 365)),
-    "wechat_sessions": Kept("WeChat's session keys, sealed", "two days"),
     "waiting": Kept("what a person waits for, and what was offered", "90 days after it ended"),
+    "wechat_sessions": Kept("WeChat's session keys, sealed", "two days"),
 }
 
 

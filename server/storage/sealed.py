@@ -61,9 +61,15 @@ BY_PERSON = (  # owners under a person's key, as "collection|field"
     "accounts|id_number",
     "accounts|uscc",
     "accounts|{}",
+    "applications|code",
+    "applications|form",
+    "applications|note.{}",
     "acknowledgements|said",
+    "attachments|data",
+    "attachments|name",
     "citizens|places.{}.{}",
     "notices|words",
+    "ratings|comment",
     "relations|label",
 )
 PASSING = (  # gone within minutes, not in the database, or under a key that only the caller has

@@ -51,7 +51,7 @@ async def joined(boss: Person, firm: str, person: Person, role: str) -> str:
     return str(relation)
 
 
-async def test_the_representative_registers_it_and_acts_for_it(town: Town, relations: Relations):
+async def test_the_representative_registers_it_and_may_it(town: Town, relations: Relations):
     boss, firm = await founded(town)
     [mine] = (await boss("GET", MINE)).json["relations"]
     assert (mine["name"], mine["role"], mine["account"], mine["until"]) == (FIRM["name"], "representative", firm, None)

@@ -49,7 +49,7 @@ async def agreed(town: Town) -> tuple[Person, Person, str]:
     return ann, mother, relation
 
 
-async def test_one_acts_for_oneself_and_for_nobody_else(town: Town, relations: Relations):
+async def test_one_may_oneself_and_for_nobody_else(town: Town, relations: Relations):
     ann, mother = await town.person("张三", "101"), await mother_of(town)
     assert await relations.subject_of(ann.id, None, Scope.BOOK) == ann.id
     assert await may(relations, ann, ann)
@@ -174,7 +174,7 @@ async def test_a_relative_agrees_by_a_code_on_their_own_telephone(town: Town, re
 CHILD = {"name": "张小明", "relation": "child", "scopes": ["book", "apply", "see"]}
 
 
-async def test_a_guardian_acts_for_a_minor_child_by_the_register(town: Town, relations: Relations):
+async def test_a_guardian_may_a_minor_child_by_the_register(town: Town, relations: Relations):
     ann = await town.person("张三", "101")
     number = id_number("300", born="20150601")
     answer = await ann("POST", BASE, CHILD | {"id_number": number, "days": 3 * 365})

@@ -16,7 +16,7 @@ CITY, DISTRICT, STREET, OTHER = "440300", "440305", "440305001", "440304"
 PLACES = (CITY, DISTRICT, STREET, OTHER, "130100", "")
 
 # Who may, written down a second time and by hand: A author, R releaser, C chief, U auditor, M administrator,
-# K clerk, P planner.
+# K clerk, L planner, E editor, P approver, S supervisor.
 WHO = {
     "alert.read": "ARC",
     "alert.preview": "ARC",
@@ -27,6 +27,11 @@ WHO = {
     "alert.return": "ARC",
     "alert.reject": "ARC",
     "alert.release": "RC",
+    "application.read": "KPS",
+    "application.step": "KP",
+    "application.assign": "KPS",
+    "rating.read": "S",
+    "rating.step": "S",
     "acknowledgement.read": "ARC",
     "acknowledgement.help": "ARC",
     "broadcast.read": "ARC",
@@ -39,18 +44,21 @@ WHO = {
     "partner.manage": "M",
     "officer.read": "M",
     "officer.manage": "M",
-    "booking.read": "KP",
+    "booking.read": "KL",
     "booking.serve": "K",
     "booking.book": "K",
     "booking.excuse": "K",
-    "booking.close": "KP",
-    "resource.read": "KP",
-    "resource.manage": "P",
-    "session.own": "ARCDUMKP",
+    "booking.close": "KL",
+    "resource.read": "KL",
+    "resource.manage": "L",
+    "item.read": "E",
+    "item.write": "E",
+    "item.publish": "E",
+    "session.own": "ARCDUMKLEPS",
     "audit.read": "U",
     "audit.verify": "U",
 }
-LETTER = dict(zip("ARCDUMKP", Role, strict=True))
+LETTER = dict(zip("ARCDUMKLEPS", Role, strict=True))
 READING = {"acknowledgement.read", "alert.read", "alert.preview", "broadcast.read", "intake.read"}
 
 
@@ -108,7 +116,7 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
 
 
 def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
-    serving = {deed for deed in Deed if deed.split(".")[0] in ("booking", "resource")}
+    serving = {deed for deed in Deed if deed.split(".")[0] in ("application", "booking", "item", "rating", "resource")}
     for deed in Deed:
         if deed is not Deed.SESSION_OWN:
             assert bool(GRANTS[deed].roles & SERVING) == (deed in serving) == (GRANTS[deed].roles <= SERVING)

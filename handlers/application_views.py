@@ -1,0 +1,395 @@
+"""What citizens, the public and officers send about applications, and what each of them sees of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from handlers.problems import FieldProblem
+from server.domain.applications import Application, Line
+from server.domain.wording import Words
+from server.services.applications import Draft, Seen
+from server.services.deciding import Decision, Filed
+
+_LINE = {
+    "seq": 1,
+    "at": "2026-11-24T01:30:00Z",
+    "action": "submit",
+    "state": "submitted",
+    "words": "申请已提交",
+    "task": "",
+    "note": "",
+}
+_DEADLINE = {
+    "due_on": "2026-12-01",
+    "warn_on": "2026-11-30",
+    "runs": "intake",
+    "left_days": None,
+    "is_provisional": False,
+    "card": "none",
+}
+_SUMMARY = {
+    "id": "9d53a1c0e2b4d6f84b1de8c2f4a84c6e",
+    "number": "440305-20261124-01234567-6",
+    "item": "elder-allowance",
+    "name": "高龄老人津贴申领",
+    "state": "submitted",
+    "state_words": "已提交，等待受理",
+    "deadline": _DEADLINE,
+    "version": 2,
+    "created_at": "2026-11-24T01:20:00Z",
+    "changed_at": "2026-11-24T01:30:00Z",
+    "submitted_at": "2026-11-24T01:30:00Z",
+}
+_FORM = {"bank_card": "6222020200112230000"}
+_VIEW = {
+    **_SUMMARY,
+    "item_version": 3,
+    "code": "K7M2QX9RTW",
+    "form": _FORM,
+    "faults": [],
+    "missing": [],
+    "brought": [],
+    "agreements": [],
+    "tasks": {},
+    "timeline": [_LINE],
+    "allowed": ["urge", "withdraw"],
+}
+
+
+def _example(value: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": value})
+
+
+class DraftForm(BaseModel):
+    """What somebody begins: an item, and what is known already."""
+
+    model_config = _example({"item": "elder-allowance", "form": _FORM})
+
+    item: str = Field(min_length=2, max_length=60)
+    account: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$", description="for whom, if not for oneself")
+    form: Mapping[str, Any] = Field(default_factory=dict, max_length=100)
+
+    def draft(self) -> Draft:
+        """As the counter takes it."""
+        return Draft(self.item, self.account, self.form)
+
+
+class FormForm(BaseModel):
+    """The whole form as it is filled in now, complete or not."""
+
+    model_config = _example({"form": _FORM})
+
+    form: Mapping[str, Any] = Field(max_length=100)
+
+
+class InvitationForm(BaseModel):
+    """Somebody who has to confirm."""
+
+    model_config = _example({"account": "9d53a1c0e2b4d6f84b1de8c2f4a84c6e", "role": "spouse"})
+
+    account: str = Field(pattern=r"^[0-9a-f]{32}$")
+    role: str = Field(pattern=r"^[a-z][a-z0-9_-]{1,39}$")
+
+
+class SeatForm(BaseModel):
+    """The booking that is held for it."""
+
+    model_config = _example({"booking": "Yk3b9sQ0x7fJt2LwPz5dNg"})
+
+    booking: str = Field(min_length=8, max_length=64)
+
+
+class TrackForm(BaseModel):
+    """The number and the code of the receipt."""
+
+    model_config = _example({"number": "440305-20261124-01234567-6", "code": "K7M2QX9RTW"})
+
+    number: str = Field(min_length=10, max_length=40)
+    code: str = Field(min_length=4, max_length=20)
+
+
+class ListQuery(BaseModel):
+    """Which part of the own list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: str = Field(default="", max_length=60, description="`next` of the page before", examples=[""])
+    limit: int = Field(default=20, ge=1, le=100, examples=[20])
+
+
+class DeadlineView(BaseModel):
+    """The clock, reckoned once at the last step: everybody reads the same day."""
+
+    model_config = _example(_DEADLINE)
+
+    due_on: date | None = Field(description="the last day in time")
+    warn_on: date | None
+    runs: str = Field(description="nothing, intake, work, paused or done")
+    left_days: int | None = Field(description="working days that are left when a pause ends")
+    is_provisional: bool = Field(description="a year on the way was not published yet when it was reckoned")
+    card: str
+
+    @classmethod
+    def of(cls, application: Application) -> DeadlineView:
+        """Of an application."""
+        clock = application.standing.clock
+        return cls(
+            due_on=clock.due_on,
+            warn_on=clock.warn_on,
+            runs=clock.runs.value,
+            left_days=clock.left_days,
+            is_provisional=clock.is_provisional,
+            card=application.card.value,
+        )
+
+
+class LineView(BaseModel):
+    """One line of the timeline."""
+
+    model_config = _example(_LINE)
+
+    seq: int
+    at: datetime
+    action: str
+    state: str
+    words: str = Field(description="in the caller's language")
+    task: str = Field(default="", description="of parallel work: what the line is about")
+    note: str = Field(default="", description="what the office wrote to the applicant")
+
+    @classmethod
+    def of(cls, line: Line, language: str) -> LineView:
+        """As somebody reads it."""
+        return cls(
+            seq=line.seq,
+            at=line.at,
+            action=line.action,
+            state=line.state,
+            words=line.words.get(language),
+            task=line.task,
+            note=line.note,
+        )
+
+
+class SummaryView(BaseModel):
+    """An application in a list: nothing of its form."""
+
+    model_config = _example(_SUMMARY)
+
+    id: str
+    number: str
+    item: str
+    name: str
+    state: str
+    state_words: str = ""
+    deadline: DeadlineView
+    version: int
+    created_at: datetime
+    changed_at: datetime
+    submitted_at: datetime | None
+
+    @classmethod
+    def of(cls, application: Application, language: str, state_words: tuple[str, str] = ("", "")) -> SummaryView:
+        """As somebody reads it."""
+        return cls(**_summary(application, language, state_words))
+
+
+class ListPage(BaseModel):
+    """Some of them; `next` leads on."""
+
+    model_config = _example({"applications": [_SUMMARY], "next": None})
+
+    applications: tuple[SummaryView, ...]
+    next: str | None
+
+
+class BroughtView(BaseModel):
+    """A material that is there."""
+
+    model_config = _example(
+        {"material": "id_card", "means": "upload", "ref": "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8", "evidence": "9f86d0",
+         "at": "2026-11-24T01:30:00Z", "as_of_at": None}
+    )  # fmt: skip
+
+    material: str
+    means: str
+    ref: str
+    evidence: str = Field(description="SHA-256 of the file, or of what the source answered")
+    at: datetime
+    as_of_at: datetime | None
+
+
+class ApplicationView(SummaryView):
+    """One application, whole, for whom it belongs to."""
+
+    model_config = _example(_VIEW)
+
+    item_version: int
+    code: str = Field(description="with the number: opens the tracking page without a log-in")
+    form: Mapping[str, Any]
+    faults: tuple[FieldProblem, ...] = Field(description="what is still wrong with the form")
+    missing: tuple[str, ...] = Field(description="materials that are still to be brought")
+    brought: tuple[BroughtView, ...]
+    agreements: tuple[Mapping[str, Any], ...] = Field(description="who has to confirm, by role, and when they did")
+    tasks: Mapping[str, str] = Field(description='of parallel work: granted, refused or ""')
+    timeline: tuple[LineView, ...]
+    allowed: tuple[str, ...] = Field(description="what the caller may do now")
+
+    @classmethod
+    def of_seen(cls, seen: Seen, language: str) -> ApplicationView:
+        """For its citizen."""
+        return cls(
+            **_summary(seen.application, language, seen.state_words),
+            **_whole(seen, language),
+            missing=tuple(each.id for each in seen.missing),
+            code=seen.application.code,
+        )
+
+
+class FiledView(ApplicationView):
+    """One application, whole, for an officer."""
+
+    model_config = _example(_VIEW | {"code": "", "unit": "sz-civil-affairs", "answers": {}, "owner": "", "urged": 0})
+
+    unit: str
+    answers: Mapping[str, Any] = Field(description="what departments' sources said, by source")
+    owner: str = Field(description="the officer who has claimed it")
+    urged: int = Field(description="how often the applicant asked for speed")
+
+    @classmethod
+    def of_filed(cls, filed: Filed, language: str) -> FiledView:
+        """For the office; the tracking code is the applicant's own."""
+        return cls(
+            **_summary(filed.application, language, filed.state_words),
+            **_whole(filed, language),
+            missing=tuple(filed.missing),
+            code="",
+            unit=filed.application.unit,
+            answers=dict(filed.application.answers),
+            owner=filed.application.owner,
+            urged=filed.application.urged,
+        )
+
+
+class TrackView(BaseModel):
+    """Where an application stands, for whoever has its number and code: nothing personal."""
+
+    model_config = _example(
+        {"number": "440305-20261124-01234567-6", "name": "高龄老人津贴申领", "state": "submitted",
+         "state_words": "已提交，等待受理", "deadline": _DEADLINE, "timeline": [_LINE]}
+    )  # fmt: skip
+
+    number: str
+    name: str
+    state: str
+    state_words: str
+    deadline: DeadlineView
+    timeline: tuple[LineView, ...]
+
+    @classmethod
+    def of(cls, application: Application, state_words: tuple[str, str], language: str) -> TrackView:
+        """Without notes: they were never opened."""
+        return cls(
+            number=application.number,
+            name=application.item_name.get(language),
+            state=application.standing.state,
+            state_words=Words(*state_words).get(language),
+            deadline=DeadlineView.of(application),
+            timeline=tuple(LineView.of(line, language) for line in application.timeline),
+        )
+
+
+class InboxQuery(ListQuery):
+    """Which part of the unit's inbox."""
+
+    owner: str | None = Field(default=None, pattern=r"^(me|nobody)$", description="me, nobody, or all", examples=["me"])
+    state: str | None = Field(default=None, max_length=40, examples=["submitted"])
+    card: str | None = Field(default=None, pattern=r"^(none|yellow|red)$", examples=["red"])
+
+
+class StepForm(BaseModel):
+    """A step of an officer."""
+
+    model_config = _example({"action": "ask", "reason": "material_unclear", "note": "身份证背面看不清"})
+
+    action: str = Field(pattern=r"^[a-z][a-z0-9_-]{1,39}$")
+    reason: str = Field(default="", pattern=r"^([a-z][a-z_]{1,39})?$", description="a template of reasons")
+    note: str = Field(default="", max_length=1000, description="what is said to the applicant besides")
+    task: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]{1,39})?$", description="of parallel work")
+
+    def decision(self, key: str) -> Decision:
+        """As the counter takes it."""
+        return Decision(self.action, self.reason, self.note.strip(), self.task, key)
+
+
+class TransferForm(BaseModel):
+    """To whom; "" puts it back for all."""
+
+    model_config = _example({"to": "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"})
+
+    to: str = Field(pattern=r"^([0-9a-f]{32})?$")
+
+
+class ReasonView(BaseModel):
+    """A template of reasons."""
+
+    model_config = _example(
+        {"id": "material_unclear", "actions": ["ask"], "zh": "上传的材料不清晰", "en": "A document cannot be read"}
+    )
+
+    id: str
+    actions: tuple[str, ...]
+    zh: str
+    en: str
+
+
+class ReasonsView(BaseModel):
+    """All of them."""
+
+    model_config = _example(
+        {
+            "reasons": [
+                {"id": "material_unclear", "actions": ["ask"], "zh": "上传的材料不清晰", "en": "It cannot be read"}
+            ]
+        }
+    )
+
+    reasons: tuple[ReasonView, ...]
+
+
+def _summary(application: Application, language: str, state_words: tuple[str, str]) -> dict[str, Any]:
+    return {
+        "id": application.id,
+        "number": application.number,
+        "item": application.item,
+        "name": application.item_name.get(language),
+        "state": application.standing.state,
+        "state_words": Words(*state_words).get(language),
+        "deadline": DeadlineView.of(application),
+        "version": application.version,
+        "created_at": application.created_at,
+        "changed_at": application.changed_at,
+        "submitted_at": application.submitted_at,
+    }
+
+
+def _whole(seen: Seen | Filed, language: str) -> dict[str, Any]:
+    application = seen.application
+    return {
+        "item_version": application.item_version,
+        "form": dict(application.form),
+        "faults": tuple(FieldProblem(field=f.field, detail=f.zh if language == "zh" else f.en) for f in seen.faults),
+        "brought": tuple(
+            BroughtView(
+                material=b.material, means=b.means.value, ref=b.ref, evidence=b.evidence, at=b.at, as_of_at=b.as_of_at
+            )
+            for b in application.brought
+        ),
+        "agreements": tuple({"role": a.role, "agreed_at": a.agreed_at} for a in application.agreements),
+        "tasks": dict(application.standing.tasks),
+        "timeline": tuple(LineView.of(line, language) for line in application.timeline),
+        "allowed": tuple(seen.allowed),
+    }

@@ -1,0 +1,191 @@
+"""A citizen's applications over HTTP, and the public's look at one by number and code."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+from handlers.application_views import (
+    ApplicationView,
+    DraftForm,
+    FormForm,
+    InvitationForm,
+    ListPage,
+    ListQuery,
+    SeatForm,
+    SummaryView,
+    TrackForm,
+    TrackView,
+)
+from handlers.base import ApiHandler
+from server.domain.applications import Application
+from server.domain.errors import InvalidInputError
+from server.services.application_seats import ApplicationSeats, HandingIn
+from server.services.applications import Applications, Seen
+from server.services.sources import Sources
+
+Position = tuple[datetime, str]
+
+
+class _OwnHandler(ApiHandler):
+    """What these handlers share."""
+
+    def initialize(self, applications: Applications) -> None:
+        """`applications` holds the verbs."""
+        self.applications = applications
+
+    def show(self, seen: Seen, status: int = 200) -> None:
+        """An application, with its version as ETag; a new one with its place."""
+        self.mark(f'"v{seen.application.version}"')
+        if status == 201:
+            self.set_header("Location", f"/v1/applications/{seen.application.id}")
+        self.respond(ApplicationView.of_seen(seen, self.language), status)
+
+    @property
+    def key(self) -> str:
+        """The caller's name for this request; without one it is another request each time."""
+        return self.idempotency_key or secrets.token_hex(8)
+
+
+class ApplicationsHandler(_OwnHandler):
+    """All of the caller's."""
+
+    async def get(self) -> None:
+        """A page, newest change first; the Link header leads on."""
+        asked = self.asked(ListQuery)
+        found = await self.applications.page(self.caller, position_of(asked.after), asked.limit)
+        following = cursor_of(found[-1], found[-1].changed_at) if len(found) == asked.limit else None
+        self.link_next({"after": following})
+        views = tuple(SummaryView.of(e, self.language, self.applications.state_words(e)) for e in found)
+        self.respond(ListPage(applications=views, next=following))
+
+    async def post(self) -> None:
+        """Begin a draft."""
+        self.show(await self.applications.begin(self.caller, self.given(DraftForm).draft()), 201)
+
+
+class ApplicationHandler(_OwnHandler):
+    """One of them."""
+
+    async def get(self, application: str) -> None:
+        """It, whole."""
+        self.show(await self.applications.get(self.caller, application))
+
+    async def put(self, application: str) -> None:
+        """Write over the form."""
+        form = self.given(FormForm).form
+        self.show(await self.applications.save(self.caller, application, self.version, form))
+
+    async def delete(self, application: str) -> None:
+        """Delete a draft."""
+        await self.applications.drop(self.caller, application, self.version)
+        self.set_status(204)
+
+
+class SubmitHandler(_OwnHandler):
+    """Handing in."""
+
+    async def post(self, application: str) -> None:
+        """The version that was seen."""
+        self.show(await self.applications.submit(self.caller, application, self.version, self.key))
+
+
+class SupplyHandler(_OwnHandler):
+    """Completing."""
+
+    async def post(self, application: str) -> None:
+        """The version that was seen."""
+        self.show(await self.applications.supply(self.caller, application, self.version, self.key))
+
+
+class WithdrawHandler(_OwnHandler):
+    """Taking back."""
+
+    async def post(self, application: str) -> None:
+        """Whatever version it is."""
+        self.show(await self.applications.withdraw(self.caller, application, self.key))
+
+
+class UrgeHandler(_OwnHandler):
+    """催办."""
+
+    async def post(self, application: str) -> None:
+        """Once a day."""
+        self.show(await self.applications.urge(self.caller, application, self.key))
+
+
+class InvitationHandler(_OwnHandler):
+    """Who has to confirm."""
+
+    async def post(self, application: str) -> None:
+        """Name somebody."""
+        form = self.given(InvitationForm)
+        self.show(await self.applications.invite(self.caller, application, self.version, form.account, form.role))
+
+
+class AgreeHandler(_OwnHandler):
+    """Confirming."""
+
+    async def post(self, application: str) -> None:
+        """As the one who was named."""
+        self.show(await self.applications.agree(self.caller, application))
+
+
+class SeatHandler(ApiHandler):
+    """Handing in together with a seat."""
+
+    def initialize(self, seats: ApplicationSeats) -> None:
+        """`seats` holds the verb."""
+        self.seats = seats
+
+    async def post(self, application: str) -> None:
+        """Both or neither."""
+        key = self.idempotency_key or secrets.token_hex(8)
+        handing = HandingIn(application, self.version, key, self.given(SeatForm).booking)
+        seen = await self.seats.submit(self.caller, handing)
+        self.mark(f'"v{seen.application.version}"')
+        self.respond(ApplicationView.of_seen(seen, self.language))
+
+
+class SourceHandler(ApiHandler):
+    """免提交: a source instead of a paper."""
+
+    def initialize(self, sources: Sources) -> None:
+        """`sources` holds the verb."""
+        self.sources = sources
+
+    async def post(self, application: str, source: str) -> None:
+        """Ask it."""
+        seen = await self.sources.bring(self.caller, application, source)
+        self.mark(f'"v{seen.application.version}"')
+        self.respond(ApplicationView.of_seen(seen, self.language))
+
+
+class TrackHandler(_OwnHandler):
+    """By number and code, without a log-in."""
+
+    async def post(self) -> None:
+        """Where it stands. By POST: a code in an address would stand in logs."""
+        form = self.given(TrackForm)
+        application, words = await self.applications.track(form.number.strip(), form.code.strip())
+        self.respond(TrackView.of(application, words, self.language))
+
+
+def cursor_of(application: Application, at: datetime) -> str:
+    """Where a page ended."""
+    return f"{int(at.timestamp() * 1000):x}-{application.id}"
+
+
+def position_of(cursor: str) -> Position | None:
+    """What `cursor_of` gave; InvalidInputError `cursor_invalid`."""
+    if not cursor:
+        return None
+    at, _, id_ = cursor.partition("-")
+    try:
+        moment = datetime.fromtimestamp(int(at, 16) / 1000, UTC)
+        is_ours = len(bytes.fromhex(id_)) == 16
+    except (ValueError, OverflowError, OSError):
+        is_ours = False
+    if not is_ours:
+        raise InvalidInputError("cursor_invalid", zh="续页标记无效", en="this cursor is not one of ours", field="after")
+    return moment, id_

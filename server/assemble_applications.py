@@ -1,0 +1,119 @@
+"""The part of `assemble` that serves applications."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from push.duties import Duty
+from server.assemble import Assembly
+from server.assemble_booking import booking
+from server.domain.reasons import Reason
+from server.domain.relations import Scope
+from server.services.application_seats import ApplicationSeats, Bookings
+from server.services.application_steps import Acting, ApplicationSteps, Ground
+from server.services.applications import Applications
+from server.services.attachments import Attachments, NoScanner
+from server.services.deciding import Deciding
+from server.services.item_terms import ItemTerms, Shelf
+from server.services.papers import Papers
+from server.services.ratings import Ratings
+from server.services.source_sandbox import NoRegisters, SandboxRegisters
+from server.services.sources import Permits, Registers, Sources
+from server.storage.attachments import AttachmentStore
+from server.storage.catalogue import CatalogueStore
+from server.storage.catalogues import (
+    load_questionnaire,
+    load_reasons,
+    load_source_policy,
+    load_workflows,
+    load_working_days,
+)
+from server.storage.officers import OfficerStore
+from server.storage.ratings import RatingStore
+from server.storage.real_names import RealNameStore
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationParts:
+    """These counters."""
+
+    ground: Ground
+    steps: ApplicationSteps
+    applications: Applications
+    deciding: Deciding
+    attachments: Attachments
+    sources: Sources
+    seats: ApplicationSeats
+    ratings: Ratings
+    papers: Papers
+    reasons: Mapping[str, Reason]
+
+
+def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Bookings) -> ApplicationParts:
+    """The counters of one process."""
+    workflows = load_workflows()
+    ground = Ground(
+        store=assembly.applications,
+        items=ItemTerms(shelf, workflows),
+        workflows=workflows,
+        calendar=load_working_days(),
+        acting=acting,
+        audit=assembly.audit,
+        now=assembly.now,
+        random=os.urandom,
+    )
+    steps, reasons = ApplicationSteps(ground), load_reasons()
+    marks = RatingStore(assembly.db, assembly.person_vault, assembly.vault)
+    colleagues = OfficerStore(assembly.db, assembly.vault)
+    files = AttachmentStore(assembly.db, assembly.person_vault)
+    counter, desk = Applications(ground, steps, files), Deciding(ground, steps, assembly.uses, reasons, colleagues)
+    seed = b64decode(assembly.settings.audit_key.get_secret_value())
+    return ApplicationParts(
+        ground=ground,
+        steps=steps,
+        applications=counter,
+        deciding=desk,
+        attachments=Attachments(ground, counter, desk, files, NoScanner()),
+        ratings=Ratings(ground, counter, marks, load_questionnaire()),
+        seats=ApplicationSeats(ground, steps, counter, bookings),
+        sources=Sources(ground, counter, _permits(assembly), _registers(assembly)),
+        papers=Papers(ground, counter, seed, assembly.settings.city, assembly.settings.public_url),
+        reasons=reasons,
+    )
+
+
+def _permits(assembly: Assembly) -> Permits:
+    names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
+    return Permits(load_source_policy(), assembly.consents, assembly.uses, names)
+
+
+def _registers(assembly: Assembly) -> Registers:
+    """The sandbox's department; in production a city brings its own."""
+    return NoRegisters() if assembly.settings.mode == "production" else SandboxRegisters(assembly.now)
+
+
+def application_duties(assembly: Assembly) -> list[Duty]:
+    """What a worker process does for applications."""
+    parts = applications(assembly, CatalogueStore(assembly.db), Nobody(), booking(assembly).bookings)
+    return [
+        Duty("application_log", 5.0, parts.steps.finish),
+        Duty("application_cards", 60.0, parts.steps.show_cards),
+        Duty("application_seats", 5.0, parts.seats.sweep),
+        Duty("application_files", 600.0, parts.attachments.sweep),
+    ]
+
+
+class Nobody:
+    """In a worker nobody asks for anybody."""
+
+    async def subject_of(self, actor: int, subject_public: str | None, scope: Scope) -> int:
+        """The actor."""
+        assert subject_public is None, scope
+        return actor
+
+    async def may(self, actor: int, subject: int, scope: Scope) -> bool:
+        """For oneself."""
+        return actor == subject and bool(scope)

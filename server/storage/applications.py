@@ -1,0 +1,243 @@
+"""Applications in MongoDB: one document each, changed only if it is still the version that was read.
+
+A step is one compare-and-set: state, clock and the new line of the timeline are written together or not at all, and the
+notices of the step in the same transaction. `is_unlogged` marks what the audit log does not have yet. The shapes are in
+`application_documents`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, ReturnDocument
+
+from server.domain.applications import Application
+from server.domain.divisions import prefix
+from server.domain.outbox import Entry
+from server.storage.application_documents import (
+    fields_of,
+    from_line,
+    sealed_code,
+    sealed_form,
+    to_application,
+)
+from server.storage.mongo import Database, Document, Session, in_transaction
+from server.storage.outbox import Outbox
+from server.storage.person_keys import PersonVault, ShreddedError
+from server.storage.vault import Vault
+
+AT_MOST = 500
+NOBODY = 0  # whose an application is after its citizen was erased
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which applications of an inbox. `owner`: "" nobody's, None whoever's."""
+
+    units: Sequence[str]
+    division: str
+    owner: str | None = None
+    state: str | None = None
+    card: str | None = None
+    after: tuple[datetime, str] | None = None
+    limit: int = 50
+
+
+class ApplicationStore:
+    """The collection `applications`."""
+
+    def __init__(self, db: Database, people: PersonVault, vault: Vault, outbox: Outbox) -> None:
+        self._db = db
+        self._applications = db["applications"]
+        self._people = people
+        self._vault = vault
+        self._outbox = outbox
+
+    async def insert(self, application: Application) -> None:
+        """A new draft. ShreddedError for somebody who was erased."""
+        vault = await self._people.of(application.citizen)
+        document = fields_of(application) | {"_id": application.id, "form": sealed_form(application, vault)}
+        await self._applications.insert_one(document | {"timeline": [], "is_unlogged": False})
+
+    async def find(self, application: str) -> Application | None:
+        """One of them, opened. What belongs to nobody any more comes without what was sealed."""
+        document = await self._applications.find_one({"_id": application})
+        return await self._opened(document) if document else None
+
+    async def find_tracked(self, number: str, code: str) -> Application | None:
+        """By number and code, without anything that is sealed."""
+        query = {"number": number, "code_index": self._code_index(number, code)}
+        document = await self._applications.find_one(query)
+        return to_application(document) if document else None
+
+    async def find_numbered(self, number: str) -> Application | None:
+        """By number alone, without anything that is sealed."""
+        document = await self._applications.find_one({"number": number})
+        return to_application(document) if document else None
+
+    async def find_many(self, ids: Sequence[str]) -> dict[str, Application]:
+        """Those of these that exist, without anything that is sealed."""
+        cursor = self._applications.find({"_id": {"$in": list(ids)}})
+        return {d["_id"]: to_application(d) async for d in cursor}
+
+    async def page_of(self, citizen: int, after: tuple[datetime, str] | None, limit: int) -> list[Application]:
+        """A person's, newest change first, without anything that is sealed."""
+        query: Document = {"people": citizen} | _beyond("changed_at", after, "$lt")
+        cursor = self._applications.find(query).sort([("changed_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
+        return [to_application(d) async for d in cursor]
+
+    async def count_drafts(self, citizen: int) -> int:
+        """How many a person has begun and not handed in."""
+        return await self._applications.count_documents({"people": citizen, "state": "draft"}, limit=AT_MOST)
+
+    async def inbox(self, wanted: Wanted) -> list[Application]:
+        """What a unit has to work on, nearest deadline first, without anything that is sealed."""
+        query: Document = {
+            "units": {"$in": list(wanted.units)},
+            "is_open": True,
+            "division": {"$regex": f"^{re.escape(prefix(wanted.division))}"},
+        }
+        named = {"owner": wanted.owner, "state": wanted.state, "card": wanted.card}
+        query |= {name: value for name, value in named.items() if value is not None}
+        query |= _beyond("due_at", wanted.after, "$gt")
+        cursor = self._applications.find(query).sort([("due_at", ASCENDING), ("_id", ASCENDING)]).limit(wanted.limit)
+        return [to_application(d) async for d in cursor]
+
+    async def swap(
+        self, before: Application, after: Application, entries: Sequence[Entry] = (), *, is_logged: bool = False
+    ) -> bool:
+        """Write `after` if `before` is still the newest, with the notices of the step; False: it is not.
+
+        `is_logged`: a change that is nobody's step, which the audit log need not have.
+        """
+        change = await self._change(before, after)
+        if not is_logged:
+            change["$set"]["is_unlogged"] = True
+        query = {"_id": before.id, "version": before.version}
+        if not entries:
+            return (await self._applications.update_one(query, change)).matched_count == 1
+
+        async def work(session: Session) -> bool:
+            result = await self._applications.update_one(query, change, session=session)
+            if result.matched_count:
+                await self._outbox.put(entries, session=session)
+            return result.matched_count == 1
+
+        return await in_transaction(self._db, work)
+
+    async def claim(self, application: str, officer: str, before: str, now: datetime) -> Application | None:
+        """It is this officer's from now on, if it was `before`'s ("" nobody's); None: it is not."""
+        document = await self._applications.find_one_and_update(
+            {"_id": application, "owner": before, "is_open": True},
+            {"$set": {"owner": officer, "changed_at": now}, "$inc": {"version": 1}},
+            return_document=ReturnDocument.AFTER,
+        )
+        return await self._opened(document) if document else None
+
+    async def mark_logged(self, application: str, version: int) -> None:
+        """The audit log has everything up to this version."""
+        query = {"_id": application, "version": version}
+        await self._applications.update_one(query, {"$set": {"is_unlogged": False}})
+
+    async def find_unlogged(self, before: datetime, limit: int) -> list[Application]:
+        """Those whose last step somebody did not live to record."""
+        query = {"is_unlogged": True, "changed_at": {"$lt": before}}
+        return [to_application(d) async for d in self._applications.find(query).limit(limit)]
+
+    async def find_carded(self, now: datetime, limit: int) -> list[Application]:
+        """Those whose card changes by now."""
+        query = {"card_at": {"$lte": now}}
+        return [to_application(d) async for d in self._applications.find(query).sort("card_at", 1).limit(limit)]
+
+    async def find_with_seat(self, now: datetime, limit: int) -> list[Application]:
+        """Those whose seat somebody left half-way."""
+        query = {"seat.until": {"$lte": now}}
+        found = await self._applications.find(query).limit(limit).to_list()
+        return [await self._opened(d) for d in found]
+
+    async def delete_draft(self, before: Application) -> bool:
+        """Gone without a trace; False: it is another version, or no draft any more."""
+        query = {"_id": before.id, "version": before.version, "state": "draft"}
+        return (await self._applications.delete_one(query)).deleted_count == 1
+
+    async def all_of(self, citizen: int) -> list[Application]:
+        """Everything that somebody applied for, opened, oldest first."""
+        found = await self._applications.find({"citizen": citizen}).sort("created_at", 1).to_list()
+        return [await self._opened(d) for d in found]
+
+    async def move(self, source: int, target: int, session: Session) -> None:
+        """Give a person's applications to another, sealed with the other's key. May be repeated."""
+        documents = await self._applications.find({"people": source}, session=session).to_list()
+        if not documents:
+            return
+        vault = await self._people.of(target)
+        for document in documents:
+            opened = await self._opened(document)
+            moved = _renamed(document, source, target)
+            change: dict[str, Any] = {key: moved[key] for key in ("citizen", "actor", "people", "agreements")}
+            if document["citizen"] == source:
+                change |= self._sealed(opened, vault)
+                change["timeline"] = [from_line(opened.id, line, vault) for line in opened.timeline]
+            await self._applications.update_one({"_id": document["_id"]}, {"$set": change}, session=session)
+
+    async def erase(self, citizen: int) -> None:
+        """Drafts go; of the rest stays what the office did, without anything personal. May be repeated."""
+        await self._applications.delete_many({"citizen": citizen, "state": "draft"})
+        gone = {"form": "", "code": "", "code_index": "", "timeline.$[].note": ""}
+        await self._applications.update_many({"citizen": citizen}, {"$unset": gone})
+        for name in ("citizen", "actor"):
+            await self._applications.update_many({name: citizen}, {"$set": {name: NOBODY}})
+        await self._applications.update_many(
+            {"people": citizen}, {"$pull": {"people": citizen, "agreements": {"citizen": citizen}}}
+        )
+
+    async def _change(self, before: Application, after: Application) -> dict[str, Any]:
+        fresh = after.timeline[len(before.timeline) :]
+        is_filled = after.form != before.form or after.answers != before.answers
+        is_personal = is_filled or after.code != before.code or any(line.note for line in fresh)
+        vault = await self._people.of(after.citizen) if is_personal else None
+        fields = fields_of(after)
+        if vault and is_filled:
+            fields["form"] = sealed_form(after, vault)
+        if vault and after.code != before.code:
+            fields |= {"code": sealed_code(after, vault), "code_index": self._code_index(after.number, after.code)}
+        lines = [from_line(after.id, line, vault) for line in fresh]
+        return {"$set": fields} | ({"$push": {"timeline": {"$each": lines}}} if lines else {})
+
+    def _sealed(self, application: Application, vault: Vault) -> Document:
+        sealed: Document = {"form": sealed_form(application, vault)}
+        return sealed | ({"code": sealed_code(application, vault)} if application.code else {})
+
+    def _code_index(self, number: str, code: str) -> bytes:
+        return self._vault.index(f"{number}|{code.upper()}", field="applications.code")
+
+    async def _opened(self, document: Document) -> Application:
+        if document["citizen"] == NOBODY:
+            return to_application(document)
+        try:
+            return to_application(document, await self._people.of(document["citizen"]))
+        except ShreddedError:
+            return to_application(document)
+
+
+def _beyond(name: str, after: tuple[datetime, str] | None, compare: str) -> Document:
+    if after is None:
+        return {}
+    at, id_ = after
+    return {"$or": [{name: {compare: at}}, {name: at, "_id": {compare: id_}}]}
+
+
+def _renamed(document: Document, source: int, target: int) -> Document:
+    def name(citizen: int) -> int:
+        return target if citizen == source else citizen
+
+    return {
+        "citizen": name(document["citizen"]),
+        "actor": name(document["actor"]),
+        "people": sorted({name(each) for each in document["people"]}),
+        "agreements": [each | {"citizen": name(each["citizen"])} for each in document["agreements"]],
+    }

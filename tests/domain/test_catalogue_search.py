@@ -1,0 +1,152 @@
+"""Finding items as people type, and the windows nearest to them."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.domain.catalogue import Applicant, Mode
+from server.domain.catalogue_search import Index, Published, Wanted, canonical_of, terms_of
+from server.domain.catalogue_windows import Ground, nearest
+from server.storage.catalogues import load_divisions, load_resources
+from tests.domain.catalogue_items import SHENZHEN, SHIJIAZHUANG, by_id, item, seed
+
+HOME = (22.5405, 113.9400)  # 粤海街道
+
+
+@cache
+def index() -> Index:
+    return Index([Published(each, 1) for each in seed().items], seed().ground)
+
+
+def names(q: str, **more: object) -> list[str]:
+    return [each.item.id for each in index().find(Wanted(q=q, **more))]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("高龄津贴", "elderly-allowance"),
+        ("高龄", "elderly-allowance"),  # as one types on
+        ("gljt", "elderly-allowance"),  # first letters of pinyin
+        ("GLJT", "elderly-allowance"),
+        ("ｇｌｊｔ", "elderly-allowance"),
+        ("gaolingjintie", "elderly-allowance"),
+        ("gaolingj", "elderly-allowance"),
+        ("老人补贴", "elderly-allowance"),  # neither word is in the name
+        ("八十岁补贴", "elderly-allowance"),
+        ("四证同发", "company-registration"),
+        ("开公司", "company-registration"),
+        ("上户口", "newborn-hukou"),
+        ("宝宝入户", "newborn-hukou"),
+        ("老年证", "elderly-card"),
+        ("认购", "housing-purchase"),
+        ("认租", "housing-rent"),
+        ("公租房", "housing-list"),
+        ("低保", "minimum-living"),
+        ("驾照丢了", "driving-licence-replace"),
+        ("passport", "passport-renew"),
+        ("unemployment", "unemployment-benefit"),
+        ("12345", "hotline"),
+        ("补 身份证", "identity-card-replace"),  # both words have to fit
+    ],
+)
+def test_what_people_type_finds_what_they_mean(typed: str, first: str):
+    assert names(typed)[0] == first
+
+
+@pytest.mark.parametrize("whole", ["高龄津贴", "gaolingjintie", "gljt", "sbk"])
+def test_each_prefix_of_what_is_found_finds_it_too(whole: str):
+    found = names(whole)[0]
+    assert all(found in names(whole[:n]) for n in range(1, len(whole) + 1))
+
+
+@pytest.mark.parametrize("typed", ["火星移民", "zzzzzz", "xyzzy123", "!!!", "。"])
+def test_what_nobody_offers_finds_nothing(typed: str):
+    assert names(typed) == []
+
+
+def test_without_words_everything_is_found_and_nothing_twice():
+    found = names("")
+    assert len(found) == len(set(found)) == len(seed().items)
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_answered_with_items_each_at_most_once(q: str):
+    found = names(q)
+    assert len(found) == len(set(found))
+
+
+def test_a_moment_is_in_its_own_order_and_other_filters_cut_it():
+    moment = next(each for each in seed().ground.moments if each.id == "growing-old")
+    assert tuple(names("", moment="growing-old")) == moment.items
+    near = names("", moment="growing-old", mode=Mode.NEARBY)
+    assert near == [name for name in moment.items if Mode.NEARBY in by_id()[name].modes]
+
+
+def test_filters_by_unit_theme_applicant_and_place():
+    assert {by_id()[name].unit.id for name in names("", unit="tax")} == {"tax"}
+    assert {by_id()[name].theme for name in names("", theme="housing")} == {"housing"}
+    assert all(Applicant.ORGANISATION in by_id()[n].applicants for n in names("", applicant=Applicant.ORGANISATION))
+    assert names("", division="440305001") == names("")  # the city offers it everywhere
+    assert names("", division="130100") == []
+
+
+def test_an_index_made_from_the_one_before_is_the_same_and_knows_what_changed():
+    changed = item("elderly-allowance", name={"zh": "尊老金", "en": "Respect money"})
+    published = [Published(changed, 2) if each.id == changed.id else Published(each, 1) for each in seed().items]
+    again = Index(published, seed().ground, index())
+    assert next(each.item.id for each in again.find(Wanted(q="zlj"))) == "elderly-allowance"
+    assert [each.item.id for each in again.find(Wanted(q="护照"))] == names("护照")
+
+
+def test_a_search_is_a_small_part_of_what_may_pass_on_the_loop():
+    began = time.perf_counter()
+    for typed in ("g", "gl", "gljt", "老", "老人", "老人补贴", "shebao", "passport"):
+        names(typed)
+    assert (time.perf_counter() - began) / 8 < 0.05  # 20 times what it takes, on a busy machine
+
+
+def test_synonyms_are_one_word_and_the_longest_counts():
+    one = canonical_of([["老年", "老人", "老年人"], ["补贴", "津贴"]])
+    assert one("老年人津贴") == one("老人补贴") == "老年补贴"
+    assert canonical_of([])("老人") == "老人"
+
+
+def test_a_query_is_cut_where_the_script_changes():
+    assert terms_of("gaoling津贴 12345！") == ["gaoling", "津贴", "12345"]
+
+
+def test_windows_are_nearest_first_by_the_point_and_only_of_the_items_networks():
+    found = nearest(seed().ground.windows, by_id()["elderly-allowance"].networks, point=HOME, division=None)
+    assert found[0].window.id == "sz-street-nantou"
+    distances = [near.metres or 0 for near in found]
+    assert distances == sorted(distances)
+    assert all({"street", "community"} & set(near.window.networks) for near in found)
+
+
+def test_windows_of_a_division_are_those_in_it_and_those_around_it():
+    found = nearest(seed().ground.windows, ["hall", "street"], point=None, division="440305")
+    assert {near.window.division[:6] for near in found} == {"440305"}
+    assert all(near.metres is None for near in found)
+
+
+def test_every_item_has_a_window_in_its_city():
+    for each in seed().items:
+        assert nearest(seed().ground.windows, each.networks, point=None, division=None), each.id
+
+
+def test_an_empty_city_has_an_index_too():
+    assert Index((), Ground()).find(Wanted(q="高龄")) == []
+
+
+@pytest.mark.parametrize("city", [SHENZHEN, SHIJIAZHUANG])
+def test_a_window_that_can_be_booked_names_a_group_that_has_resources_in_its_district(city: str):
+    there = {(each.group, each.division[:6]) for each in load_resources(load_divisions())}
+    named = [(w.booking_group, w.division[:6]) for w in seed(city).ground.windows if w.booking_group]
+    assert named
+    assert set(named) <= there
