@@ -12,7 +12,9 @@ import json
 import sys
 import time
 from asyncio.subprocess import PIPE
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -61,7 +63,7 @@ async def public_cache(stage: Stage) -> list[Row]:
         for turn in range(stage.sizes.repeats + 1):  # the first turn warms up and does not count
             stage.tell("measuring", turn, stage.sizes.repeats + 1)
             for side, port in ports.items():
-                rate = await load(port, seconds)
+                rate = await load(port, seconds, [REQUEST] * CONNECTIONS)
                 if turn:
                     rates[side].append(rate)
     finally:
@@ -83,7 +85,8 @@ async def public_cache(stage: Stage) -> list[Row]:
 class _Client(asyncio.Protocol):
     """Asks again as soon as it has an answer, until told to stop. `count` are whole answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: bytes) -> None:
+        self._request = request
         self.count = 0
         self.is_asking = True
         self._left = 0
@@ -91,7 +94,7 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are of another family
-        self.transport.write(REQUEST)
+        self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         if not self._left:
@@ -107,13 +110,14 @@ class _Client(asyncio.Protocol):
         if not self._left:
             self.count += 1
             if self.is_asking:
-                self.transport.write(REQUEST)
+                self.transport.write(self._request)
 
 
-async def load(port: int, seconds: float) -> float:
-    """Whole answers a second over connections that stay open."""
+async def load(port: int, seconds: float, requests: Sequence[bytes]) -> float:
+    """Whole answers a second over connections that stay open, one for each of the requests."""
     loop = asyncio.get_running_loop()
-    clients = [(await loop.create_connection(_Client, "127.0.0.1", port))[1] for _ in range(CONNECTIONS)]
+    made = [await loop.create_connection(partial(_Client, each), "127.0.0.1", port) for each in requests]
+    clients = [client for _, client in made]
     before, began = sum(client.count for client in clients), time.perf_counter()
     await asyncio.sleep(seconds)
     done, took = sum(client.count for client in clients) - before, time.perf_counter() - began

@@ -13,12 +13,16 @@ from handlers.front import Ready, Shelf
 from server.domain.datum import gcj02_to_wgs84
 from server.domain.errors import InvalidInputError
 
-FRESH_S = 1  # how long others may keep an answer
 _POINT = re.compile(r"([-+]?\d{1,3}(?:\.\d{1,12})?),([-+]?\d{1,3}(?:\.\d{1,12})?)", re.ASCII)
 
 
 class PublicHandler(ApiHandler):
-    """Answers that anybody may keep for a moment. `initialize` of each calls `stand_behind`."""
+    """Answers that anybody may keep for a moment. `initialize` of each calls `stand_behind`.
+
+    `fresh_s` is how long others may keep an answer without asking again.
+    """
+
+    fresh_s = 1
 
     def stand_behind(self, shelf: Shelf) -> None:
         """Where answers are kept; `generation` is of the facts that this answer is made of."""
@@ -37,7 +41,7 @@ class PublicHandler(ApiHandler):
         headers = {
             **SECURITY_HEADERS,
             "Content-Type": f"{kind}; charset=utf-8",
-            "Cache-Control": f"public, max-age={FRESH_S}",
+            "Cache-Control": f"public, max-age={self.fresh_s}",
             "Vary": "Accept-Language",
             "Access-Control-Allow-Origin": "*",
             "Cross-Origin-Resource-Policy": "cross-origin",

@@ -140,6 +140,15 @@ class Divisions:
         """The codes one level down, in order."""
         return self.below.get(self.get(code).code, ())
 
+    def named(self, beginning: str) -> list[Division]:
+        """Those whose Chinese or English name begins so, in any case of letters: larger ones first, then by code."""
+        start = beginning.strip().casefold()
+        found = (
+            each for each in self.by_code.values()
+            if each.name.casefold().startswith(start) or each.name_en.casefold().startswith(start)
+        )  # fmt: skip
+        return sorted(found, key=lambda each: (len(each.code), each.code)) if start else []
+
     def districts(self, city: str) -> tuple[str, ...]:
         """The districts of a city, in order of their codes."""
         return self.children(city)

@@ -15,6 +15,7 @@ from pymongo import ReturnDocument
 from server.domain.citizens import Account, AccountState, Client, Kind, LogIn
 from server.domain.errors import NotFoundError
 from server.storage.mongo import Database, Document, Session
+from server.storage.point_reads import Part, PointReads
 
 LOG_INS = 20  # live at once per account; the one that was used longest ago gives way
 PLAIN = ("public", "session_version", "version", "is_real_name", "language", "is_elder_mode", "created_at")
@@ -26,6 +27,7 @@ class Accounts:
 
     def __init__(self, db: Database) -> None:
         self._accounts = db["accounts"]
+        self._by_public: PointReads[str] = PointReads(Part(self._accounts, "public", FIELDS))
 
     async def open(self, citizen: int, public: str, *, kind: Kind, now: datetime) -> Account:
         """The account of this citizen, made if there is none (`public` is its public id then). May be repeated."""
@@ -34,19 +36,19 @@ class Accounts:
             {"_id": citizen}, {"$setOnInsert": fresh}, FIELDS, upsert=True, return_document=ReturnDocument.AFTER
         )
         assert document is not None
-        return _to_account(document)
+        return to_account(document)
 
     async def get(self, citizen: int) -> Account:
         """The account of this citizen; NotFoundError."""
         document = await self._accounts.find_one({"_id": citizen}, FIELDS)
         if document is None:
             raise _unknown()
-        return _to_account(document)
+        return to_account(document)
 
     async def find_public(self, public: str) -> Account | None:
-        """The account of this public id, whatever its state."""
-        document = await self._accounts.find_one({"public": public}, FIELDS)
-        return _to_account(document) if document else None
+        """The account of this public id, whatever its state. Every request of a citizen asks: it is read together."""
+        [document] = await self._by_public.find(public)
+        return to_account(document) if document else None
 
     async def begin_log_in(self, citizen: int, log_in: LogIn) -> None:
         """Add a log-in; beyond the bound the one that was used longest ago ends."""
@@ -80,7 +82,7 @@ class Accounts:
             return_document=ReturnDocument.AFTER,
             session=session,
         )
-        return _to_account(document) if document else None
+        return to_account(document) if document else None
 
     async def lock(self, citizen: int) -> None:
         """End all its log-ins and let nobody log in any more. What is erased or joined stays so."""
@@ -122,7 +124,8 @@ def _from_log_in(log_in: LogIn) -> Document:
     }
 
 
-def _to_account(d: Document) -> Account:
+def to_account(d: Document) -> Account:
+    """What a document of FIELDS says."""
     return Account(
         id=d["_id"],
         kind=Kind(d["kind"]),

@@ -2,7 +2,8 @@
 
 No timer and no minimum: alone, a caller goes at once. First come, first served; one batch is out at a time, so a
 process never holds more than a few of the driver's connections however many callers wait. Whoever drives a batch has
-an item in it; then the oldest of those who wait drives the next one.
+an item in it; then the oldest of those who wait drives the next one. If it is cancelled in the middle, the others are
+told what a lost connection would tell them: StoppedError.
 """
 
 from __future__ import annotations
@@ -12,9 +13,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Generic, TypeVar
 
+from pymongo.errors import AutoReconnect
+
 MAX_BATCH = 500
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+
+class StoppedError(AutoReconnect):
+    """Whoever drove the batch was cancelled: nobody knows what became of it. A read may be asked again."""
 
 
 class _Told(Enum):
@@ -87,7 +94,7 @@ class Gathering(Generic[Item, Answer]):
             answers = await self._run([place.item for place in batch])
         except BaseException as error:
             for place in batch:
-                place.settle(error if isinstance(error, Exception) else ConnectionError("stopped"))
+                place.settle(error if isinstance(error, Exception) else StoppedError("stopped"))
             if not isinstance(error, Exception):
                 raise
         else:

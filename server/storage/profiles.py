@@ -9,7 +9,6 @@ registered by the city have places without an id: the first reader gives them on
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from server.domain.preferences import Grant, Told
 from server.domain.profile import Datum, Kept, Label, OwnPlace, Where
 from server.storage.mongo import DURABLE, Database, Document, Session
 from server.storage.person_keys import PersonVault
+from server.storage.point_reads import Part, PointReads
 from server.storage.vault import Vault
 
 TOLD_KEPT = 5  # words about one template that WeChat need not have confirmed: what was told can never count for more
@@ -36,18 +36,17 @@ class Profiles:
         self._citizens = db["citizens"]
         self._addresses = db["addresses"]
         self._vault = vault
+        parts = (Part(self._citizens, "_id", CITIZEN_FIELDS), Part(self._addresses, "_id", ADDRESS_FIELDS))
+        self._settings: PointReads[int] = PointReads(*parts)
 
     async def find(self, citizen: int, session: Session | None = None) -> Kept:
         """The settings; those of somebody unknown are empty."""
         if session is None:
-            person, address = await asyncio.gather(
-                self._citizens.find_one({"_id": citizen}, CITIZEN_FIELDS),
-                self._addresses.find_one({"_id": citizen}, ADDRESS_FIELDS),
-            )
+            person, address = await self._settings.find(citizen)
         else:  # one at a time: a transaction is a conversation
             person = await self._citizens.find_one({"_id": citizen}, CITIZEN_FIELDS, session=session)
             address = await self._addresses.find_one({"_id": citizen}, ADDRESS_FIELDS, session=session)
-        return _kept(person or {}, address or {})
+        return kept_of(person or {}, address or {})
 
     async def change(self, citizen: int, kept: Mapping[str, Any], session: Session) -> None:
         """Set some of lang, quiet, off, order, is_tester; None or an empty value takes it away."""
@@ -149,7 +148,8 @@ def _update(kept: Mapping[str, Any], fresh: Document) -> Document:
     return {operator: fields for operator, fields in parts.items() if fields}
 
 
-def _kept(person: Document, address: Document) -> Kept:
+def kept_of(person: Document, address: Document) -> Kept:
+    """What documents of CITIZEN_FIELDS and ADDRESS_FIELDS say; an empty one is nobody's."""
     quiet = address.get("quiet")
     grants, told = address.get("grants", {}), address.get("told", {})
     return Kept(

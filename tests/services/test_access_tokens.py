@@ -182,6 +182,31 @@ def test_what_was_not_signed_here_is_refused(tokens: AccessTokens, bend: Bend):
     assert code_of(tokens, bend(tokens.write(CLAIMS)[0])) == "token_invalid"
 
 
+@pytest.mark.parametrize("bend", BENT)
+def test_a_token_that_was_read_before_makes_no_other_one_believed(tokens: AccessTokens, bend: Bend):
+    good, _ = tokens.write(CLAIMS)
+    assert tokens.read(good) == CLAIMS
+    assert code_of(tokens, bend(good)) == "token_invalid"
+
+
+def test_a_token_that_was_read_before_ends_all_the_same(tokens: AccessTokens, watch: Watch):
+    good, ends_at = tokens.write(CLAIMS)
+    assert tokens.read(good) == tokens.read(good) == CLAIMS
+    watch.at = ends_at + timedelta(seconds=5)
+    assert code_of(tokens, good) == "token_expired"
+
+
+def test_a_token_that_was_read_before_is_void_when_another_key_has_its_keys_name(
+    tokens: AccessTokens, folder: Path, watch: Watch
+):
+    good, _ = tokens.write(CLAIMS)
+    assert tokens.read(good) == CLAIMS
+    (folder / "2026-11.pem").unlink()
+    make_key(folder, "2026-11")
+    watch.seconds += 1.0
+    assert code_of(tokens, good) == "token_invalid"
+
+
 def test_a_token_of_another_city_is_refused_though_the_key_were_the_same(
     tokens: AccessTokens, folder: Path, watch: Watch
 ):
