@@ -106,7 +106,3 @@ async def test_the_contract_is_not_sent_again_to_who_has_it(api: Client) -> None
     first = await api("GET", "/openapi.json")
     again = await api("GET", "/openapi.json", If_None_Match=first.headers["Etag"])
     assert (again.status, again.body) == (304, b"")
-
-
-async def test_no_two_models_of_the_contract_have_one_name(document: dict[str, Any]) -> None:
-    assert [name for name in document["components"]["schemas"] if "__" in name] == []

@@ -35,6 +35,7 @@ from server.storage.mongo import Database
 from server.storage.officers import OfficerStore
 from server.storage.sessions import Kept, SessionStore
 from tests.api.client import Citizens, Client, Officers, client_of
+from tests.api.test_privacy import sent_code
 from tests.push.city import crowd
 from tests.push.conftest import City
 
@@ -168,7 +169,8 @@ async def lived(city: City, people: Sequence[NewCitizen], worker: Worker) -> Non
         assert (await api("PUT", "/v1/me/consents/location", {"version": phone}, token=token)).status == 422
         assert (await api("GET", f"/v1/{phone}", token=token)).status == 404
         assert (await api("GET", "/v1/me/export", token=token)).status == 200
-        assert (await api("POST", "/v1/me/erasure", {"confirm": "erase"}, token=token)).status == 202
+        leave = {"confirm": "erase", **await sent_code(city.assembly, people[0].addresses["sms"][0])}
+        assert (await api("POST", "/v1/me/erasure", leave, token=token)).status == 202
 
     async def told() -> bool:
         return await city.assembly.db["outbox"].count_documents({"state": "waiting"}) == 0
