@@ -29,7 +29,7 @@ run: $(VENV)/.embedded ## run the server with embedded databases and sandbox pro
 	@$(PY) -m server run $(ARGS)
 
 test: $(VENV)/.dev ## run all tests, on a real mongod and a real Valkey
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors, locks: under a minute
 	@$(PY) -m ruff check

@@ -37,7 +37,7 @@ def assert_true(after: Aftermath) -> None:
     assert after.kills["mongod"] == after.kills["valkey"] == 1
 
 
-@pytest.mark.parametrize("seed", [20260718, FRESH], ids=["fixed", f"fresh-{FRESH}"])
+@pytest.mark.parametrize("seed", [20260718, FRESH], ids=["fixed", "fresh"])
 async def test_the_report_equals_the_journal_when_workers_and_databases_are_killed(seed: int, tmp_path: Path):
     after = await storm(small(seed), tmp_path)
     print(f"seed {seed}: {dict(after.kills)} in {after.took_s:.1f} s")  # noqa: T201 - a fresh seed must be told
@@ -45,7 +45,7 @@ async def test_the_report_equals_the_journal_when_workers_and_databases_are_kill
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("seed", [1, FRESH], ids=["fixed", f"fresh-{FRESH}"])
+@pytest.mark.parametrize("seed", [1, FRESH], ids=["fixed", "fresh"])
 async def test_a_district_of_twenty_thousand_in_the_storm(seed: int, tmp_path: Path):
     after = await storm(large(seed), tmp_path)
     print(f"seed {seed}: {dict(after.kills)} in {after.took_s:.1f} s")  # noqa: T201 - a fresh seed must be told
