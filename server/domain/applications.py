@@ -298,21 +298,13 @@ def changed() -> ConflictError:
 
 
 def number_of(division: str, day: str, digits: int) -> str:
-    """A number as people read it out: division, day, eight random digits and a check digit (ISO 7064, MOD 11-10).
-
-    >>> number_of("440305", "20261124", 1234567)
-    '440305-20261124-01234567-6'
-    """
+    """A number as people read it out: division, day, eight random digits and a check digit (ISO 7064, MOD 11-10)."""
     bare = f"{division[:6]}{day}{digits:0{NUMBER_DIGITS}d}"
     return f"{bare[:6]}-{bare[6:14]}-{bare[14:]}-{_check_digit(bare)}"
 
 
 def is_number(text: str) -> bool:
-    """Whether somebody could have got this number: a typing error is told apart from an unknown one.
-
-    >>> is_number("440305-20261124-01234567-6"), is_number("440305-20261124-01234576-6")
-    (True, False)
-    """
+    """Whether somebody could have got this number: a typing error is told apart from an unknown one."""
     digits = text.replace("-", "")
     return len(digits) == 23 and digits.isascii() and digits.isdigit() and _check_digit(digits[:-1]) == int(digits[-1])
 
