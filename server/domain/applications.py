@@ -14,6 +14,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from stdnum.iso7064 import mod_11_10
+
 from server.domain.catalogue import Item, Material
 from server.domain.catalogue_forms import check
 from server.domain.china import china_day
@@ -298,22 +300,23 @@ def changed() -> ConflictError:
 
 
 def number_of(division: str, day: str, digits: int) -> str:
-    """A number as people read it out: division, day, eight random digits and a check digit (ISO 7064, MOD 11-10)."""
+    """A number as people read it out: division, day, eight random digits and a check digit (ISO 7064, MOD 11-10).
+
+    >>> number_of("440305", "20261124", 1234567)
+    '440305-20261124-01234567-2'
+    """
     bare = f"{division[:6]}{day}{digits:0{NUMBER_DIGITS}d}"
-    return f"{bare[:6]}-{bare[6:14]}-{bare[14:]}-{_check_digit(bare)}"
+    return f"{bare[:6]}-{bare[6:14]}-{bare[14:]}-{mod_11_10.calc_check_digit(bare)}"
 
 
 def is_number(text: str) -> bool:
-    """Whether somebody could have got this number: a typing error is told apart from an unknown one."""
+    """Whether somebody could have got this number: a typing error is told apart from an unknown one.
+
+    >>> is_number("440305-20261124-01234567-2"), is_number("440305-20261124-01234568-2")
+    (True, False)
+    """
     digits = text.replace("-", "")
-    return len(digits) == 23 and digits.isascii() and digits.isdigit() and _check_digit(digits[:-1]) == int(digits[-1])
-
-
-def _check_digit(digits: str) -> int:
-    check = 10
-    for digit in digits:
-        check = ((check + int(digit)) % 10 or 10) * 2 % 11
-    return (11 - check) % 10
+    return len(digits) == 23 and digits.isascii() and digits.isdigit() and mod_11_10.is_valid(digits)
 
 
 def _is_first(standing: Standing) -> bool:

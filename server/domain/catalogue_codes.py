@@ -24,15 +24,21 @@ CodeRule = Callable[[str, str, str], str | None]  # code, the unit's division an
 
 
 def plain_code(code: str, division: str, unit_uscc: str) -> str | None:
-    """Division, unit and six digits."""
+    """Division, unit and six digits.
+
+    >>> plain_code("440300-11440300MB2C920273-101010", "440300", "11440300MB2C920273")
+    """
     match = _PLAIN.fullmatch(code)
     if match is None:
-        return "not like 440300-11440300MB2C92027E-101010: division, the unit's credit code, six digits"
+        return "not like 440300-11440300MB2C920273-101010: division, the unit's credit code, six digits"
     return _fault(match[1], match[2], division, unit_uscc)
 
 
 def sichuan_code(code: str, division: str, unit_uscc: str) -> str | None:
-    """Basic code, division, three digits, unit, one digit and two: as a live code of Sichuan has them."""
+    """Basic code, division, three digits, unit, one digit and two: as a live code of Sichuan has them.
+
+    >>> sichuan_code("511A0138000000-511602000000-000-115113010833722043-1-00", "511602", "115113010833722043")
+    """
     match = _SICHUAN.fullmatch(code)
     if match is None:
         return "not like 511A0138000000-511602000000-000-115113010833722043-1-00"

@@ -31,6 +31,7 @@ SHORT_LIMIT = 6  # characters an SMS variable may have
 _CODE = re.compile(r"\d{6}|\d{9}|\d{12}", re.ASCII)
 _COMMITTEE = re.compile(r"(?:居民委员会|居委会|委员会)$")
 _VILLAGE = re.compile(r"(?:村民委员会|村委会)$")
+DECIMALS = 9  # of a degree: a tenth of a millimetre
 _KM_PER_DEGREE = 111.195  # of latitude, on the sphere
 
 
@@ -193,10 +194,12 @@ class Divisions:
 def ring(points: Sequence[tuple[float, float]]) -> BaseGeometry:
     """The surface inside (lat, lon) pairs in the order of CAP; what crosses itself is repaired, nothing is raised.
 
+    Points are taken to a tenth of a millimetre: what lies closer together cannot be repaired.
+
     >>> ring([(22.5, 113.9), (22.5, 114.0), (22.6, 114.0), (22.5, 113.9)]).area > 0
     True
     """
-    turned = [(lon, lat) for lat, lon in points]
+    turned = [(round(lon, DECIMALS), round(lat, DECIMALS)) for lat, lon in points]
     if len(turned) < 3:
         return MultiPoint(turned)
     return shapely.make_valid(Polygon(turned))
