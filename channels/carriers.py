@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from channels.base import CallbackRequest, Fault, ForgedCallbackError, Kind, Receipt, ReceiptVerdict
+from server.domain.china import CHINA
 
-CHINA = timezone(timedelta(hours=8))
 MAX_BODY_BYTES = 4_194_304
 MAX_REPORTS = 10_000
 

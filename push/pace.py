@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from channels.base import Channel, Fault, Kind, Outcome, Scope, Verdict
-from server.domain.delivery import CHINA
+from server.domain.china import CHINA
 from server.storage.queue import Queue, burst
 
 RESERVED_SHARE = 0.2  # of the bucket, for red and orange

@@ -7,7 +7,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from urllib.parse import quote
 
 import orjson
@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from channels.sandbox import accounts
 from channels.sandbox.book import Owed
 from channels.sandbox.receipts import Post, Style
+from server.domain.china import CHINA
 from server.settings import SANDBOX_AES_KEY
-
-_CST = timezone(timedelta(hours=8))
 
 
 def wechat(clock: Callable[[], float]) -> Style:
@@ -115,7 +114,7 @@ def _sha1(*parts: str) -> str:
 
 
 def _local(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, _CST).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(at_s, CHINA).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _aliyun_post(batch: Sequence[Owed], now: float) -> Post:

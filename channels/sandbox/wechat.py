@@ -11,7 +11,7 @@ import random
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -22,9 +22,9 @@ from channels.sandbox import accounts, wechat_fields
 from channels.sandbox.book import Answer, Book
 from channels.sandbox.http import Request, response
 from channels.sandbox.templates import WeChatTemplate
+from server.domain.china import CHINA
 
 SEND = "/cgi-bin/message/subscribe/send"
-_CST = timezone(timedelta(hours=8))
 _OPENID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _PAGE = re.compile(r"(?:/?[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*(?:\.html)?(?:\?[\x21-\x7e]*)?)?")
 _PHONE_CODE = re.compile(r"(1[0-9]{10})\.[\x21-\x7e]{1,100}\Z")
@@ -139,7 +139,7 @@ class WeChat:
         minute = int(now // 60)
         if minute != self._minute:
             self._minute, self._this_minute = minute, 0
-            day = datetime.fromtimestamp(now, _CST).toordinal()
+            day = datetime.fromtimestamp(now, CHINA).toordinal()
             if day != self._day:
                 self._day, self._today = day, 0
         self._today += 1

@@ -33,9 +33,9 @@ from server.commands.demo_life import live
 from server.commands.residents import DISTRICT, UNIT, settle, swear_in
 from server.commands.town import Town, accepts, town
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
-from server.domain.alerts.verbs import BEIJING
 from server.domain.alerts.vocabulary import DIVISION_CODE, EVENT_CODE, Colour
 from server.domain.broadcasts import CHANNELS, UNREACHABLE, State
+from server.domain.china import CHINA
 from server.domain.errors import ForbiddenError, UnavailableError
 from server.domain.officers import Officer, Role
 from server.embedded import databases
@@ -259,7 +259,7 @@ def _typhoon(now: datetime) -> Alert:
             language=language, categories=("Met",), event=event, response_types=("Shelter",), urgency="Immediate",
             severity=Colour.RED.severity.value, certainty="Observed", sender_name=unit, areas=(where,),
             event_codes=(NamedValue(value_name=EVENT_CODE, value="11B01"),), description=detail,
-            expires=cap_time(now + timedelta(hours=6), BEIJING),
+            expires=cap_time(now + timedelta(hours=6), CHINA),
         )  # fmt: skip
 
     return Alert(

@@ -19,7 +19,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from server.domain import booking_refusals as refusals
-from server.domain.delivery import CHINA
+from server.domain.china import CHINA, china_day
 from server.domain.errors import HuiminError
 
 
@@ -111,7 +111,7 @@ class Slot:
     @property
     def day(self) -> date:
         """The local day."""
-        return self.begins_at.astimezone(CHINA).date()
+        return china_day(self.begins_at)
 
     @property
     def id(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from server.domain.delivery import CHINA
+from server.domain.china import CHINA
 from server.domain.errors import (
     ConflictError,
     ForbiddenError,

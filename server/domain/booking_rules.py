@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.domain import booking_refusals as refusals
 from server.domain.booking import Ask, Outcome, Seat, Slot, State, Visit
-from server.domain.delivery import CHINA
+from server.domain.china import CHINA, china_day
 from server.domain.errors import HuiminError
 
 
@@ -31,7 +31,7 @@ class CutOff(BaseModel):
         """When it is over for a slot that begins then."""
         if self.at is None:
             return begins_at - timedelta(days=self.days, minutes=self.minutes)
-        return datetime.combine(begins_at.astimezone(CHINA).date() - timedelta(days=self.days), self.at, CHINA)
+        return datetime.combine(china_day(begins_at) - timedelta(days=self.days), self.at, CHINA)
 
 
 class Penalty(BaseModel):
@@ -72,7 +72,7 @@ class BookingRules(BaseModel):
 
     def opens_at(self, slot: Slot) -> datetime:
         """When the slot's day is opened for booking; also the `open_at` that its seats are made with."""
-        first = slot.begins_at.astimezone(CHINA).date() - timedelta(days=self.window_days)
+        first = china_day(slot.begins_at) - timedelta(days=self.window_days)
         return datetime.combine(first, self.release_time, CHINA)
 
     @property

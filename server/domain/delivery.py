@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from server.domain.broadcasts import CHANNELS, Lane, Policy
+from server.domain.china import CHINA
 
-CHINA = timezone(timedelta(hours=8))
 ANY = "*"  # in an opt-out: every topic, lane or channel
 
 

@@ -18,8 +18,8 @@ from shapely.geometry.base import BaseGeometry
 from server.domain.alerts.cap import to_cap
 from server.domain.alerts.geometry import parse_circle
 from server.domain.alerts.model import Alert, Info, cap_time
-from server.domain.alerts.verbs import BEIJING
 from server.domain.alerts.vocabulary import Status
+from server.domain.china import CHINA
 from server.domain.divisions import Divisions, circle, ring
 from server.domain.feeds import Published, Standing, rings_of
 from server.domain.feeds_json import areas_of, links_of, public_alert, text_of
@@ -45,11 +45,11 @@ def atom(messages: Sequence[Published], path: str, base: str, language: str, cha
 
 def heartbeat(messages: Sequence[Published], city: str, at: datetime) -> bytes:
     """A CAP System message of this minute that names what is in force: who has not seen one for long is cut off."""
-    minute = at.astimezone(BEIJING).replace(second=0, microsecond=0)
+    minute = at.astimezone(CHINA).replace(second=0, microsecond=0)
     alert = Alert(
         identifier=f"{city}-heartbeat-{minute:%Y%m%d%H%M}",
         sender=f"{city}.huimin",
-        sent=cap_time(minute, BEIJING),
+        sent=cap_time(minute, CHINA),
         status=Status.SYSTEM.value,
         references=" ".join(str(message.alert.reference) for message in messages) or None,
     )

@@ -25,7 +25,7 @@ from server.domain.broadcasts import (
     range_id,
     range_of,
 )
-from server.domain.delivery import CHINA
+from server.domain.china import CHINA
 from server.domain.pages import Page, PageState
 
 LANES = (Lane.TRANSACTIONAL, Lane.REMINDER, Lane.DIGEST)

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
 from jinja2.exceptions import TemplateError
 
+from server.domain.china import CHINA
 from server.domain.divisions import Area
 from server.domain.errors import InvalidInputError
 from server.domain.templates import SMS_VALUE_LIMIT, Choice, Key, Registry, clean, fit, units, wechat_limit
 from server.domain.wording import COLOURS, LANGUAGES, NO_WORDS, Colour, Kind, Sources, Wording, Words, parse, wrong
 
-CHINA = timezone(timedelta(hours=8), "CST")
 WECHAT_LANGUAGE = {"zh": "zh_CN", "en": "en_US"}
 LIMITS = {"headline": 160, "description": 2000, "instruction": 2000, "push_title": 65, "push_body": 240}
 AREAS_LIMIT = 120  # characters of area names in a sentence

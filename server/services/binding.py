@@ -8,10 +8,10 @@ from datetime import date, datetime
 from typing import Protocol
 
 from server.domain.audit import Detail, Event
+from server.domain.china import china_day
 from server.domain.errors import ForbiddenError
 from server.domain.one_time_codes import Purpose
 from server.domain.real_name import RealName, Verdict
-from server.domain.texts import CHINA
 from server.domain.wording import Words
 from server.services.audit import Audit
 from server.storage.accounts import Accounts
@@ -78,7 +78,7 @@ class Ground:
     @property
     def today(self) -> date:
         """The day it is in China."""
-        return self.now().astimezone(CHINA).date()
+        return china_day(self.now())
 
     def new_id(self) -> str:
         """128 random bits, to be shown outside."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
+from server.domain.china import CHINA
 from server.domain.citizens import AccountState, Caller, Kind
 from server.domain.errors import (
     ConflictError,
@@ -46,7 +47,6 @@ from server.domain.relations import (
     who_agrees,
 )
 from server.domain.relations import Kind as RelationKind
-from server.domain.texts import CHINA
 from server.domain.wording import Words
 from server.services.binding import Ground
 from server.storage.relations import Question

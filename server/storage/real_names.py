@@ -12,10 +12,10 @@ from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
 
+from server.domain.china import china_day
 from server.domain.citizens import Kind
 from server.domain.errors import NotFoundError
 from server.domain.real_name import RealName
-from server.domain.texts import CHINA
 from server.storage.accounts import fresh_account
 from server.storage.mongo import Database, Document, Session
 from server.storage.person_keys import PersonVault
@@ -150,5 +150,5 @@ class RealNameStore:
         await self._attempts.update_one({"_id": self._try(kind, citizen, now), "n": {"$gt": 0}}, {"$inc": {"n": -1}})
 
     def _try(self, kind: str, citizen: int, now: datetime) -> str:
-        day = now.astimezone(CHINA).date()
+        day = china_day(now)
         return f"{kind}|{self._vault.index(str(citizen), field=f'attempts.{kind}').hex()}|{day}"

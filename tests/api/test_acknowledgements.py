@@ -11,7 +11,8 @@ import pytest
 from server import assemble, assemble_inbox, assemble_public
 from server.domain.alerts.model import cap_time
 from server.domain.alerts.release import World
-from server.domain.alerts.verbs import BEIJING, Change
+from server.domain.alerts.verbs import Change
+from server.domain.china import CHINA
 from server.domain.datum import wgs84_to_gcj02
 from server.domain.officers import Role
 from server.domain.wording import Kind
@@ -40,7 +41,7 @@ async def name(desk: Alerts) -> str:
 
 async def typhoon_now(desk: Alerts, *, hours: float = 6, status: str = "Actual") -> str:
     alert = typhoon(status=status)
-    end = cap_time(datetime.now(UTC) + timedelta(hours=hours), BEIJING)
+    end = cap_time(datetime.now(UTC) + timedelta(hours=hours), CHINA)
     infos = tuple(i.model_copy(update={"expires": end}) for i in alert.infos)
     return await released(desk, alert.model_copy(update={"infos": infos}))
 
@@ -201,7 +202,7 @@ async def test_nobody_answers_what_was_not_released_is_long_over_or_is_an_exerci
     none_yet = await api("GET", f"/v1/alerts/{name}/acknowledgement", token=token)
     assert (none_yet.status, none_yet.code) == (404, "acknowledgement_unknown")
     [raw] = await assembly.db["alerts"].find({"_id": name}).to_list()
-    old = raw["alert"].replace(str(datetime.now(BEIJING).year).encode(), b"2020")
+    old = raw["alert"].replace(str(datetime.now(CHINA).year).encode(), b"2020")
     await assembly.db["alerts"].update_one({"_id": name}, {"$set": {"alert": old}})
     over = await api("POST", f"/v1/alerts/{name}/acknowledgement", {"state": "safe"}, token=token)
     assert (over.status, over.code) == (409, "alert_over")

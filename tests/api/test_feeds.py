@@ -14,8 +14,9 @@ from lxml import etree
 from server import assemble, assemble_public
 from server.domain.alerts.model import Alert, Area, NamedValue, cap_time
 from server.domain.alerts.release import World
-from server.domain.alerts.verbs import BEIJING, Change
+from server.domain.alerts.verbs import Change
 from server.domain.alerts.vocabulary import DIVISION_CODE, Colour
+from server.domain.china import CHINA
 from server.domain.datum import wgs84_to_gcj02
 from server.domain.wording import Kind
 from server.services.alerts import Alerts
@@ -58,7 +59,7 @@ async def watched(readers: assemble_public.PublicParts) -> AsyncIterator[assembl
 def soon(colour: Colour = Colour.YELLOW, *, lasts: timedelta = timedelta(hours=6), area: Area | None = None) -> Alert:
     """A typhoon from now on."""
     alert = typhoon(colour, area=area)
-    end = cap_time(datetime.now(UTC) + lasts, BEIJING)
+    end = cap_time(datetime.now(UTC) + lasts, CHINA)
     return alert.model_copy(update={"infos": tuple(i.model_copy(update={"expires": end}) for i in alert.infos)})
 
 

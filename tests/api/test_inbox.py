@@ -12,8 +12,9 @@ import pytest
 from server import assemble, assemble_inbox, assemble_public
 from server.domain.alerts.model import Alert, Area, cap_time
 from server.domain.alerts.release import World
-from server.domain.alerts.verbs import BEIJING, Change
+from server.domain.alerts.verbs import Change
 from server.domain.alerts.vocabulary import Colour
+from server.domain.china import CHINA
 from server.domain.outbox import Entry
 from server.domain.wording import Kind, Words
 from server.services.alerts import Alerts
@@ -38,7 +39,7 @@ def person(id_: int, *places: Place, is_tester: bool = False) -> NewCitizen:
 def soon(colour: Colour = Colour.YELLOW, *, area: Area | None = None, status: str = "Actual") -> Alert:
     """A typhoon from now on."""
     alert = typhoon(colour, area=area, status=status)
-    end = cap_time(datetime.now(UTC) + timedelta(hours=6), BEIJING)
+    end = cap_time(datetime.now(UTC) + timedelta(hours=6), CHINA)
     return alert.model_copy(update={"infos": tuple(i.model_copy(update={"expires": end}) for i in alert.infos)})
 
 

@@ -14,7 +14,7 @@ from server import assemble, assemble_manners, assemble_public
 from server.app import make_app
 from server.domain.alerts.cap import to_cap
 from server.domain.alerts.model import Alert, cap_time
-from server.domain.alerts.verbs import BEIJING
+from server.domain.china import CHINA
 from server.domain.partners import Partner
 from tests.api.client import Client, Officers, client_of
 from tests.api.conftest import LIMITS
@@ -46,11 +46,11 @@ async def key(readers: assemble_public.PublicParts) -> str:
 
 def message(name: str = "B1") -> Alert:
     now = datetime.now(UTC)
-    end = cap_time(now + timedelta(hours=6), BEIJING)
+    end = cap_time(now + timedelta(hours=6), CHINA)
     infos = tuple(
         info.model_copy(update={"expires": end, "headline": info.event, "instruction": "x"}) for info in typhoon().infos
     )
-    head = {"identifier": name, "sender": SENDER, "sent": cap_time(now, BEIJING), "infos": infos}
+    head = {"identifier": name, "sender": SENDER, "sent": cap_time(now, CHINA), "infos": infos}
     return typhoon().model_copy(update=head)
 
 

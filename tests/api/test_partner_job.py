@@ -12,7 +12,7 @@ from typing import Any
 
 from server.domain.alerts.cap import to_cap
 from server.domain.alerts.model import cap_time
-from server.domain.alerts.verbs import BEIJING
+from server.domain.china import CHINA
 from server.domain.partners import signature
 from tests.api.test_main_job import City, city, submit
 from tests.channels.scripted import Provider, http
@@ -40,9 +40,9 @@ async def registered(here: City, url: str) -> dict[str, str]:
 def message() -> bytes:
     """A typhoon alert of the partner's own."""
     now = datetime.now(UTC)
-    end = cap_time(now + timedelta(hours=6), BEIJING)
+    end = cap_time(now + timedelta(hours=6), CHINA)
     infos = tuple(info.model_copy(update={"expires": end, "headline": info.event}) for info in typhoon().infos)
-    head = {"identifier": "B1", "sender": SENDER, "sent": cap_time(now, BEIJING), "infos": infos}
+    head = {"identifier": "B1", "sender": SENDER, "sent": cap_time(now, CHINA), "infos": infos}
     return to_cap(typhoon().model_copy(update=head))
 
 

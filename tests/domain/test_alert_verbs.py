@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
 from server.domain.alerts.verbs import (
-    BEIJING,
     VERB_PARAMETER,
     Change,
     Words,
@@ -24,6 +23,7 @@ from server.domain.alerts.verbs import (
     next_message,
 )
 from server.domain.alerts.vocabulary import Colour
+from server.domain.china import CHINA
 from server.domain.errors import ConflictError, HuiminError, InvalidInputError
 from server.domain.wording import Kind
 
@@ -36,7 +36,7 @@ def block(language: str, colour: Colour, hours: float) -> Info:
         language=language,
         event="台风",
         severity=colour.severity.value,
-        expires=cap_time(START + timedelta(hours=hours), BEIJING),
+        expires=cap_time(START + timedelta(hours=hours), CHINA),
         description=f"自己的话 {language}",
         instruction=f"怎么做 {language}",
         parameters=(NamedValue(value_name="风力", value="12"),),
@@ -48,14 +48,14 @@ def first(colour: Colour = Colour.YELLOW, hours: float = 6) -> Alert:
     """A released first message."""
     wanted = Alert(references="x,y,z", infos=(block("zh-CN", colour, hours), block("en-US", colour, hours)))
     alert = first_message(wanted, name=identifier(UNIT, START), sender="weather@sz.example")
-    return alert.model_copy(update={"sent": cap_time(START, BEIJING)})
+    return alert.model_copy(update={"sent": cap_time(START, CHINA)})
 
 
 def after(chain: list[Alert], kind: Kind, change: Change, minutes: float) -> Alert:
     """The next message, released at once."""
     at = START + timedelta(minutes=minutes)
     message = next_message(chain, kind, change, name=identifier(UNIT, at, len(chain) % 10), at=at)
-    return message.model_copy(update={"sent": cap_time(at, BEIJING)})
+    return message.model_copy(update={"sent": cap_time(at, CHINA)})
 
 
 changes = st.builds(
@@ -182,6 +182,6 @@ def test_an_alert_without_a_colour_is_refused():
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC)), st.integers(0, 9))  # noqa: DTZ001
 def test_identifiers_differ_if_second_or_number_differ(at: datetime, nth: int):
     name = identifier(UNIT, at, nth)
-    assert name.startswith(f"{UNIT}_{at.astimezone(BEIJING):%Y%m%d%H%M%S}")
+    assert name.startswith(f"{UNIT}_{at.astimezone(CHINA):%Y%m%d%H%M%S}")
     assert name != identifier(UNIT, at + timedelta(seconds=1), nth)
     assert len({identifier(UNIT, at, n) for n in range(10)}) == 10

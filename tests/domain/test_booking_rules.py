@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from server.domain.booking import Booking, Outcome, Seat, Slot, State, Visit, day_prefix, seats_of, visits_of
 from server.domain.booking_rules import BookingRules, CutOff, Penalty, ban_of, in_window
-from server.domain.delivery import CHINA
+from server.domain.china import CHINA
 
 RULES = BookingRules()
 BEGINS = datetime(2026, 11, 30, 8, 0, tzinfo=CHINA)

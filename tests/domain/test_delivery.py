@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from server.domain import ranks
 from server.domain.broadcasts import CHANNELS, Lane, Policy
+from server.domain.china import CHINA
 from server.domain.delivery import (
-    CHINA,
     all_clear_order,
     first_channels,
     may_not_go,

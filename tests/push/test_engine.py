@@ -10,7 +10,7 @@ import pytest
 
 from channels.sandbox.faults import ProviderFaults, ReceiptFaults
 from server.domain.broadcasts import CHANNELS, UNREACHABLE, Audience, Lane, State
-from server.domain.delivery import CHINA
+from server.domain.china import CHINA
 from server.domain.pages import PageState, effective
 from server.domain.ranks import status
 from tests.push.city import warning

@@ -15,7 +15,7 @@ from push.judge import judge
 from push.totals import Totals
 from server import assemble
 from server.domain.broadcasts import State
-from server.domain.delivery import CHINA
+from server.domain.china import CHINA
 from server.domain.errors import InvalidInputError
 from server.domain.notices import Notice as Told
 from server.domain.outbox import day_of

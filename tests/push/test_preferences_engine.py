@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from server.domain.broadcasts import CHANNELS, Lane
-from server.domain.delivery import CHINA, opt_out
+from server.domain.china import CHINA
+from server.domain.delivery import opt_out
 from tests.push.conftest import City, ids
 
 

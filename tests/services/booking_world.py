@@ -10,7 +10,7 @@ from random import Random
 
 from server.domain.booking import Ask, Seat, Slot, seats_of
 from server.domain.booking_rules import BookingRules
-from server.domain.delivery import CHINA
+from server.domain.china import CHINA
 from server.services.booking import Bookings
 from server.services.booking_holds import Means
 from server.storage.mongo import Database

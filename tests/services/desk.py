@@ -10,9 +10,10 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
-from server.domain.alerts.verbs import BEIJING, Change
+from server.domain.alerts.verbs import Change
 from server.domain.alerts.vocabulary import DIVISION_CODE, EVENT_CODE, Colour
 from server.domain.broadcasts import Broadcast
+from server.domain.china import CHINA
 from server.domain.errors import (
     UnavailableError,
 )
@@ -95,7 +96,7 @@ def typhoon(colour: Colour = Colour.YELLOW, *, status: str = "Actual", area: Are
         return Info(
             language=language, categories=("Met",), event=event, urgency="Expected", severity=colour.severity.value,
             certainty="Likely", event_codes=(NamedValue(value_name=EVENT_CODE, value="11B01"),), sender_name=unit,
-            expires=cap_time(START + timedelta(hours=6), BEIJING), description=f"{event} 12", areas=(where,),
+            expires=cap_time(START + timedelta(hours=6), CHINA), description=f"{event} 12", areas=(where,),
         )  # fmt: skip
 
     note = None if status == "Actual" else "2026年防台风演练"

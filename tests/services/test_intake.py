@@ -12,8 +12,8 @@ from server.domain.alerts.cap import to_cap
 from server.domain.alerts.guotu_writing import to_guotu
 from server.domain.alerts.model import Alert, cap_time
 from server.domain.alerts.states import State as DeskState
-from server.domain.alerts.verbs import BEIJING
 from server.domain.alerts.vocabulary import Colour
+from server.domain.china import CHINA
 from server.domain.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, TooManyError
 from server.domain.intake import Received, State
 from server.domain.officers import Officer, Role
@@ -46,7 +46,7 @@ def message(name: str = "B1", colour: Colour = Colour.YELLOW, **changes: object)
         info.model_copy(update={"headline": f"{info.event} {colour}", "instruction": "请留在室内"})
         for info in typhoon(colour).infos
     )
-    plain = {"identifier": name, "sender": SENDER, "sent": cap_time(START, BEIJING), "infos": infos}
+    plain = {"identifier": name, "sender": SENDER, "sent": cap_time(START, CHINA), "infos": infos}
     return typhoon(colour).model_copy(update={**plain, **changes})
 
 
@@ -101,7 +101,7 @@ async def test_an_unregistered_sender_is_quarantined_and_does_not_take_the_other
 async def test_the_same_content_under_a_new_name_within_the_hour_is_quarantined(intake: Intake, clock: Clock):
     await taken(intake, message("B1"))
     clock.pass_by(minutes=30)
-    again = await taken(intake, message("B2", sent=cap_time(clock(), BEIJING)))
+    again = await taken(intake, message("B2", sent=cap_time(clock(), CHINA)))
     assert (again.state, codes(again)) == (State.QUARANTINED, {"CAP-013"})
 
 
@@ -113,7 +113,7 @@ async def test_a_message_for_another_city_or_after_a_cancel_is_proposed_with_the
     first = message("B1", Colour.ORANGE)
     await taken(intake, first)
     clock.pass_by(minutes=1)
-    sent = cap_time(clock(), BEIJING)
+    sent = cap_time(clock(), CHINA)
     await taken(intake, follow_up("B2", first, "Cancel", Colour.ORANGE, note="over", sent=sent))
     late = await taken(intake, follow_up("B3", first, "Update", Colour.BLUE, sent=sent))
     assert late.state is State.PROPOSED
@@ -210,7 +210,7 @@ async def test_updates_and_cancels_become_verbs_on_the_alert_that_the_first_mess
         ("B4", "Cancel", Colour.BLUE, Kind.CANCEL),
     ):
         clock.pass_by(minutes=1)
-        alert = follow_up(name, last, kind, colour, note="台风远离", sent=cap_time(clock(), BEIJING))
+        alert = follow_up(name, last, kind, colour, note="台风远离", sent=cap_time(clock(), CHINA))
         desk_alert = await intake.adopt(AUTHOR, (await taken(intake, alert)).key)
         assert (desk_alert.kind, desk_alert.chain) == (verb, chain)
         waiting = await desk.submit(AUTHOR, desk_alert.identifier, desk_alert.version)
@@ -224,7 +224,7 @@ async def test_a_cancel_of_what_was_never_released_is_no_draft_and_an_update_of_
     first = message("B1")
     await taken(intake, first)
     clock.pass_by(minutes=1)
-    sent = cap_time(clock(), BEIJING)
+    sent = cap_time(clock(), CHINA)
     update = await taken(intake, follow_up("B2", first, "Update", Colour.ORANGE, sent=sent))
     cancel = await taken(intake, follow_up("B3", first, "Cancel", Colour.ORANGE, note="over", sent=sent))
     with pytest.raises(ConflictError, match="intake_nothing_released"):

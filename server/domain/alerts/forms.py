@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from pydantic_core import PydanticCustomError
 
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, Text, cap_time
-from server.domain.alerts.verbs import BEIJING, Change, Words
+from server.domain.alerts.verbs import Change, Words
 from server.domain.alerts.vocabulary import (
     DIVISION_CODE,
     EVENT_CODE,
@@ -25,6 +25,7 @@ from server.domain.alerts.vocabulary import (
     Status,
     Urgency,
 )
+from server.domain.china import CHINA
 from server.domain.datum import gcj02_to_wgs84
 from server.domain.officers import DIVISION
 
@@ -231,4 +232,4 @@ def _misfit(code: str, zh: str, en: str) -> PydanticCustomError:
 
 
 def _time(at: datetime | None) -> str | None:
-    return cap_time(at, BEIJING) if at else None
+    return cap_time(at, CHINA) if at else None

@@ -18,9 +18,9 @@ from shapely.geometry.base import BaseGeometry
 from server.domain.alerts.desk import DeskAlert
 from server.domain.alerts.geometry import Ring, is_on_earth, parse_circle, parse_ring
 from server.domain.alerts.model import Alert, Area, Info, cap_time
-from server.domain.alerts.verbs import BEIJING
 from server.domain.alerts.vocabulary import Colour, ResponseType, Scope, Status, category_of
 from server.domain.broadcasts import Audience, Broadcast, Lane, Policy, digest
+from server.domain.china import CHINA
 from server.domain.divisions import Divisions, circle, ring
 from server.domain.errors import InvalidInputError
 from server.domain.preferences import Topics
@@ -106,7 +106,7 @@ def message_of(desk: DeskAlert, world: World, sent_at: datetime) -> Alert:
     """The CAP message as it is sent: what officers wrote, and the texts' words where they left it to the desk."""
     texts = texts_of(desk, world, sent_at)
     infos = tuple(_worded(info, desk, world, texts) for info in desk.alert.infos)
-    return desk.alert.model_copy(update={"sent": cap_time(sent_at, BEIJING), "infos": infos})
+    return desk.alert.model_copy(update={"sent": cap_time(sent_at, CHINA), "infos": infos})
 
 
 def _worded(info: Info, desk: DeskAlert, world: World, texts: Mapping[str, Mapping[str, str]]) -> Info:

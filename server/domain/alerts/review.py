@@ -17,8 +17,9 @@ from server.domain.alerts.model import Alert, cap_time
 from server.domain.alerts.release import World, message_of
 from server.domain.alerts.rules import check
 from server.domain.alerts.states import is_within
-from server.domain.alerts.verbs import BEIJING, is_over
+from server.domain.alerts.verbs import is_over
 from server.domain.alerts.vocabulary import MsgType
+from server.domain.china import CHINA
 from server.domain.errors import InvalidInputError
 
 
@@ -64,7 +65,7 @@ def _as_sent(desk: DeskAlert, world: World, at: datetime) -> Alert:
     try:
         return message_of(desk, world, at)
     except InvalidInputError:  # too little for texts: the rules say what is missing
-        return desk.alert.model_copy(update={"sent": cap_time(at, BEIJING)})
+        return desk.alert.model_copy(update={"sent": cap_time(at, CHINA)})
 
 
 def _known(history: Sequence[DeskAlert], at: datetime) -> list[KnownAlert]:

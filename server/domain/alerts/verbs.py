@@ -9,16 +9,16 @@ over, in every language; a verb that does not fit what changes (an "upgrade" to 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, Text, cap_time, colour_parameter
 from server.domain.alerts.vocabulary import COLOUR_PARAMETER, Colour, MsgType, ResponseType
+from server.domain.china import CHINA
 from server.domain.errors import ConflictError, InvalidInputError
 from server.domain.wording import Kind
 
-BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
 SAME_SECOND = 10  # identifiers one unit can have in a second: without a suffix, then _1 .. _9
 VERB_PARAMETER = "预警动作"  # valueName; the value reads "upgrade; Yellow": the verb and the colour before
 
@@ -52,12 +52,12 @@ class Change(BaseModel):
 def identifier(unit_code: str, at: datetime, nth: int = 0) -> str:
     """`ZZZZZZDDDUUUXX_YYYYMMDDhhmmss[_N]`, Beijing time (China profile); `nth` counts those of the same second, 0..9.
 
-    >>> identifier("44030041600000", datetime(2026, 9, 1, 1, 30, tzinfo=BEIJING), 2)
+    >>> identifier("44030041600000", datetime(2026, 9, 1, 1, 30, tzinfo=CHINA), 2)
     '44030041600000_20260901013000_2'
     """
     if not 0 <= nth < SAME_SECOND:
         raise ValueError(f"{nth} is not in 0..{SAME_SECOND - 1}")
-    return f"{unit_code}_{at.astimezone(BEIJING):%Y%m%d%H%M%S}" + (f"_{nth}" if nth else "")
+    return f"{unit_code}_{at.astimezone(CHINA):%Y%m%d%H%M%S}" + (f"_{nth}" if nth else "")
 
 
 def msg_type_of(kind: Kind) -> MsgType:
@@ -189,8 +189,8 @@ def _changed(info: Info, kind: Kind, change: Change) -> Info:
     is_over_now, is_recoloured = kind is Kind.CANCEL, kind in (Kind.UPGRADE, Kind.DOWNGRADE, Kind.CANCEL)
     update: dict[str, object] = {
         "effective": None,  # from `sent` on, which is CAP's default
-        "onset": cap_time(change.onset_at, BEIJING) if change.onset_at else info.onset,
-        "expires": cap_time(change.expires_at, BEIJING) if change.expires_at else info.expires,
+        "onset": cap_time(change.onset_at, CHINA) if change.onset_at else info.onset,
+        "expires": cap_time(change.expires_at, CHINA) if change.expires_at else info.expires,
         "areas": change.areas if change.areas is not None else info.areas,
         "description": words.description or (None if is_over_now else info.description),
         "instruction": words.instruction or (None if is_recoloured else info.instruction),
