@@ -1,9 +1,14 @@
-"""The vendors' own SDKs as oracles: they work against the sandbox, unchanged but for the address."""
+"""The vendors' own SDKs as oracles: they work against the sandbox, unchanged but for the address.
+
+The SDKs block, and may: the sandbox is another process. The tests are coroutines all the same, for a test that is not
+does not share the run's loop, nor what was started on it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import firebase_admin
@@ -77,14 +82,14 @@ def tencent_request(sandbox: SandboxProcess, numbers: list[str], template: str =
     return request
 
 
-def test_tencent_sdk_sends_and_a_bad_number_does_not_stop_the_others(sandbox: SandboxProcess):
+async def test_tencent_sdk_sends_and_a_bad_number_does_not_stop_the_others(sandbox: SandboxProcess):
     answer = tencent(sandbox).SendSms(tencent_request(sandbox, [phone(1), "+8612", phone(2)]))
     assert [row.Code for row in answer.SendStatusSet] == ["Ok", "InvalidParameterValue.IncorrectPhoneNumber", "Ok"]
     taken = {(row.PhoneNumber, row.SessionContext, row.SerialNo) for row in answer.SendStatusSet if row.Code == "Ok"}
     assert taken == journaled(sandbox, "sms_tencent")
 
 
-def test_tencent_sdk_with_a_wrong_key_is_refused_by_signature(sandbox: SandboxProcess):
+async def test_tencent_sdk_with_a_wrong_key_is_refused_by_signature(sandbox: SandboxProcess):
     with pytest.raises(TencentCloudSDKException) as caught:
         tencent(sandbox, "not-the-key").SendSms(tencent_request(sandbox, [phone(1)]))
     assert caught.value.code == "AuthFailure.SignatureFailure"
@@ -101,7 +106,7 @@ def test_tencent_sdk_with_a_wrong_key_is_refused_by_signature(sandbox: SandboxPr
         ),
     ],
 )
-def test_tencent_sdk_hears_what_is_wrong_with_the_request(
+async def test_tencent_sdk_hears_what_is_wrong_with_the_request(
     sandbox: SandboxProcess, numbers: list[str], template: str, code: str
 ):
     with pytest.raises(TencentCloudSDKException) as caught:
@@ -109,7 +114,7 @@ def test_tencent_sdk_hears_what_is_wrong_with_the_request(
     assert caught.value.code == code
 
 
-def test_tencent_sdk_hears_of_an_unknown_template_for_each_number(sandbox: SandboxProcess):
+async def test_tencent_sdk_hears_of_an_unknown_template_for_each_number(sandbox: SandboxProcess):
     answer = tencent(sandbox).SendSms(tencent_request(sandbox, [phone(3), phone(4)], "9999999"))
     assert {row.Code for row in answer.SendStatusSet} == {"FailedOperation.TemplateIncorrectOrUnapproved"}
 
@@ -140,13 +145,13 @@ def aliyun_send(client: AliyunClient, numbers: str, template: str = ALIYUN_TEMPL
     return dict(client.send_sms(request).body.to_map())
 
 
-def test_aliyun_sdk_sends_and_one_bizid_stands_for_all_numbers(sandbox: SandboxProcess):
+async def test_aliyun_sdk_sends_and_one_bizid_stands_for_all_numbers(sandbox: SandboxProcess):
     answer = aliyun_send(aliyun(sandbox), "13800000001,+8613800000002")
     assert answer["Code"] == "OK"
     assert journaled(sandbox, "sms_aliyun") == {(phone(n), "page-2", answer["BizId"]) for n in (1, 2)}
 
 
-def test_aliyun_sdk_with_a_wrong_secret_is_refused_by_signature(sandbox: SandboxProcess):
+async def test_aliyun_sdk_with_a_wrong_secret_is_refused_by_signature(sandbox: SandboxProcess):
     with pytest.raises(ClientException) as caught:
         aliyun_send(aliyun(sandbox, "not-the-secret"), "13800000001")
     assert caught.value.code == "SignatureDoesNotMatch"
@@ -163,7 +168,9 @@ def test_aliyun_sdk_with_a_wrong_secret_is_refused_by_signature(sandbox: Sandbox
         (",".join(["13800000001"] * 1001), ALIYUN_TEMPLATE, "", "isv.MOBILE_COUNT_OVER_LIMIT"),
     ],
 )
-def test_aliyun_sdk_hears_what_is_wrong(sandbox: SandboxProcess, numbers: str, template: str, param: str, code: str):
+async def test_aliyun_sdk_hears_what_is_wrong(
+    sandbox: SandboxProcess, numbers: str, template: str, param: str, code: str
+):
     assert aliyun_send(aliyun(sandbox), numbers, template, param)["Code"] == code
 
 
@@ -171,12 +178,12 @@ def test_aliyun_sdk_hears_what_is_wrong(sandbox: SandboxProcess, numbers: str, t
 
 
 @pytest.fixture
-def fcm_app(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[firebase_admin.App]:
+async def fcm_app(sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[firebase_admin.App]:
     monkeypatch.setattr(messaging._MessagingService, "FCM_URL", sandbox.base_url + "/v1/projects/{0}/messages:send")  # noqa: SLF001 - its only way to another address
     certificate = credentials.Certificate(json.loads(sandbox.accounts()["fcm"].credentials.get_secret_value()))
     app = firebase_admin.initialize_app(certificate, name="sandbox")
     yield app
-    firebase_admin.delete_app(app)
+    await asyncio.to_thread(firebase_admin.delete_app, app)  # it runs a loop of its own
 
 
 def fcm_message(token: str, **data: str) -> messaging.Message:
@@ -191,7 +198,7 @@ def fcm_message(token: str, **data: str) -> messaging.Message:
     )
 
 
-def test_firebase_admin_buys_a_token_and_sends(sandbox: SandboxProcess, fcm_app: firebase_admin.App):
+async def test_firebase_admin_buys_a_token_and_sends(sandbox: SandboxProcess, fcm_app: firebase_admin.App):
     name = messaging.send(fcm_message(device(1)), app=fcm_app)
     project, _, theirs = name.rpartition("/")
     assert project == "projects/huimin-sandbox/messages"
@@ -207,24 +214,26 @@ async def test_firebase_admin_hears_of_a_device_that_is_gone(sandbox: SandboxPro
     assert journaled(sandbox, "fcm") == before
 
 
-def test_firebase_admin_hears_of_a_payload_over_4096_bytes(fcm_app: firebase_admin.App):
+async def test_firebase_admin_hears_of_a_payload_over_4096_bytes(fcm_app: firebase_admin.App):
     with pytest.raises(exceptions.InvalidArgumentError, match="too big"):
         messaging.send(fcm_message(device(3), text="长" * 1400), app=fcm_app)
 
 
-def test_firebase_admin_hears_of_a_malformed_token(fcm_app: firebase_admin.App):
+async def test_firebase_admin_hears_of_a_malformed_token(fcm_app: firebase_admin.App):
     with pytest.raises(exceptions.InvalidArgumentError, match="not a valid FCM registration token"):
         messaging.send(fcm_message("no token"), app=fcm_app)
 
 
-def test_firebase_admin_with_another_key_gets_no_access_token(sandbox: SandboxProcess, fcm_app: firebase_admin.App):
+async def test_firebase_admin_with_another_key_gets_no_access_token(
+    sandbox: SandboxProcess, fcm_app: firebase_admin.App
+):
     account = json.loads(sandbox.accounts()["fcm"].credentials.get_secret_value())
     forged = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     account["private_key"] = forged.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     app = firebase_admin.initialize_app(credentials.Certificate(account), name="forged")
     with pytest.raises((RefreshError, exceptions.FirebaseError), match="invalid_grant"):
         messaging.send(fcm_message(device(4)), app=app)
-    firebase_admin.delete_app(app)
+    await asyncio.to_thread(firebase_admin.delete_app, app)
     assert fcm_app.name == "sandbox"
 
 
@@ -238,7 +247,7 @@ def wechat(sandbox: SandboxProcess, secret: str | None = None) -> WeChatClient:
     return client
 
 
-def test_wechatpy_sends_with_a_token_it_fetched(sandbox: SandboxProcess):
+async def test_wechatpy_sends_with_a_token_it_fetched(sandbox: SandboxProcess):
     client = wechat(sandbox)
     token = client._http.get(  # noqa: SLF001 - wechatpy's own session; its token URL is fixed to the vendor
         f"{sandbox.base_url}/cgi-bin/token", params={"appid": client.appid, "secret": client.secret}
