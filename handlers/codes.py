@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.base import ApiHandler
 from server.domain.one_time_codes import Purpose
-from server.domain.origins import Network, origin_of
 from server.services.one_time_codes import Asking, OneTimeCodes, Proof
 
 MAX_DEVICE = 64  # characters of X-Install-Id that count
@@ -59,21 +57,19 @@ class CodeSent(BaseModel):
 class CodesHandler(ApiHandler):
     """Codes by SMS."""
 
-    def initialize(self, codes: OneTimeCodes, proxies: Sequence[Network]) -> None:
-        """`proxies` are those whose word about where a request came from is taken."""
+    def initialize(self, codes: OneTimeCodes) -> None:
+        """`codes` sends and counts."""
         self.codes = codes
-        self.proxies = proxies
 
     async def post(self) -> None:
         """Send one."""
         form = self.given(CodeAsked)
-        forwarded = ",".join(self.request.headers.get_list("X-Forwarded-For"))
         sent = await self.codes.send(
             Asking(
                 phone=form.phone,
                 purpose=form.purpose,
                 language=self.language,
-                origin=origin_of(self.request.remote_ip or "", forwarded, self.proxies),
+                origin=self.origin,
                 device=self.request.headers.get("X-Install-Id", "")[:MAX_DEVICE],
                 proof=Proof(form.proof.challenge, form.proof.solution) if form.proof else None,
             )

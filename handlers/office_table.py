@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from handlers.office_views import (
     AccountsView,
     AccountView,
@@ -34,12 +32,11 @@ from handlers.staff_officers import (
 from handlers.staff_session import ActivationHandler, OneSessionHandler, SessionHandler, SessionsHandler, TotpHandler
 from server.domain.access import Deed
 from server.domain.officers import NewOfficer
-from server.domain.origins import Network
 from server.services.audit_reading import AuditReading
 from server.services.officers import Officers
 
 
-def session_routes(officers: Officers, proxies: Sequence[Network]) -> list[Route]:
+def session_routes(officers: Officers) -> list[Route]:
     """Logging in, and one's own sessions."""
     parts = {"officers": officers}
     own = officer(Deed.SESSION_OWN)
@@ -64,7 +61,7 @@ def session_routes(officers: Officers, proxies: Sequence[Network]) -> list[Route
         entry=PUBLIC, takes=ActivationForm, gives=ActivationView,
     )  # fmt: skip
     return [
-        Route("/v1/staff/session", SessionHandler, session, {**parts, "proxies": proxies}),
+        Route("/v1/staff/session", SessionHandler, session, parts),
         Route("/v1/staff/session/totp", TotpHandler, {"POST": totp}, parts),
         Route("/v1/staff/sessions", SessionsHandler, sessions, parts),
         Route("/v1/staff/sessions/{session}", OneSessionHandler, {"DELETE": end}, parts),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from handlers.base import ApiHandler
@@ -16,7 +15,6 @@ from handlers.office_views import (
     SessionsView,
     SessionView,
 )
-from server.domain.origins import Network, origin_of
 from server.services.officers import LogIn, Officers
 
 
@@ -28,20 +26,13 @@ class _OfficeHandler(ApiHandler):
         self.officers = officers
 
 
-class SessionHandler(ApiHandler):
+class SessionHandler(_OfficeHandler):
     """The session of the one who asks."""
-
-    def initialize(self, officers: Officers, proxies: Sequence[Network]) -> None:
-        """`proxies` are those whose word about where a request came from is taken."""
-        self.officers = officers
-        self.proxies = proxies
 
     async def post(self) -> None:
         """Log in."""
         form = self.given(LogInForm)
-        forwarded = ",".join(self.request.headers.get_list("X-Forwarded-For"))
-        origin = origin_of(self.request.remote_ip or "", forwarded, self.proxies)
-        session, token = await self.officers.log_in(LogIn(form.name, form.password, form.code, origin))
+        session, token = await self.officers.log_in(LogIn(form.name, form.password, form.code, self.origin))
         self.respond(LoggedIn(token=token, session=SessionView.of(session)), 201)
 
     async def get(self) -> None:

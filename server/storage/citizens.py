@@ -20,7 +20,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.domain.broadcasts import CHANNELS, ID_SPACE, Audience
 from server.domain.coverage import coverage_of
-from server.storage.mongo import DURABLE, Database, Document, Session
+from server.storage.mongo import Database, Document, Session, in_transaction
 from server.storage.vault import KeyMissingError, SealedError, Vault
 
 MEMBER = {"places.division": 1, "channels": 1, "order": 1}
@@ -120,8 +120,7 @@ class Citizens:
             await self._citizens.insert_one(_to_document(citizen), session=session)
 
         try:
-            async with self._addresses.database.client.start_session() as session:
-                await session.with_transaction(store, write_concern=DURABLE)
+            await in_transaction(self._addresses.database, store)
         except DuplicateKeyError:
             return False
         return True

@@ -17,7 +17,7 @@ from pymongo.errors import DuplicateKeyError
 from server.domain.broadcasts import CHANNELS
 from server.domain.preferences import Grant, Told
 from server.domain.profile import Datum, Kept, Label, OwnPlace, Where
-from server.storage.mongo import DURABLE, Database, Document, Session
+from server.storage.mongo import Database, Document, Session, in_transaction
 from server.storage.person_keys import PersonVault
 from server.storage.point_reads import Part, PointReads
 from server.storage.vault import Vault
@@ -137,8 +137,7 @@ class Profiles:
                 await session.abort_transaction()
             return is_good
 
-        async with self._db.client.start_session() as session:
-            return await session.with_transaction(attempt, write_concern=DURABLE)
+        return await in_transaction(self._db, attempt)
 
 
 def _update(kept: Mapping[str, Any], fresh: Document) -> Document:

@@ -65,7 +65,7 @@ async def town(assembly: Assembly, officers: Officers, sandbox: SandboxProcess) 
     settings = assembly.settings.model_copy(update={"sms": sandbox.accounts()["sms"]})
     async with AsyncExitStack() as stack:
         parts = citizens(replace(assembly, settings=settings, stack=stack))
-        server, port = listen(make_app(codes.routes(parts, ()), officers.gate()), 0, "127.0.0.1")
+        server, port = listen(make_app(codes.routes(parts), officers.gate()), 0, "127.0.0.1")
         town = Town(client_of(port), parts, sandbox)
         await town.faults()
         yield town
