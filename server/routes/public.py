@@ -1,4 +1,4 @@
-"""The part of the route table that the public and partners meet; `server/app.py` joins all parts to the one table."""
+"""The part of the route table that the public and partners meet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of the route table that is the office's own: sessions, accounts, the log. `server/app.py` hangs it up."""
+"""The part of the route table that is the office's own: sessions, accounts, the log."""
 
 from __future__ import annotations
 
