@@ -15,9 +15,7 @@ from server.assemble_profile import profile_holdings
 from server.assemble_public import public
 from server.services.account_holdings import (
     AccountHolding,
-    AddressesHolding,
-    JoinsHolding,
-    RelationsHolding,
+    StoreHolding,
 )
 from server.services.application_holdings import ApplicationHolding
 from server.services.calendars import CalendarHolding
@@ -70,9 +68,10 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     book, joins = AddressBook(db, vault), JoinStore(db)
     return (
         *profile_holdings(assembly),
-        AddressesHolding(book),
+        # After what else stands in the same two documents: places, grants, wishes.
+        StoreHolding("addresses", ("addresses", "citizens"), book),
         ApplicationHolding(assembly.applications, AttachmentStore(db, people), RatingStore(db, people, vault)),
-        RelationsHolding(RelationStore(db, people)),
+        StoreHolding("relations", ("relations",), RelationStore(db, people)),
         *log_in_holdings(assembly),
         *booking_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
@@ -80,5 +79,5 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         assembly.consents,
         assembly.uses,
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),
-        JoinsHolding(joins),
+        StoreHolding("joins", ("joins",), joins),
     )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from server.storage.accounts import Accounts
-from server.storage.address_book import AddressBook
 from server.storage.joins import JoinStore
 from server.storage.mongo import Session
 from server.storage.person_keys import PersonVault
 from server.storage.real_names import RealNameStore
-from server.storage.relations import RelationStore
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -53,67 +51,38 @@ class AccountHolding:
             await self._people.shred(each)
 
 
-class AddressesHolding:
-    """Addresses. To be moved and erased after what else stands in the same two documents (places, grants, wishes)."""
-
-    name = "addresses"
-    collections = ("addresses", "citizens")
-
-    def __init__(self, book: AddressBook) -> None:
-        self._book = book
+class Store(Protocol):
+    """What a feature's store has if it can answer for a person by itself."""
 
     async def export(self, citizen: int) -> Rows:
-        """Channel and value."""
-        return await self._book.export_addresses(citizen)
+        """As a holding's."""
+        ...
 
     async def move(self, source: int, target: int, session: Session) -> None:
-        """All of them; the two documents go."""
-        await self._book.move(source, target, session)
+        """As a holding's."""
+        ...
 
     async def erase(self, citizen: int) -> None:
-        """Both documents."""
-        await self._book.erase(citizen)
+        """As a holding's."""
+        ...
 
 
-class RelationsHolding:
-    """For whom somebody acts, and who acts for them."""
+class StoreHolding:
+    """A holding that is its store and no more: addresses, relations, joins."""
 
-    name = "relations"
-    collections = ("relations",)
-
-    def __init__(self, store: RelationStore) -> None:
+    def __init__(self, name: str, collections: Sequence[str], store: Store) -> None:
+        self.name = name
+        self.collections = collections
         self._store = store
 
     async def export(self, citizen: int) -> Rows:
-        """Both directions."""
+        """The store's rows."""
         return await self._store.export(citizen)
 
     async def move(self, source: int, target: int, session: Session) -> None:
-        """Two relations of the same two people become one."""
+        """As the store does."""
         await self._store.move(source, target, session)
 
     async def erase(self, citizen: int) -> None:
-        """On both sides."""
-        await self._store.erase(citizen)
-
-
-class JoinsHolding:
-    """Joins of accounts."""
-
-    name = "joins"
-    collections = ("joins",)
-
-    def __init__(self, store: JoinStore) -> None:
-        self._store = store
-
-    async def export(self, citizen: int) -> Rows:
-        """When, and by which means."""
-        return await self._store.export(citizen)
-
-    async def move(self, source: int, target: int, session: Session) -> None:
-        """Accounts that were joined before lead on."""
-        await self._store.move(source, target, session)
-
-    async def erase(self, citizen: int) -> None:
-        """All of them."""
+        """As the store does."""
         await self._store.erase(citizen)

@@ -22,7 +22,7 @@ class AddressBook:
         self._citizens = db["citizens"]
         self._vault = vault
 
-    async def export_addresses(self, citizen: int) -> Sequence[Mapping[str, Any]]:
+    async def export(self, citizen: int) -> Sequence[Mapping[str, Any]]:
         """Channel and value of each address."""
         document = await self._addresses.find_one({"_id": citizen}) or {}
         return [
