@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from server.domain.facts import Value, day_number
 from server.domain.rules import (
     After,
+    Bound,
     Condition,
     Period,
     Rule,
     Said,
     Scan,
-    Bound,
     counted_on,
     occurrences,
     period_of,
