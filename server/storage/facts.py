@@ -112,12 +112,11 @@ class FactStore:
         asks `rules.matching`. Walks one index range, which the hint makes sure of.
         """
         fields = dict.fromkeys((*names, "division"), 1)
-        cursor = (
-            self._facts.find(self.filter_of(scan, since), fields)
-            .sort([(scan.by.fact, ASCENDING), ("_id", ASCENDING)])
-            .hint(f"by_{scan.by.fact}")
-            .batch_size(BATCH)
-        )
+        cursor = self._facts.find(self.filter_of(scan, since), fields).hint(f"by_{scan.by.fact}").batch_size(BATCH)
+        if not self._known.by_id[
+            scan.by.fact
+        ].is_many:  # of several values an index walk comes in order, a sort does not
+            cursor = cursor.sort([(scan.by.fact, ASCENDING), ("_id", ASCENDING)])
         page: list[Held] = []
         async for document in cursor:
             page.append(_held(document))
