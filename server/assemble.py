@@ -51,6 +51,8 @@ from server.services.booking_news import Shelves as BookingShelves
 from server.services.broadcasts import Broadcasts
 from server.services.consents import Consents
 from server.services.control import Control
+from server.services.duty_notices import DutyNotices
+from server.services.duty_notices import Shelves as DutyShelves
 from server.services.notices import Notices
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
@@ -83,6 +85,7 @@ from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
+from server.storage.duty import CardBoard, DutyPhones
 from server.storage.followers import Followers
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
@@ -128,6 +131,7 @@ class Assembly:
     notices: Notices
     booking_news: BookingNews
     waiting_news: WaitingNews
+    duty: DutyNotices
     subjects: Subjects
     verifier: Verifier
     templates: Registry
@@ -168,6 +172,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         world = World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
+        moves = ApplicationNotices(applied, wording.templates)
+        duty_shelves = DutyShelves(desk, kept.officers, DutyPhones(db, vault), CardBoard(db), outbox)
+        days, table = catalogues.load_working_days(), catalogues.load_escalation()
+        duty = DutyNotices(duty_shelves, wording.templates, table, days, clock.now)
         yield Assembly(
             settings=settings,
             db=db,
@@ -195,7 +203,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             notices=notices,
             booking_news=booking_news,
             waiting_news=waiting_news,
-            subjects=Subjects([notices, booking_news, waiting_news, ApplicationNotices(applied, wording.templates)]),
+            duty=duty,
+            subjects=Subjects([notices, booking_news, waiting_news, moves, duty]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
@@ -246,7 +255,7 @@ def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
     return [
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
-        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers)),
+        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers, assembly.duty)),
         Duty("sign_audit", 60.0, assembly.audit.sign),
         Duty("measure", 1.0, meter.tell),
         Duty("recount", 60.0, partial(recount, assembly.counters, assembly.broadcast_store, assembly.now)),

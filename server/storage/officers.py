@@ -173,6 +173,7 @@ class OfficerStore:
             created_at=document["created_at"],
             changed_at=document["changed_at"],
             sessions_since=document["sessions_since"],
+            can_be_called="phone" in document,
         )
 
 
