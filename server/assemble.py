@@ -41,6 +41,7 @@ from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.domain.preferences import Topics
 from server.domain.templates import Registry
+from server.domain.wording import Wording
 from server.services.alerts import Alerts
 from server.services.application_notices import ApplicationNotices
 from server.services.audit import AuditLog
@@ -156,8 +157,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         await mongo.prepare(db)
         clock = DatabaseClock(db, time.monotonic)
         await clock.measure()
-        divisions = catalogues.load_divisions()
-        vault = _vault(settings)
+        divisions, vault = catalogues.load_divisions(), _vault(settings)
         numbers = {division.code: division.index for division in divisions.by_index.values()}
         people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
@@ -168,14 +168,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         shelves = _booking_shelves(db, outbox, persons)
         booking_news = BookingNews(shelves, wording.templates, clock.now)
         waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
-        applied = ApplicationStore(db, persons, vault, outbox)
-        world = World(divisions, wording, topics=topics)
+        applied, world = ApplicationStore(db, persons, vault, outbox), World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
-        moves = ApplicationNotices(applied, wording.templates)
-        duty_shelves = DutyShelves(desk, kept.officers, DutyPhones(db, vault), CardBoard(db), outbox)
-        days, table = catalogues.load_working_days(), catalogues.load_escalation()
-        duty = DutyNotices(duty_shelves, wording.templates, table, days, clock.now)
+        moves, duty = ApplicationNotices(applied, wording.templates), _duty(db, vault, outbox, wording, clock)
         yield Assembly(
             settings=settings,
             db=db,
@@ -316,6 +312,13 @@ def receipts(assembly: Assembly) -> Receipts:
 def _vault(settings: Settings) -> Vault:
     keys = {version: key.get_secret_value() for version, key in settings.keys.items()}
     return Vault(keys, b64decode(settings.index_key.get_secret_value()), os.urandom, settings.data_key_version)
+
+
+def _duty(db: mongo.Database, vault: Vault, outbox: Outbox, wording: Wording, clock: DatabaseClock) -> DutyNotices:
+    kept = officers.OfficerStore(db, vault)
+    shelves = DutyShelves(AlertStore(db), kept, DutyPhones(db, vault), CardBoard(db), outbox)
+    days, table = catalogues.load_working_days(), catalogues.load_escalation()
+    return DutyNotices(shelves, wording.templates, table, days, clock.now)
 
 
 def _booking_shelves(db: mongo.Database, outbox: Outbox, people: PersonVault) -> BookingShelves:
