@@ -21,7 +21,6 @@ from push.parts import Counters as EngineCounters
 from server.domain.broadcasts import State
 from server.domain.officers import AccountState, Role
 from server.services.alerts import Alerts
-from server.services.duty_notices import DutyNotices
 from server.services.officers import Officers
 from server.storage.broadcasts import Broadcasts
 from server.storage.counters import Counters
@@ -98,7 +97,7 @@ async def recount(counters: Counters, broadcasts: Broadcasts, now: Callable[[], 
     return True
 
 
-async def call_chiefs(alerts: Alerts, officers: Officers, duty: DutyNotices) -> None:
+async def call_chiefs(alerts: Alerts, officers: Officers, tell: Callable[[], Awaitable[int]]) -> None:
     """A red alert waits: the next chief on the list is called, on the telephone and by a line in the log of the desk.
 
     Who has bound a telephone comes before who has none: each call that nobody hears costs two minutes.
@@ -112,4 +111,4 @@ async def call_chiefs(alerts: Alerts, officers: Officers, duty: DutyNotices) -> 
             "red_alert_waits", alert=call.identifier, chief=chief, can_be_called=chief in able, nth=call.nth,
             waited_s=round(call.waited_s),
         )  # fmt: skip
-    await duty.call()  # also what a process that died has left
+    await tell()  # also what a process that died has left

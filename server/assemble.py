@@ -251,7 +251,7 @@ def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
     return [
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
-        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers, assembly.duty)),
+        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers, assembly.duty.call)),
         Duty("sign_audit", 60.0, assembly.audit.sign),
         Duty("measure", 1.0, meter.tell),
         Duty("recount", 60.0, partial(recount, assembly.counters, assembly.broadcast_store, assembly.now)),
