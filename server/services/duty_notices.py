@@ -145,11 +145,12 @@ class DutyNotices:
         )
 
     async def _staff(self, officers: Sequence[str] | None) -> list[Officer]:
-        accounts = await self._shelves.officers.list_all()
+        kept = self._shelves.officers
+        accounts = await (kept.list_all() if officers is None else kept.find_many(officers))
         return [
             account.officer for account in accounts
             if account.state is AccountState.ACTIVE and account.officer.roles & WATCHED
-            and (officers is None or (account.officer.id in officers and account.can_be_called))
+            and (officers is None or account.can_be_called)
         ]  # fmt: skip
 
     async def _tickets(self, staff: Sequence[Officer], today: date) -> list[Ticket]:

@@ -55,8 +55,11 @@ class Station:
         stores = city.assembly.alert_store, OfficerStore(db, vault), self.phones, CardBoard(db), city.assembly.outbox
         self.shelves = Shelves(*stores)
         self.duties = [self.duty(), self.duty()]  # of two processes
-        engine = replace(city.assembly, clock=clock, subjects=Subjects(self.duties[:1]))
-        city.start(assemble.worker(engine, city.stack))
+
+    def start(self) -> None:
+        """Let a worker work."""
+        engine = replace(self.assembly, clock=self.clock, subjects=Subjects(self.duties[:1]))
+        self.city.start(assemble.worker(engine, self.city.stack))
 
     def duty(self) -> DutyNotices:
         """What one process has."""
@@ -90,6 +93,10 @@ class Station:
     async def turn(self) -> None:
         """Both processes do their duty, at once."""
         await asyncio.gather(*(call_chiefs(self.desk, self.assembly.officers, duty.call) for duty in self.duties))
+
+    async def waiting(self) -> int:
+        """How many notices have been put."""
+        return await self.assembly.db["outbox"].count_documents({"template": {"$regex": "^duty"}})
 
     def got(self) -> Counter[tuple[str, int]]:
         """What the providers took, by channel and person."""
@@ -128,9 +135,10 @@ async def test_a_waiting_red_alert_calls_one_chief_after_the_other_on_all_channe
     await station.hire("unreachable", None, Role.CHIEF)  # invited first, called last
     for name, person in (("first", first), ("second", second)):
         await station.hire(name, person, Role.CHIEF)
+    station.start()
     await station.submit()
     await station.turn()
-    assert not station.got()
+    assert await station.waiting() == 0
     station.clock.by += PAUSE
     with pytest.raises(KilledError):
         await call_chiefs(station.desk, station.assembly.officers, killed)
@@ -149,9 +157,11 @@ async def test_nobody_is_called_to_an_alert_that_has_been_decided_meanwhile(stat
     await station.hire("chief", chief, Role.CHIEF)
     name, _ = await station.submit()
     station.clock.by += PAUSE
-    await station.desk.overdue([a.officer for a in await station.assembly.officers.accounts(None)])
+    await station.turn()
     await station.desk.reject(CHIEF, name, "no longer needed")
     assert await station.duties[0].call() == 0
+    assert await station.waiting() == 1
+    station.start()
     await station.gets({}, for_s=LOOKS)
 
 
@@ -160,8 +170,10 @@ async def test_a_chief_who_has_unbound_is_not_called_any_more(station: Station):
     officer = await station.hire("chief", chief, Role.CHIEF)
     await station.submit()
     station.clock.by += PAUSE
-    await station.phones.unbind(officer)
     await station.turn()
+    await station.phones.unbind(officer)
+    assert await station.waiting() == 1
+    station.start()
     await station.gets({}, for_s=LOOKS)
 
 
@@ -195,6 +207,7 @@ async def test_a_red_card_reaches_the_supervisor_once_a_working_day(station: Sta
     await station.hire("mute", None, Role.SUPERVISOR, **at)
     morning = to_a_working_morning(station)
     await late(station)
+    station.start()
     told = await asyncio.gather(*(duty.tell_cards() for duty in station.duties))
     assert sum(heard.new for heard in told) == 1
     assert [heard.unheard for heard in told] == [1, 1]
