@@ -100,6 +100,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         *(IndexModel([(f"{c}.index", ASCENDING)], unique=True, sparse=True) for c in ("wechat", "push", "sms")),
         IndexModel([("retired.index", ASCENDING)], sparse=True),
     ],
+    "fact_statements": [IndexModel([("citizen", ASCENDING), ("fact", ASCENDING)])],
+    "fact_conflicts": [IndexModel([("citizen", ASCENDING)]), IndexModel([("since_at", ASCENDING)])],
     "log_ins": [
         IndexModel([("family", ASCENDING)], unique=True),
         IndexModel([("citizen", ASCENDING)]),
