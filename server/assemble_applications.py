@@ -101,6 +101,7 @@ def application_duties(assembly: Assembly) -> list[Duty]:
     return [
         Duty("application_log", 5.0, parts.steps.finish),
         Duty("application_cards", 60.0, parts.steps.show_cards),
+        Duty("duty_cards", 60.0, assembly.duty.tell_cards),
         Duty("application_seats", 5.0, parts.seats.sweep),
         Duty("application_files", 600.0, parts.attachments.sweep),
     ]

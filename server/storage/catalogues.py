@@ -17,6 +17,7 @@ from server.domain import (
     booking_seed,
     consents,
     divisions,
+    duty,
     facts,
     preferences,
     ratings,
@@ -118,6 +119,11 @@ def load_source_policy(data: Path = DATA) -> sources.Policy:
 def load_questionnaire(data: Path = DATA) -> ratings.Questionnaire:
     """What ratings ask."""
     return ratings.load_questionnaire(_yaml(data / "ratings.yaml"))
+
+
+def load_escalation(data: Path = DATA) -> duty.Escalation:
+    """Who is told of cards."""
+    return duty.load_escalation(_yaml(data / "escalation.yaml"))
 
 
 def read_sources(data: Path) -> wording.Sources:

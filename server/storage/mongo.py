@@ -44,6 +44,9 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="inbox",
         ),
         IndexModel([("card_at", ASCENDING)], partialFilterExpression={"card_at": {"$type": "date"}}, name="cards"),
+        IndexModel(  # what has a card and is not over, whoever's: see `duty`
+            [("card", ASCENDING)], partialFilterExpression={"is_open": True, "card": {"$gt": "none"}}, name="carded"
+        ),
         IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
         IndexModel([("seat.until", ASCENDING)], partialFilterExpression={"seat.until": {"$type": "date"}}, name="seat"),
     ],
@@ -199,6 +202,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("index", ASCENDING)], unique=True),
         IndexModel([("person", ASCENDING)]),
         IndexModel([("link", ASCENDING)], unique=True, sparse=True),
+        IndexModel([("phone.citizen", ASCENDING)], unique=True, sparse=True),  # an account belongs to one officer
+    ],
+    "officer_codes": [
+        IndexModel([("code", ASCENDING)], unique=True),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
     ],
     "sessions": [
         IndexModel([("id", ASCENDING)], unique=True),
