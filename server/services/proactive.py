@@ -18,7 +18,7 @@ import structlog
 from server.domain.china import china_day
 from server.domain.facts import Value
 from server.domain.offers import Offer, State, offer_id
-from server.domain.rules import Bound, Period, Rule, compiled, matching, period_of, scans
+from server.domain.rules import Bound, Live, Period, Rule, compiled, matching, period_of, scans
 from server.domain.working_days import WorkingDays
 from server.services.offer_notices import Telling
 from server.storage.facts import FactStore, Held
@@ -34,14 +34,6 @@ LEFT_AFTER = timedelta(seconds=30)
 TAKE = 500
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A rule that is in force."""
-
-    rule: Rule
-    version: int
 
 
 class Rules(Protocol):

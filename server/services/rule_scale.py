@@ -1,7 +1,7 @@
 """Rules of any number for the scale test: varied like those of `data/rules`, over the facts that there are.
 
 446 services that come to the citizen is what the plan asks for; an engine is only as good as with all of them at once.
-Seeded: the same call makes the same rules. Each of them has no fault (`domain.rules.faults_of`), which a test proves.
+Seeded: the same call makes the same rules. Each of them has no fault (`domain.rule_faults`), which a test proves.
 """
 
 from __future__ import annotations
@@ -57,14 +57,13 @@ def _rule(dice: Random, number: int, anchor: Fact, others: Sequence[Fact], items
 
 
 def _words(anchor: Fact, number: int) -> Mapping[str, Any]:
-    said = {
-        Kind.DATE: ("：{date}，还有{days}天", ": {date}, in {days} days"),
-        Kind.NUMBER: ("：{number}", ": {number}"),
-    }
-    zh, en = said.get(anchor.kind, ("", ""))
+    body = {
+        Kind.DATE: ("{date}，还有{days}天", "On {date}"),
+        Kind.NUMBER: ("目前为{number}", "It is {number}"),
+    }.get(anchor.kind, (anchor.zh, "It concerns you"))
     return {
         "title": {"zh": f"服务提醒{number}", "en": f"Service {number}"},
-        "body": {"zh": f"{anchor.zh}{zh}", "en": f"{anchor.en}{en}"},
+        "body": dict(zip(("zh", "en"), body, strict=True)),
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from server.domain.rules import Known, Lane, faults_of, scans
+from server.domain.rule_faults import Known, faults_of
+from server.domain.rules import Lane, scans
 from server.domain.working_days import WorkingDays
 from server.services.rule_scale import generated_rules
 from server.storage.catalogue_files import read_seed
