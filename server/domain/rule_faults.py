@@ -29,7 +29,7 @@ FITS: dict[Kind, frozenset[str]] = {  # what can be asked of a fact
 FILLS: dict[Kind, frozenset[FieldKind]] = {  # which fields of a form a fact can fill
     Kind.DATE: frozenset({FieldKind.DAY, FieldKind.TEXT}),
     Kind.NUMBER: frozenset({FieldKind.WHOLE, FieldKind.TEXT}),
-    Kind.CHOICE: frozenset({FieldKind.ONE_OF, FieldKind.TEXT}),
+    Kind.CHOICE: frozenset({FieldKind.ONE_OF}),
     Kind.FLAG: frozenset({FieldKind.YES_NO}),
 }
 
@@ -61,22 +61,24 @@ def faults_of(rule: Rule, known: Known) -> list[Fault]:
 
 
 def item_faults(rule: Rule, item: Item, facts: Facts) -> list[Fault]:
-    """What does not fit the item that the rule leads to: fields that its form lacks, or that the fact cannot fill."""
+    """What does not fit the item that the rule leads to: fields that its form lacks, or that the fact cannot fill.
+
+    A fact of several things fills a field only as the anchor: then it is the one that the offer is about.
+    """
     fields = {each.id: each for each in item.form.fields}
-    return [
-        fault for name, of in sorted(rule.prefill.items()) for fault in _unfilled(name, fields, facts.by_id.get(of))
-    ]
+    named = [(name, fact) for name, of in sorted(rule.prefill.items()) if (fact := facts.by_id.get(of))]
+    return [fault for name, fact in named for fault in _unfilled(name, fields.get(name), fact, rule)]
 
 
-def _unfilled(name: str, fields: dict[str, FormField], fact: Fact | None) -> Iterator[Fault]:
-    field, where = fields.get(name), f"prefill.{name}"
+def _unfilled(name: str, field: FormField | None, fact: Fact, rule: Rule) -> Iterator[Fault]:
+    where = f"prefill.{name}"
     if field is None:
         yield Fault(
             where, "事项表单没有此字段，请改用表单中的字段", "the item's form has no such field: name one it has"
         )
-    elif fact is not None and fact.is_many:
+    elif fact.is_many and fact.id != rule.anchor.fact:
         yield Fault(where, f"{fact.id} 可能有多个值，不能预填", f"{fact.id} may have several values: leave it out")
-    elif fact is not None and field.kind not in FILLS[fact.kind]:
+    elif field.kind not in FILLS[fact.kind] or not set(fact.choices) <= {option.value for option in field.options}:
         yield Fault(where, f"{fact.id} 不能填入此字段", f"{fact.id} cannot fill a field of kind {field.kind}")
 
 

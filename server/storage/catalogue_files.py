@@ -39,6 +39,15 @@ def load_ground(city: str, folder: Path = FOLDER) -> tuple[Ground, Plan]:
     return ground, plan
 
 
+def load_units(folder: Path = FOLDER) -> Mapping[str, Any]:
+    """The units that answer for items, by id; ConfigurationError."""
+    defects: list[Defect] = []
+    units = _read(folder / "units.yaml", folder, defects)
+    if defects or not isinstance(units, dict):
+        raise ConfigurationError("data_unreadable", zh="units.yaml 有误", en=f"units.yaml: {defects}")
+    return units
+
+
 def _shared(folder: Path, defects: list[Defect]) -> Mapping[str, Any]:
     return {path.stem: _read(path, folder, defects) for path in sorted(folder.glob("*.yaml"))}
 
