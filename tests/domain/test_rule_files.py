@@ -184,7 +184,14 @@ def _changed(**other: Any) -> list[str]:
         ({"when": [{"fact": "id_card_until", "working_days": [0, 99_999]}]}, "when[0].working_days"),
         ({"when": [{"fact": "insured_months", "at_least": 9, "at_most": 3}], "period": "once"}, "when[0].at_most"),
         ({"when": [{"fact": "insured_months", "at_least": 9}]}, "period"),
-        ({"when": [{"fact": "disability_level", "is": ["five"]}], "period": "once", "consents": ["service_offers", "health_data"]}, "when[0].is"),
+        (
+            {
+                "when": [{"fact": "disability_level", "is": ["five"]}],
+                "period": "once",
+                "consents": ["service_offers", "health_data"],
+            },
+            "when[0].is",
+        ),
         ({"when": [{"fact": "disability_card_until", "days": [0, 9]}]}, "consents"),
         ({"unless": [{"fact": "elderly_card", "is": ["true"]}]}, "unless[0].is"),
         ({"title": {"zh": "到期{who}", "en": "It ends"}}, "title.zh"),
