@@ -252,12 +252,15 @@ class ApplicationView(SummaryView):
 class FiledView(ApplicationView):
     """One application, whole, for an officer."""
 
-    model_config = _example(_VIEW | {"code": "", "unit": "sz-civil-affairs", "answers": {}, "owner": "", "urged": 0})
+    model_config = _example(
+        _VIEW | {"code": "", "unit": "sz-civil-affairs", "answers": {}, "owner": "", "urged": 0, "asked": 0}
+    )
 
     unit: str
     answers: Mapping[str, Any] = Field(description="what departments' sources said, by source")
     owner: str = Field(description="the officer who has claimed it")
     urged: int = Field(description="how often the applicant asked for speed")
+    asked: int = Field(description="how often the applicant was asked for more")
 
     @classmethod
     def of_filed(cls, filed: Filed, language: str) -> FiledView:
@@ -271,6 +274,7 @@ class FiledView(ApplicationView):
             answers=dict(filed.application.answers),
             owner=filed.application.owner,
             urged=filed.application.urged,
+            asked=filed.application.asked,
         )
 
 
@@ -319,10 +323,27 @@ class ApplicationStepForm(BaseModel):
     reason: str = Field(default="", pattern=r"^([a-z][a-z_]{1,39})?$", description="a template of reasons")
     note: str = Field(default="", max_length=1000, description="what is said to the applicant besides")
     task: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]{1,39})?$", description="of parallel work")
+    materials: tuple[str, ...] = Field(
+        default=(), max_length=50, description="of ask: papers to bring; those that are not there are added"
+    )
 
     def decision(self, key: str) -> Decision:
         """As the counter takes it."""
-        return Decision(self.action, self.reason, self.note.strip(), self.task, key)
+        return Decision(self.action, self.reason, self.note.strip(), self.task, key, self.materials)
+
+
+class AskAgainForm(BaseModel):
+    """Asking a second time."""
+
+    model_config = _example({"reason": "material_expired", "note": "补正后的证件已过期", "materials": ["id_card"]})
+
+    reason: str = Field(default="", pattern=r"^([a-z][a-z_]{1,39})?$", description="a template of reasons")
+    note: str = Field(min_length=2, max_length=1000, description="why once was not enough; the applicant reads it")
+    materials: tuple[str, ...] = Field(default=(), max_length=50)
+
+    def decision(self, key: str) -> Decision:
+        """As the counter takes it."""
+        return Decision("ask_again", self.reason, self.note.strip(), key=key, materials=self.materials)
 
 
 class TransferForm(BaseModel):

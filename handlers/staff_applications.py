@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from handlers.application_views import (
     ApplicationStepForm,
+    AskAgainForm,
     FiledView,
     InboxQuery,
     ListPage,
@@ -80,6 +81,15 @@ class StepHandler(_StaffHandler):
         """Take it, decide it, ask for more."""
         decision = self.given(ApplicationStepForm).decision(self.idempotency_key or secrets.token_hex(8))
         self.show(await self.deciding.decide(self.officer, application, decision))
+
+
+class AskAgainHandler(_StaffHandler):
+    """补正 a second time."""
+
+    async def post(self, application: str) -> None:
+        """By a supervisor, with the reason."""
+        decision = self.given(AskAgainForm).decision(self.idempotency_key or secrets.token_hex(8))
+        self.show(await self.deciding.ask_again(self.officer, application, decision))
 
 
 class ReasonsHandler(ApiHandler):

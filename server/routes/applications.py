@@ -167,6 +167,10 @@ def _staff(parts: ApplicationParts) -> list[Route]:
         summary="A step of its workflow: accept, ask for more, approve, reject, complete, deliver",
         entry=step, takes=views.ApplicationStepForm, gives=views.FiledView,
     )  # fmt: skip
+    again = Operation(
+        summary="补正 a second time: once is the rule, a supervisor answers for the exception",
+        entry=officer(Deed.APPLICATION_ASK_AGAIN), takes=views.AskAgainForm, gives=views.FiledView,
+    )  # fmt: skip
     return [
         Route("/v1/staff/applications", staff.StaffApplicationsHandler, {"GET": inbox}, given),
         Route("/v1/staff/applications/reasons", staff.ReasonsHandler, {"GET": reasons}, {"reasons": parts.reasons}),
@@ -174,4 +178,5 @@ def _staff(parts: ApplicationParts) -> list[Route]:
         Route(f"{one}/claim", staff.ClaimHandler, {"POST": claim}, given),
         Route(f"{one}/transfer", staff.TransferHandler, {"POST": transfer}, given),
         Route(f"{one}/steps", staff.StepHandler, {"POST": take}, given),
+        Route(f"{one}/ask-again", staff.AskAgainHandler, {"POST": again}, given),
     ]

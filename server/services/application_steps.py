@@ -1,9 +1,9 @@
 """One step of an application, whoever takes it: judged, written with its notices, in the log before it is answered.
 
-Which order survives kill -9? State, clock, line and notices are one write. The log follows under a key made of the
-application and the line's number; until it has the line the application is marked, and `finish` records it later: a
-second time is no second entry. Two who act at once are judged one after the other: the second one sees what the first
-has done.
+Which order survives kill -9? State, clock, line, notices and what the log is to say are one write. The log follows;
+until it has the event the application keeps it, and `finish` records it later: under its key a second time is no second
+entry. Claiming and handing on go the same way. Two who act at once are judged one after the other: the second one sees
+what the first has done.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from server.domain.applications import (
     Application,
     By,
     Items,
-    Line,
     Terms,
     carded,
     changed,
     done_before,
+    events_of,
     facts,
     number_of,
     refusal_of,
     stepped,
     unknown,
 )
-from server.domain.audit import SYSTEM, Detail, Event
+from server.domain.audit import SYSTEM, Event
 from server.domain.broadcasts import Lane
 from server.domain.china import china_day
 from server.domain.deadlines import Calendar, Card
@@ -137,15 +137,18 @@ class ApplicationSteps:
 
     async def record(self, application: Application) -> None:
         """The last line enters the log."""
-        await self._ground.audit.record(*(_event(application, line) for line in application.timeline[-1:]))
-        await self._ground.store.mark_logged(application.id, application.version)
+        await self.log(application.id, events_of(application.id, application.timeline[-1:]))
+
+    async def log(self, application: str, events: Sequence[Event]) -> None:
+        """What was written together with these enters the log."""
+        await self._ground.audit.record(*events)
+        await self._ground.store.mark_logged(application, [event.key for event in events])
 
     async def finish(self) -> int:
         """Record what somebody did not live to; how many there were. To be called every few seconds, by anybody."""
         found = await self._ground.store.find_unlogged(self._ground.now() - SETTLED, AT_ONCE)
-        for application in found:
-            await self._ground.audit.record(*(_event(application, line) for line in application.timeline))
-            await self._ground.store.mark_logged(application.id, application.version)
+        for application, events in found:
+            await self.log(application, events)
         return len(found)
 
     async def show_cards(self) -> int:
@@ -198,15 +201,3 @@ def about_of(application: str, seq: int) -> str:
 
 def _object(application: Application) -> str:
     return f"application/{application.id}"
-
-
-def _event(application: Application, line: Line) -> Event:
-    details: dict[str, Detail] = {"seq": line.seq, "state": line.state, "party": line.party.value}
-    details |= {"task": line.task} if line.task else {}
-    return Event(
-        line.who or SYSTEM,
-        f"application.{line.action}",
-        _object(application),
-        details=details,
-        key=f"application/{application.id}/{line.seq}",
-    )

@@ -30,6 +30,7 @@ WHO = {
     "application.read": "KPS",
     "application.step": "KP",
     "application.assign": "KPS",
+    "application.ask_again": "S",
     "rating.read": "S",
     "rating.step": "S",
     "acknowledgement.read": "ARC",
