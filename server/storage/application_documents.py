@@ -3,7 +3,8 @@
 {_id, number, code_index, code: sealed, citizen, actor, people: [who may see it], item, item_version, item_name,
 workflow, unit, units: [whose inbox], division, owner, state, back, tasks, clock, form: sealed, brought, agreements,
 asked, timeline: [{seq, at, action, state, party, words, note: sealed, ...}], version, created_at, changed_at,
-submitted_at, ended_at, is_open, due_at, card, card_at, urged, seat, inboxes, unlogged: [{key, actor, action, details, at}]}
+submitted_at, ended_at, is_open, due_at, card, card_at, urged, seat, inboxes, unlogged: [{key, actor,
+action, details, at}]}
 
 `due_at` is what an inbox is sorted by: the deadline, or NEVER while nothing is due. `inboxes` are all pairs of a unit
 that has it and a division that it lies in, "unit|division", so that one index finds both. `unlogged` is what the audit

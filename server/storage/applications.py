@@ -152,18 +152,17 @@ class ApplicationStore:
 
     async def find_unlogged(self, before: datetime, limit: int) -> list[tuple[str, list[Event]]]:
         """Applications with the events that somebody did not live to record, of which one is as old as that."""
-        cursor = self._applications.find({"unlogged.at": {"$lt": before}}, {"unlogged": 1}).limit(limit)
+        cursor = self._applications.find(overdue("unlogged.at", before), {"unlogged": 1}).limit(limit)
         return [(d["_id"], [to_event(d["_id"], each) for each in d["unlogged"]]) async for d in cursor]
 
     async def find_carded(self, now: datetime, limit: int) -> list[Application]:
         """Those whose card changes by now."""
-        query = {"card_at": {"$lte": now}}
+        query = overdue("card_at", now)
         return [to_application(d) async for d in self._applications.find(query).sort("card_at", 1).limit(limit)]
 
     async def find_with_seat(self, now: datetime, limit: int) -> list[Application]:
         """Those whose seat somebody left half-way."""
-        query = {"seat.until": {"$lte": now}}
-        found = await self._applications.find(query).limit(limit).to_list()
+        found = await self._applications.find(overdue("seat.until", now)).limit(limit).to_list()
         return [await self._opened(d) for d in found]
 
     async def delete_draft(self, before: Application) -> bool:
@@ -229,6 +228,11 @@ class ApplicationStore:
             return to_application(document, await self._people.of(document["citizen"]))
         except ShreddedError:
             return to_application(document)
+
+
+def overdue(name: str, now: datetime) -> Document:
+    """Whose time of this name has come. With the type: only so is the partial index of the name used."""
+    return {name: {"$lte": now, "$type": "date"}}
 
 
 def _beyond(name: str, after: tuple[datetime, str] | None, compare: str) -> Document:
