@@ -121,6 +121,15 @@ class ListQuery(BaseModel):
     limit: int = Field(default=20, ge=1, le=100, examples=[20])
 
 
+class OwnQuery(ListQuery):
+    """Which part of the own list, or what has changed in it."""
+
+    since: str = Field(
+        default="", max_length=20, description="`sync` of the last walk: only what changed", examples=["1795484970000"]
+    )
+    after: str = Field(default="", max_length=80, description="`next` of the page before", examples=[""])
+
+
 class DeadlineView(BaseModel):
     """The clock, reckoned once at the last step: everybody reads the same day."""
 
@@ -204,6 +213,14 @@ class ListPage(BaseModel):
 
     applications: tuple[SummaryView, ...]
     next: str | None
+
+
+class OwnPage(ListPage):
+    """Some of the own ones. What is gone is a draft that its owner has deleted: it is 404 by itself."""
+
+    model_config = _example({"applications": [_SUMMARY], "sync": "1795484970000", "next": None})
+
+    sync: str = Field(description="the `since` of the next walk; equal on all pages of this one")
 
 
 class BroughtView(BaseModel):

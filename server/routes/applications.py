@@ -26,8 +26,8 @@ def _own(parts: ApplicationParts) -> list[Route]:
     gives = partial(Operation, entry=CITIZEN, gives=views.ApplicationView)
     listed = {
         "GET": Operation(
-            summary="The caller's applications, newest change first",
-            entry=CITIZEN, query=views.ListQuery, gives=views.ListPage,
+            summary="The caller's applications, newest change first; with `since` what has changed",
+            entry=CITIZEN, query=views.OwnQuery, gives=views.OwnPage,
         ),
         "POST": gives(summary="Begin a draft", takes=views.DraftForm, status=201),
     }  # fmt: skip

@@ -86,9 +86,13 @@ class ApplicationStore:
         cursor = self._applications.find({"_id": {"$in": list(ids)}})
         return {d["_id"]: to_application(d) async for d in cursor}
 
-    async def page_of(self, citizen: int, after: tuple[datetime, str] | None, limit: int) -> list[Application]:
-        """A person's, newest change first, without anything that is sealed."""
+    async def page_of(
+        self, citizen: int, after: tuple[datetime, str] | None, limit: int, since: datetime | None = None
+    ) -> list[Application]:
+        """A person's, or what changed of it since then, newest change first, without anything that is sealed."""
         query: Document = {"people": citizen} | _beyond("changed_at", after, "$lt")
+        if since:
+            query["changed_at"] = {"$gt": since}
         cursor = self._applications.find(query).sort([("changed_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
         return [to_application(d) async for d in cursor]
 
