@@ -379,8 +379,8 @@ def _guarded(refused: Refused) -> HuiminError:
     if Guard.NOT_ASKED in refused.missing:
         return StepRefusedError(
             "asked_already",
-            zh="补正须一次告知，已告知过；确需再次补正，由主管说明理由后办理（ask-again）",
-            en="the applicant was asked once already: a supervisor may ask again and says why (ask-again)",
+            zh="补正须一次告知，已告知过；再次补正须由主管说明理由",
+            en="the applicant was asked once already; a second time takes a supervisor and a reason",
             allowed=tuple(action for action in refused.allowed if action not in ASKING),
         )
     told: Mapping[Guard, tuple[str, str]] = {

@@ -130,12 +130,16 @@ def _ratings(parts: ApplicationParts) -> list[Route]:
     asked = Operation(summary="What a rating asks", entry=PUBLIC, gives=ratings.QuestionsView)
     figures = Operation(summary="Ratings by unit", entry=PUBLIC, query=ratings.FiguresQuery, gives=ratings.FiguresView)
     tickets = Operation(
-        summary="Bad ratings of the own units, nearest deadline first; no person is named",
+        summary="Bad ratings of the own units, overdue ones first; no person is named",
         entry=officer(Deed.RATING_READ), query=ratings.TicketsQuery, gives=ratings.TicketsView,
     )  # fmt: skip
     step = Operation(
         summary="Answer a bad rating, call back, appeal, decide an appeal",
         entry=officer(Deed.RATING_STEP), takes=ratings.TicketForm, gives=ratings.RatingTicketView,
+    )  # fmt: skip
+    contact = Operation(
+        summary="Whom to call back: numbers, for a purpose that the person reads; not for who handled the case",
+        entry=officer(Deed.RATING_CONTACT), takes=ratings.ContactForm, gives=ratings.ContactView,
     )  # fmt: skip
     return [
         Route("/v1/applications/{application}/rating", ratings.RatingHandler, one, given),
@@ -143,6 +147,7 @@ def _ratings(parts: ApplicationParts) -> list[Route]:
         Route("/v1/ratings/figures", ratings.FiguresHandler, {"GET": figures}, given),
         Route("/v1/staff/ratings", ratings.TicketsHandler, {"GET": tickets}, given),
         Route("/v1/staff/ratings/{rating}/steps", ratings.TicketHandler, {"POST": step}, given),
+        Route("/v1/staff/ratings/{rating}/contact", ratings.ContactHandler, {"POST": contact}, given),
     ]
 
 

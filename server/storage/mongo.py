@@ -62,6 +62,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("case", ASCENDING)], unique=True),  # one rating per case
         IndexModel([("unit", ASCENDING), ("state", ASCENDING), ("due_on", ASCENDING)]),
         IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
     ],
     "relations": [
         IndexModel(  # of two people one relation is alive; and one question waits

@@ -33,6 +33,7 @@ WHO = {
     "application.ask_again": "S",
     "rating.read": "S",
     "rating.step": "S",
+    "rating.contact": "S",
     "acknowledgement.read": "ARC",
     "acknowledgement.help": "ARC",
     "broadcast.read": "ARC",
