@@ -77,7 +77,9 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Boo
         applications=counter,
         deciding=desk,
         attachments=Attachments(ground, counter, desk, files, NoScanner()),
-        ratings=Ratings(ground, counter, marks, load_questionnaire(), CallBacks(assembly.citizens, assembly.uses)),
+        ratings=Ratings(
+            ground, counter, marks, load_questionnaire(), CallBacks(assembly.citizens, assembly.uses, colleagues)
+        ),
         seats=ApplicationSeats(ground, steps, counter, bookings),
         sources=Sources(ground, counter, _permits(assembly), _registers(assembly)),
         papers=Papers(ground, counter, seed, assembly.settings.city, assembly.settings.public_url),

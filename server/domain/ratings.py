@@ -116,7 +116,7 @@ class Rating:
     comment: str
     questionnaire: int
     rated_on: date
-    handlers: frozenset[str] = frozenset()  # officers who handled the case: they see neither rating nor ticket
+    handlers: frozenset[str] = frozenset()  # accounts and human beings that handled the case: they see none of it
     state: TicketState = TicketState.NONE
     due_on: date | None = None
     steps: Sequence[TicketStep] = field(default=())

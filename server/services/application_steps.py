@@ -157,13 +157,10 @@ class ApplicationSteps:
         found = await self._ground.store.find_carded(now, AT_ONCE)
         for application in found:
             after = carded(application, now)
-            if await self._ground.store.swap(application, after, is_logged=True) and after.card is not Card.NONE:
+            events = _card_events(after)
+            if await self._ground.store.swap(application, after, events=events):
                 log.info("application_card", application=application.id, card=after.card.value)
-                key = f"application/{application.id}/{after.card.value}/{application.standing.clock.due_on}"
-                details = {"card": after.card.value, "unit": application.unit, "owner": application.owner}
-                await self._ground.audit.record(
-                    Event(SYSTEM, "application.card", _object(application), details=details, key=key)
-                )
+                await self.log(application.id, events)
         return len(found)
 
     def _numbered(self, application: Application, moved: Moved, now: datetime) -> Application:
@@ -199,5 +196,11 @@ def about_of(application: str, seq: int) -> str:
     return f"{application}.{seq}"
 
 
-def _object(application: Application) -> str:
-    return f"application/{application.id}"
+def _card_events(application: Application) -> list[Event]:
+    """That it is near its deadline, or past it, and whose work it is."""
+    if application.card is Card.NONE:
+        return []
+    object_ = f"application/{application.id}"
+    key = f"{object_}/{application.card.value}/{application.standing.clock.due_on}"
+    details = {"card": application.card.value, "unit": application.unit, "owner": application.owner}
+    return [Event(SYSTEM, "application.card", object_, details=details, key=key)]

@@ -232,10 +232,11 @@ class Applications:
         after = replace(before, agreements=agreed, version=before.version + 1, changed_at=now)
         if agreed != tuple(before.agreements):
             self._refuse_closed(before)
-            await self.write(before, after)
             key = f"application/{before.id}/agree/{caller.account.public}/{after.version}"
             event = Event(caller.account.public, "application.agree", f"application/{before.id}", key=key)
-            await self._ground.audit.record(event)
+            if not await self._ground.store.swap(before, after, events=[event]):
+                raise changed()
+            await self._steps.log(before.id, [event])
         return self._seen(after if agreed != tuple(before.agreements) else before, await self._steps.terms(before))
 
     def state_words(self, application: Application) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from server.domain.access import Deed, may, refuse
+from server.domain.applications import Application
 from server.domain.audit import Event
 from server.domain.china import china_day
 from server.domain.citizens import Caller
@@ -35,6 +36,7 @@ from server.domain.ratings import (
 from server.domain.workflow import Party
 from server.services.application_steps import Ground
 from server.services.applications import Applications
+from server.services.deciding import Colleagues
 from server.services.reports import PURPOSE_LENGTH
 from server.services.uses import Uses, user_of
 from server.storage.ratings import RatingStore, Tally
@@ -61,10 +63,11 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class CallBacks:
-    """What calling back needs besides: numbers, and the list of uses."""
+    """What calling back needs besides: numbers, the list of uses, and which account is which human being's."""
 
     phones: Phones
     uses: Uses
+    colleagues: Colleagues
 
 
 class Ratings:
@@ -100,7 +103,7 @@ class Ratings:
             comment=said.comment.strip(),
             questionnaire=self.questionnaire.version,
             rated_on=china_day(now),
-            handlers=frozenset(line.who for line in found.timeline if line.party is not Party.APPLICANT and line.who),
+            handlers=await self._handlers(found),
         )
         rating = ticket_of(rating, self._ground.calendar)
         if not await self._store.insert(rating, application, found.citizen):
@@ -121,7 +124,7 @@ class Ratings:
         Without a state: all with which something is still to be done.
         """
         refuse(officer, Deed.RATING_READ, (officer.division,))
-        found = await self._store.tickets(officer.institutions, [state] if state else UNFINISHED, officer.id)
+        found = await self._store.tickets(officer.institutions, [state] if state else UNFINISHED, _names(officer))
         return [each for each in found if may(officer, Deed.RATING_READ, (each.division,))]
 
     def is_overdue(self, rating: Rating) -> bool:
@@ -196,9 +199,19 @@ class Ratings:
             raise NotFoundError("rating_unknown_ticket", zh="没有这个差评工单", en="there is no such ticket")
         return found
 
+    async def _handlers(self, application: Application) -> frozenset[str]:
+        """Who must not see the rating: a human being may have a second account, with another role."""
+        accounts = {line.who for line in application.timeline if line.party is not Party.APPLICANT and line.who}
+        found = [await self._call_backs.colleagues.find(account) for account in sorted(accounts)]
+        return frozenset(accounts | {each.officer.person for each in found if each})
+
     def _reaches(self, officer: Officer, rating: Rating) -> bool:
         is_theirs = rating.unit in officer.institutions and may(officer, Deed.RATING_STEP, (rating.division,))
-        return rating.is_bad and is_theirs and officer.id not in rating.handlers
+        return rating.is_bad and is_theirs and rating.handlers.isdisjoint(_names(officer))
+
+
+def _names(officer: Officer) -> tuple[str, str]:
+    return officer.id, officer.person
 
 
 def _object(rating: str) -> str:

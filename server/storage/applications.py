@@ -113,17 +113,23 @@ class ApplicationStore:
         return [to_application(d) async for d in cursor]
 
     async def swap(
-        self, before: Application, after: Application, entries: Sequence[Entry] = (), *, is_logged: bool = False
+        self,
+        before: Application,
+        after: Application,
+        entries: Sequence[Entry] = (),
+        *,
+        is_logged: bool = False,
+        events: Sequence[Event] = (),
     ) -> bool:
         """Write `after` if `before` is still the newest, with the notices of the step; False: it is not.
 
-        `is_logged`: a change that is nobody's step, which the audit log need not have.
+        Lines that are new, and `events`, are what the log has to get. `is_logged`: a change that it need not have.
         """
         change = await self._change(before, after)
         if not is_logged:
             fresh = after.timeline[len(before.timeline) :]
-            events = [from_event(event, after.changed_at) for event in events_of(after.id, fresh)]
-            change["$push"] = change.get("$push", {}) | {"unlogged": {"$each": events}}
+            waiting = [from_event(event, after.changed_at) for event in (*events_of(after.id, fresh), *events)]
+            change["$push"] = change.get("$push", {}) | {"unlogged": {"$each": waiting}}
         query = {"_id": before.id, "version": before.version}
         if not entries:
             return (await self._applications.update_one(query, change)).matched_count == 1

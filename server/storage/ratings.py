@@ -75,12 +75,14 @@ class RatingStore:
         document = await self._ratings.find_one({"_id": rating}, {"citizen": 1})
         return int(document["citizen"]) if document else 0
 
-    async def tickets(self, units: Sequence[str], states: Sequence[TicketState], officer: str) -> list[Rating]:
-        """The bad ratings of some units in these states, longest due first; none of a case that `officer` handled."""
+    async def tickets(
+        self, units: Sequence[str], states: Sequence[TicketState], handlers: Sequence[str]
+    ) -> list[Rating]:
+        """The bad ratings of some units in these states, longest due first; none of what one of `handlers` handled."""
         query = {
             "unit": {"$in": list(units)},
             "state": {"$in": [state.value for state in states]},
-            "handlers": {"$ne": officer},
+            "handlers": {"$nin": list(handlers)},
         }
         documents = await self._ratings.find(query).sort("due_on", 1).limit(AT_MOST).to_list()
         return [await self._opened(d) for d in documents]

@@ -160,7 +160,9 @@ class Town:
         self.counter = Applications(self.ground, self.steps, self.files)
         self.desk = Deciding(self.ground, self.steps, self.uses, load_reasons(), self)
         self.marks = RatingStore(db, self.people, vault)
-        self.ratings = Ratings(self.ground, self.counter, self.marks, load_questionnaire(), CallBacks(self, self.uses))
+        self.ratings = Ratings(
+            self.ground, self.counter, self.marks, load_questionnaire(), CallBacks(self, self.uses, self)
+        )
         self.attachments = Attachments(self.ground, self.counter, self.desk, self.files, NoScanner())
 
     async def find(self, officer_id: str) -> OfficerAccount | None:

@@ -19,7 +19,7 @@ from server.storage.application_documents import fields_of, inbox_of
 from server.storage.applications import overdue
 from server.storage.mongo import Database
 from tests.domain.items import MATERIAL, item
-from tests.services.application_world import APPROVER, CLERK, NOW, OWNER, Town, caller, officer
+from tests.services.application_world import APPROVER, CLERK, NOW, OTHER, OWNER, Town, caller, officer
 from tests.services.killed_officer import log_of
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +83,28 @@ async def test_asking_lists_the_papers_that_are_named_and_all_that_are_not_there
     assert "需补正：身份证、户口簿\nTo bring: ID card, Household register" in note
 
 
+async def test_a_template_gives_its_words_in_both_languages_for_its_own_step_alone(town: Town):
+    id_ = (await town.submitted()).application.id
+    for wrong in ("not_needed", "nonsense"):  # a reason to refuse is none to ask
+        with pytest.raises(InvalidInputError, match="reason_unknown"):
+            await town.decide(id_, "ask", reason=wrong)
+    filed = await town.decide(id_, "refuse", reason="not_our_power", note="请到区民政局")
+    zh, en, more = filed.application.timeline[-1].note.split("\n")
+    assert ("职权" in zh, "powers" in en, more) == (True, True, "请到区民政局")
+
+
+async def test_what_is_red_is_found_by_the_supervisor_who_takes_it_from_whoever_let_it_lie(town: Town):
+    id_, fresh = [(await town.submitted(of)).application.id for of in (OWNER, OTHER)]
+    await town.desk.claim(CLERK, id_)
+    await town.decide(fresh, "accept")
+    town.clock.pass_(days=9)
+    await town.steps.show_cards()
+    assert [each.id for each in (await town.desk.inbox(SUPERVISOR, Sought(card="red")))[0]] == [id_]
+    [event] = [e for e in town.log.events.values() if e.details.get("card") == "red"]
+    assert event.details["owner"] == CLERK.id
+    assert (await town.desk.transfer(SUPERVISOR, id_, "")).application.owner == ""
+
+
 @pytest.mark.parametrize("deed", ["claim", "transfer"])
 async def test_killed_anywhere_no_hand_on_is_without_its_log_line(
     town: Town, db: Database, mongo_url: str, tmp_path: Path, deed: str
@@ -122,6 +144,18 @@ async def test_a_step_whose_writer_died_is_logged_although_another_step_followed
     town.clock.pass_(seconds=SETTLED.total_seconds() + 1)
     assert [await town.steps.finish(), await town.steps.finish()] == [1, 0]
     assert sorted(town.log.actions()) == ["application.accept", "application.submit"]
+
+
+async def test_a_card_that_nobody_lived_to_record_is_recorded_later_once(town: Town):
+    await town.submitted()
+    town.clock.pass_(days=9)
+    town.log.fails = True
+    with pytest.raises(ConnectionError):
+        await town.steps.show_cards()
+    town.log.fails = False
+    town.clock.pass_(days=1)
+    assert [await town.steps.finish(), await town.steps.finish()] == [1, 0]
+    assert town.log.actions().count("application.card") == 1
 
 
 def stages(plan: dict[str, Any]) -> set[str]:

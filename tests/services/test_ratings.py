@@ -9,6 +9,7 @@ import pytest
 from server.domain.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from server.domain.officers import Role
 from server.domain.ratings import RATE_WITHIN, STEPS, TRIES, Said, TicketAction, TicketState
+from server.storage.catalogues import load_questionnaire
 from server.storage.mongo import Database
 from tests.domain.items import item
 from tests.services.application_world import CLERK, OTHER, OWNER, Town, caller, officer, race
@@ -156,6 +157,23 @@ async def test_who_handled_the_case_sees_neither_rating_nor_rater(town: Town, db
     assert stored is not None
     assert case not in str(stored)
     assert "两个月" not in str(stored)
+
+
+async def test_a_second_account_of_who_handled_the_case_sees_nothing_either(town: Town):
+    town.hired = {CLERK.id: CLERK}
+    twin = officer(Role.SUPERVISOR, name="z").model_copy(update={"person": CLERK.person})
+    rating = await town.ratings.rate(caller(), await finished(town), BAD)
+    assert await town.ratings.tickets(twin) == []
+    with pytest.raises(NotFoundError, match="rating_unknown_ticket"):
+        await town.ratings.contact(twin, rating.id, "核实补发情况")
+    assert [each.id for each in await town.ratings.tickets(SUPERVISOR)] == [rating.id]
+
+
+def test_the_standard_is_what_is_asked():
+    """国办发〔2019〕51号: the whole (the stars) and four indicators; and the tags of what the law forbids."""
+    asked = load_questionnaire()
+    assert [each.zh for each in asked.indicators] == ["办事效率", "办事指南精确度", "办事便捷度", "平台操作性"]
+    assert {"over_statutory_time", "added_conditions", "extra_materials"} <= {t.id for t in asked.tags if t.is_bad}
 
 
 async def test_an_appeal_is_decided_by_another_person_and_an_excluded_rating_counts_nowhere(town: Town):
