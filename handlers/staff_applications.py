@@ -6,18 +6,17 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from handlers.application_views import (
+from handlers.application_views import ListPage, SummaryView
+from handlers.base import ApiHandler
+from handlers.staff_application_views import (
     ApplicationStepForm,
     AskAgainForm,
     FiledView,
     InboxQuery,
-    ListPage,
     ReasonsView,
     ReasonView,
-    SummaryView,
     TransferForm,
 )
-from handlers.base import ApiHandler
 from server.domain.applications import Application
 from server.domain.errors import InvalidInputError
 from server.domain.reasons import Reason

@@ -8,6 +8,7 @@ from handlers import application_views as views
 from handlers import applications as own
 from handlers import attachments as files
 from handlers import papers, ratings
+from handlers import staff_application_views as staff_views
 from handlers import staff_applications as staff
 from handlers.routing import ATTACHMENT_BYTES, CITIZEN, PUBLIC, Operation, Route, officer
 from server.assemble_applications import ApplicationParts
@@ -157,24 +158,24 @@ def _staff(parts: ApplicationParts) -> list[Route]:
     one = "/v1/staff/applications/{application}"
     inbox = Operation(
         summary="The inbox of the officer's unit, nearest deadline first",
-        entry=read, query=views.InboxQuery, gives=views.ListPage,
+        entry=read, query=staff_views.InboxQuery, gives=views.ListPage,
     )  # fmt: skip
-    reasons = Operation(summary="Templates of reasons", entry=read, gives=views.ReasonsView)
+    reasons = Operation(summary="Templates of reasons", entry=read, gives=staff_views.ReasonsView)
     whole = Operation(
-        summary="One application; the applicant reads that it was looked at", entry=read, gives=views.FiledView
+        summary="One application; the applicant reads that it was looked at", entry=read, gives=staff_views.FiledView
     )
-    claim = Operation(summary="Take it on; of two one wins", entry=step, gives=views.FiledView)
+    claim = Operation(summary="Take it on; of two one wins", entry=step, gives=staff_views.FiledView)
     transfer = Operation(
         summary="Hand it on, or back to all; a supervisor anybody's",
-        entry=officer(Deed.APPLICATION_ASSIGN), takes=views.TransferForm, gives=views.FiledView,
+        entry=officer(Deed.APPLICATION_ASSIGN), takes=staff_views.TransferForm, gives=staff_views.FiledView,
     )  # fmt: skip
     take = Operation(
         summary="A step of its workflow: accept, ask for more, approve, reject, complete, deliver",
-        entry=step, takes=views.ApplicationStepForm, gives=views.FiledView,
+        entry=step, takes=staff_views.ApplicationStepForm, gives=staff_views.FiledView,
     )  # fmt: skip
     again = Operation(
         summary="补正 a second time: once is the rule, a supervisor answers for the exception",
-        entry=officer(Deed.APPLICATION_ASK_AGAIN), takes=views.AskAgainForm, gives=views.FiledView,
+        entry=officer(Deed.APPLICATION_ASK_AGAIN), takes=staff_views.AskAgainForm, gives=staff_views.FiledView,
     )  # fmt: skip
     return [
         Route("/v1/staff/applications", staff.StaffApplicationsHandler, {"GET": inbox}, given),
