@@ -102,8 +102,8 @@ class ApplicationSeats:
         for application in found:
             try:
                 await self.settle(application)
-            except (ConflictError, NotFoundError):
-                continue  # decided: neither
+            except (ConflictError, NotFoundError, UnavailableError):
+                continue  # decided: neither; or it is busy, and the next time will do
         return len(found)
 
     async def _want(self, caller: Caller, before: Application, what: HandingIn) -> Application:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
 from PIL import Image
 
 from server.assemble import Assembly
+from server.assemble_booking import booking
+from server.domain.booking import Ask, State
+from server.domain.china import china_day
 from server.domain.officers import Role
 from tests.api.application_doors import Counter, counter_of, make_application
+from tests.api.booking_town import resource, slot
 from tests.api.client import Citizens, Officers
 from tests.domain.items import MATERIAL, item
 from tests.services.application_world import officer
@@ -194,3 +199,21 @@ async def test_a_phone_that_keeps_a_copy_of_the_list_asks_for_changes(counter: C
     later = int(rest.json["sync"]) + 3_600_000
     assert (await api("GET", f"/v1/applications?since={later}", token=mine)).json["applications"] == []
     assert (await api("GET", "/v1/applications?since=now", token=mine)).code == "cursor_invalid"
+
+
+async def test_who_withdraws_gives_up_the_seat_that_was_booked_with_it(counter: Counter, citizens: Citizens):
+    api, mine = counter.api, await citizens.enter(OWNER)
+    desk = booking(counter.assembly)
+    await desk.schedules.create(resource("clinic-1"))
+    day = china_day(counter.assembly.now()) + timedelta(days=1)
+    held = await desk.bookings.hold(Ask(slot(day, 9), "online", OWNER, OWNER, "k"))
+    made = await make_application(counter.assembly, api, OWNER, mine)
+    one = f"/v1/applications/{made['application']}"
+    wanted = {"booking": held.booking.code}
+    done = await api("POST", f"{one}/submit-with-seat", wanted, token=mine, If_Match='"v1"')
+    assert (done.status, done.json["state"]) == (200, "submitted")
+    assert (await desk.bookings.get(held.booking.code, OWNER)).state is State.BOOKED
+    assert (await api("POST", f"{one}/withdraw", b"", token=mine)).json["state"] == "withdrawn"
+    assert await counter.parts.seats.sweep() == 1
+    assert not (await desk.bookings.get(held.booking.code, OWNER)).is_live
+    assert (await api("GET", one, token=mine)).json["state"] == "withdrawn"
