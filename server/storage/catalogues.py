@@ -17,6 +17,7 @@ from server.domain import (
     booking_seed,
     consents,
     divisions,
+    facts,
     preferences,
     ratings,
     reasons,
@@ -53,6 +54,11 @@ def load_texts(data: Path = DATA) -> wording.Wording:
 def load_consents(data: Path = DATA) -> consents.Purposes:
     """What citizens may agree to, with all versions of the texts."""
     return consents.load(_yaml(data / "consents.yaml"))
+
+
+def load_facts(data: Path = DATA) -> facts.Facts:
+    """What may be known of citizens, and who may state it."""
+    return facts.load_facts(_yaml(data / "facts.yaml"))
 
 
 def load_working_days(data: Path = DATA) -> WorkingDays:

@@ -100,6 +100,21 @@ INDEXES: dict[str, list[IndexModel]] = {
         *(IndexModel([(f"{c}.index", ASCENDING)], unique=True, sparse=True) for c in ("wechat", "push", "sms")),
         IndexModel([("retired.index", ASCENDING)], sparse=True),
     ],
+    "fact_statements": [IndexModel([("citizen", ASCENDING), ("fact", ASCENDING)])],
+    "fact_conflicts": [IndexModel([("citizen", ASCENDING)]), IndexModel([("since_at", ASCENDING)])],
+    "offers": [
+        IndexModel([("citizen", ASCENDING), ("found_at", DESCENDING), ("_id", DESCENDING)], name="own"),
+        IndexModel([("rule", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_rule"),
+        IndexModel([("citizen", ASCENDING), ("rule", ASCENDING), ("found_at", ASCENDING)], name="caps"),
+        IndexModel([("found_at", ASCENDING)], partialFilterExpression={"state": "found"}, name="untold"),
+        IndexModel([("expires_at", ASCENDING)], partialFilterExpression={"is_open": True}, name="lapse"),
+        IndexModel([("digest", ASCENDING)], partialFilterExpression={"digest": {"$gt": ""}}, name="digests"),
+        IndexModel([("application", ASCENDING)], sparse=True),
+    ],
+    "runs": [
+        IndexModel([("day", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"state": "open"}, name="open"),
+        IndexModel([("rule", ASCENDING), ("day", DESCENDING)]),
+    ],
     "log_ins": [
         IndexModel([("family", ASCENDING)], unique=True),
         IndexModel([("citizen", ASCENDING)]),
