@@ -58,9 +58,7 @@ KEPT: Mapping[str, Kept] = {
     "events": Kept("the public log of releases", EVIDENCE),
     "fact_conflicts": Kept("facts on which sources differ", "until they agree, or the person leaves"),
     "fact_statements": Kept("what departments state about somebody, in clear under an internal id", LEAVES),
-    "facts": Kept(
-        "of that what counts now: rules are asked by it", "until its consent or the person goes"
-    ),
+    "facts": Kept("of that what counts now: rules are asked by it", "until its consent or the person goes"),
     "followers": Kept("how far duties have come; no person", "as long as the duty"),
     "idempotency": Kept("answers to repeated requests, sealed", timedelta(days=1)),
     "intake": Kept("messages of partners", timedelta(days=180)),
