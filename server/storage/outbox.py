@@ -1,7 +1,7 @@
 """The outbox: personal notices that wait until they are due, in MongoDB.
 
-`outbox`: {_id: key, template, citizen, about, lane, due_at, expires_at, state, batch, done_at, is_late, item, changed_at,
-read_at, withdrawn_at}. An entry leaves `waiting` once and never comes back: `taken` by a batch and then `paged`,
+`outbox`: {_id: key, template, citizen, about, lane, due_at, expires_at, state, batch, done_at, is_late, item,
+changed_at, read_at, withdrawn_at}. An entry leaves `waiting` once and never comes back: `taken` by a batch and then `paged`,
 `withdrawn`, or `late` (dropped, its time was over); `is_late` marks one that left well after it was due. It stays for
 months: a key that is put again does nothing, and the entry is what its citizen finds in the inbox (`inbox.py`), under
 the name `item`. `changed_at` is the database's time of what an inbox would see.
