@@ -9,7 +9,6 @@ from handlers.application_views import (
     ApplicationView,
     DraftForm,
     FormForm,
-    InvitationForm,
     ListPage,
     ListQuery,
     SeatForm,
@@ -112,23 +111,6 @@ class UrgeHandler(_OwnHandler):
     async def post(self, application: str) -> None:
         """Once a day."""
         self.show(await self.applications.urge(self.caller, application, self.key))
-
-
-class InvitationHandler(_OwnHandler):
-    """Who has to confirm."""
-
-    async def post(self, application: str) -> None:
-        """Name somebody."""
-        form = self.given(InvitationForm)
-        self.show(await self.applications.invite(self.caller, application, self.version, form.account, form.role))
-
-
-class AgreeHandler(_OwnHandler):
-    """Confirming."""
-
-    async def post(self, application: str) -> None:
-        """As the one who was named."""
-        self.show(await self.applications.agree(self.caller, application))
 
 
 class SeatHandler(ApiHandler):

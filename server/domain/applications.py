@@ -19,6 +19,7 @@ from stdnum.iso7064 import mod_11_10
 from server.domain.catalogue import Item, Material
 from server.domain.catalogue_forms import check
 from server.domain.china import china_day
+from server.domain.co_applicants import Agreement, is_agreed
 from server.domain.deadlines import Card, Runs, card_on, next_card_at
 from server.domain.errors import ConflictError, HuiminError, NotFoundError, StepRefusedError
 from server.domain.faults import Fault
@@ -73,15 +74,6 @@ class Brought:
     evidence: str
     at: datetime
     as_of_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Somebody who applies together with the applicant, and whether they have confirmed."""
-
-    citizen: int
-    role: str
-    agreed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +167,9 @@ class Application:
 
     def may_see(self, citizen: int) -> bool:
         """Whether it is one of this person's."""
-        return citizen in (self.citizen, self.actor) or any(a.citizen == citizen for a in self.agreements)
+        return citizen in (self.citizen, self.actor) or any(
+            a.citizen == citizen and a.may_look for a in self.agreements
+        )
 
 
 def missing(terms: Terms, application: Application) -> list[Material]:
@@ -187,12 +181,10 @@ def missing(terms: Terms, application: Application) -> list[Material]:
 
 def facts(terms: Terms, application: Application, faults: Sequence[Fault]) -> frozenset[Guard]:
     """What is so, for the guards."""
-    roles = {each.role for each in application.agreements}
-    agreed = terms.workflow.agreeing <= roles and all(each.agreed_at for each in application.agreements)
     said = {
         Guard.FORM_VALID: not faults,
         Guard.MATERIALS_COMPLETE: not missing(terms, application),
-        Guard.ALL_AGREED: agreed,
+        Guard.ALL_AGREED: is_agreed(application.agreements, terms.workflow.agreeing),
     }
     return frozenset(guard for guard, is_so in said.items() if is_so)
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from server.domain.application_news import TOLD_LASTS, News
 from server.domain.applications import (
     Application,
     By,
@@ -41,9 +42,8 @@ from server.domain.workflow import FIRST, Act, Days, Moved, Refused, Workflow, n
 from server.services.audit import Audit
 from server.storage.applications import ApplicationStore
 
-TEMPLATE = "application.moved"
+TEMPLATE = News.MOVED.value
 TURNS = 10
-TOLD_LASTS = timedelta(days=3)
 SETTLED = timedelta(seconds=10)
 AT_ONCE = 200
 CODE_SIGNS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that is taken for another

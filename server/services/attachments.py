@@ -97,22 +97,22 @@ class Attachments:
             kept = tuple(each for each in found.brought if each.ref != attachment)
             if len(kept) == len(found.brought):
                 raise unknown()
-            if await self._ground.store.swap(found, self._counter.edited(found, brought=kept), is_logged=True):
+            await self._store.loosen(attachment)
+            if await self._counter.put(found, self._counter.edited(found, brought=kept)):
                 await self._store.delete(attachment)
                 return await self._counter.get(caller, application)
         raise changed()
 
     async def read(self, caller: Caller, application: str, attachment: str) -> tuple[Attachment, bytes]:
         """One of the caller's files."""
-        await self._counter.get(caller, application)
-        return await self._read(application, attachment)
+        return await self._read((await self._counter.get(caller, application)).application, attachment)
 
     async def read_filed(self, officer: Officer, application: str, attachment: str) -> tuple[Attachment, bytes]:
         """A file as an officer sees it: the look is noted like that at the form."""
-        await self._desk.get(officer, application)
+        filed = await self._desk.get(officer, application)
         key = f"attachment/{attachment}"
         await self._ground.audit.record(Event(officer.id, "application.attachment", key))
-        return await self._read(application, attachment)
+        return await self._read(filed.application, attachment)
 
     async def sweep(self) -> int:
         """Delete files that no application names, an hour after they came; how many."""
@@ -128,8 +128,10 @@ class Attachments:
                 gone += 1
         return gone
 
-    async def _read(self, application: str, attachment: str) -> tuple[Attachment, bytes]:
-        found = await self._store.find(application, attachment)
+    async def _read(self, application: Application, attachment: str) -> tuple[Attachment, bytes]:
+        """What the application does not name is not there, whatever a process that died has left."""
+        is_named = any(each.ref == attachment for each in application.brought)
+        found = await self._store.find(application.id, attachment) if is_named else None
         data = await self._store.read(found) if found else None
         if found is None or data is None:
             raise unknown()
@@ -163,7 +165,7 @@ class Attachments:
         found = application
         for _ in range(TURNS):
             after = self._counter.edited(found, brought=(*found.brought, brought))
-            if await self._ground.store.swap(found, after, is_logged=True):
+            if await self._counter.put(found, after):
                 return
             found = await self._counter.own(caller, application.id)
             if found.standing.state not in EDITABLE or found.is_between:

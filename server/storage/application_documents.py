@@ -3,9 +3,11 @@
 {_id, number, code_index, code: sealed, citizen, actor, people: [who may see it], item, item_version, item_name,
 workflow, unit, units: [whose inbox], division, owner, state, back, tasks, clock, form: sealed, brought, agreements,
 timeline: [{seq, at, action, state, party, words, note: sealed, ...}], version, created_at, changed_at, submitted_at,
-ended_at, is_open, due_at, card, card_at, urged, seat, is_unlogged}
+ended_at, is_open, due_at, card, card_at, urged, seat, is_unlogged, lapse_at, idle_at, reminded}
 
-`due_at` is what an inbox is sorted by: the deadline, or NEVER while nothing is due.
+`due_at` is what an inbox is sorted by: the deadline, or NEVER while nothing is due. `lapse_at` is when a co-applicant's
+question lapses, `idle_at` when a draft that stays as it is is told of or thrown away, and `reminded` the version of it
+that was told of.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from types import MappingProxyType
 
 import orjson
 
-from server.domain.applications import Agreement, Application, Brought, Line, Means, Seat, Stage
+from server.domain.application_news import idle_at
+from server.domain.applications import Application, Brought, Line, Means, Seat, Stage
+from server.domain.co_applicants import Agreement, Answer, lapse_at
 from server.domain.deadlines import Card, Clock, Runs
 from server.domain.wording import Words
 from server.domain.workflow import Party, Standing
@@ -43,9 +47,10 @@ def form_owner(application: str) -> str:
 def fields_of(application: Application) -> Document:
     """Everything that is not sealed, without the timeline."""
     standing = application.standing
+    looking = (each.citizen for each in application.agreements if each.may_look)
     document: Document = {name: getattr(application, name) for name in _PLAIN}
     document |= {
-        "people": sorted({application.citizen, application.actor, *(a.citizen for a in application.agreements)}),
+        "people": sorted({application.citizen, application.actor, *looking}),
         "item_name": list(application.item_name),
         "units": list(application.units),
         "state": standing.state,
@@ -53,9 +58,9 @@ def fields_of(application: Application) -> Document:
         "tasks": dict(standing.tasks),
         "clock": _from_clock(standing.clock),
         "brought": [_from_brought(each) for each in application.brought],
-        "agreements": [
-            {"citizen": a.citizen, "role": a.role, "agreed_at": a.agreed_at} for a in application.agreements
-        ],
+        "agreements": [_from_agreement(each) for each in application.agreements],
+        "lapse_at": lapse_at(application.agreements),
+        "idle_at": idle_at(application),
         "is_open": application.is_open,
         "due_at": sort_key(application),
         "card": application.card.value,
@@ -112,7 +117,7 @@ def to_application(d: Document, vault: Vault | None = None) -> Application:
         form=MappingProxyType(content["form"]),
         answers=MappingProxyType(content["answers"]),
         brought=tuple(_to_brought(each) for each in d["brought"]),
-        agreements=tuple(Agreement(a["citizen"], a["role"], a["agreed_at"]) for a in d["agreements"]),
+        agreements=tuple(_to_agreement(each) for each in d["agreements"]),
         timeline=tuple(_to_line(id_, each, vault) for each in d["timeline"]),
         units=tuple(d["units"]),
         card=Card(d["card"]),
@@ -164,6 +169,18 @@ def _from_brought(brought: Brought) -> Document:
 
 def _to_brought(d: Document) -> Brought:
     return Brought(d["material"], Means(d["means"]), d["ref"], d["evidence"], d["at"], d["as_of_at"])
+
+
+def _from_agreement(agreement: Agreement) -> Document:
+    return {
+        "citizen": agreement.citizen, "account": agreement.account, "role": agreement.role, "id": agreement.id,
+        "asked_at": agreement.asked_at, "asks": agreement.asks, "answer": agreement.answer.value,
+        "answered_at": agreement.answered_at,
+    }  # fmt: skip
+
+
+def _to_agreement(d: Document) -> Agreement:
+    return Agreement(**{**d, "answer": Answer(d["answer"])})
 
 
 def _from_seat(seat: Seat | None) -> Document | None:

@@ -46,6 +46,15 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("card_at", ASCENDING)], partialFilterExpression={"card_at": {"$type": "date"}}, name="cards"),
         IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
         IndexModel([("seat.until", ASCENDING)], partialFilterExpression={"seat.until": {"$type": "date"}}, name="seat"),
+        IndexModel(
+            [("lapse_at", ASCENDING)], partialFilterExpression={"lapse_at": {"$type": "date"}}, name="co_applicants"
+        ),
+        IndexModel([("idle_at", ASCENDING)], partialFilterExpression={"idle_at": {"$type": "date"}}, name="idle"),
+        IndexModel(  # who was named, of the few that somebody was named in
+            [("agreements.citizen", ASCENDING)],
+            partialFilterExpression={"agreements.citizen": {"$exists": True}},
+            name="named",
+        ),
     ],
     "accounts": [
         IndexModel([("public", ASCENDING)], unique=True),

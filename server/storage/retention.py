@@ -36,7 +36,8 @@ KEPT: Mapping[str, Kept] = {
     "alerts": Kept("warnings and who released them", EVIDENCE),
     "applications": Kept(
         "what somebody applied for; form, notes and code sealed with the person's key",
-        "as long as the law archives it; without anything personal when the person leaves",
+        "a draft 90 days after the last touch, with a reminder a week before; what was handed in as long as the law "
+        "archives it, without anything personal when the person leaves",
     ),
     "attachments": Kept("files of an application, sealed with the person's key", "as long as the application"),
     "attempts": Kept("failed log-ins, by blind index", timedelta(days=2)),
