@@ -19,9 +19,11 @@ from handlers.application_views import (
 from handlers.base import ApiHandler
 from server.domain.applications import Application
 from server.domain.errors import InvalidInputError
+from server.domain.origins import counted
 from server.services.application_seats import ApplicationSeats, HandingIn
 from server.services.applications import Applications, Seen
 from server.services.sources import Sources
+from server.services.tracking import Tracking
 
 Position = tuple[datetime, str]
 
@@ -143,14 +145,18 @@ class SourceHandler(ApiHandler):
         self.respond(ApplicationView.of_seen(seen, self.language))
 
 
-class TrackHandler(_OwnHandler):
+class TrackHandler(ApiHandler):
     """By number and code, without a log-in."""
+
+    def initialize(self, tracking: Tracking) -> None:
+        """`tracking` holds the verb."""
+        self.tracking = tracking
 
     async def post(self) -> None:
         """Where it stands. By POST: a code in an address would stand in logs."""
         form = self.given(TrackForm)
-        application, words = await self.applications.track(form.number.strip(), form.code.strip())
-        self.respond(TrackView.of(application, words, self.language))
+        found = await self.tracking.follow(form.number.strip(), form.code.strip(), counted(self.origin))
+        self.respond(TrackView.of(*found, self.language))
 
 
 def cursor_of(application: Application, at: datetime) -> str:

@@ -24,7 +24,9 @@ from server.services.papers import Papers
 from server.services.ratings import Ratings
 from server.services.source_sandbox import NoRegisters, SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
+from server.services.tracking import Tracking
 from server.storage.attachments import AttachmentStore
+from server.storage.attempts import Attempts
 from server.storage.catalogue import CatalogueStore
 from server.storage.catalogues import (
     load_questionnaire,
@@ -47,6 +49,7 @@ class ApplicationParts:
     applications: Applications
     together: CoApplicants
     drafts: Drafts
+    tracking: Tracking
     deciding: Deciding
     attachments: Attachments
     sources: Sources
@@ -81,6 +84,7 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Boo
         applications=counter,
         together=CoApplicants(ground, counter),
         drafts=Drafts(ground, counter),
+        tracking=Tracking(counter, Attempts(assembly.db, assembly.vault), assembly.now),
         deciding=desk,
         attachments=Attachments(ground, counter, desk, files, NoScanner()),
         ratings=Ratings(ground, counter, marks, load_questionnaire()),

@@ -66,7 +66,10 @@ class Means(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A material that is there. `evidence`: SHA-256 of the file, or of what the source answered; `ref` finds it."""
+    """A material that is there. `evidence`: SHA-256 of the file, or of what the source answered; `ref` finds it.
+
+    `size_bytes`: of the file as it is kept.
+    """
 
     material: str
     means: Means
@@ -74,6 +77,7 @@ class Brought:
     evidence: str
     at: datetime
     as_of_at: datetime | None = None
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def _own(parts: ApplicationParts) -> list[Route]:
     )  # fmt: skip
     return [
         Route("/v1/applications", own.ApplicationsHandler, listed, given),
-        Route("/v1/applications/track", own.TrackHandler, {"POST": track}, given),
+        Route("/v1/applications/track", own.TrackHandler, {"POST": track}, {"tracking": parts.tracking}),
         Route(one, own.ApplicationHandler, whole, given),
         Route(f"{one}/submit", own.SubmitHandler, {"POST": submit}, given),
         Route(f"{one}/submit-with-seat", own.SeatHandler, {"POST": with_seat}, {"seats": parts.seats}),

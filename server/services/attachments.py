@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from server.domain.applications import Application, Brought, Means, changed
-from server.domain.attachments import MAX_FILES, Attachment, kind_of, plain_file_name, refuse_size
+from server.domain.attachments import MAX_FILES, MAX_TOTAL_BYTES, Attachment, kind_of, plain_file_name, refuse_size
 from server.domain.audit import Event
 from server.domain.citizens import Caller
 from server.domain.errors import ConflictError, InvalidInputError, NotFoundError
@@ -83,7 +83,10 @@ class Attachments:
             )
         attachment, data = await self._cleaned(found, upload)
         await self._store.put(attachment, data)
-        brought = Brought(upload.material, Means.UPLOAD, attachment.id, attachment.sha256, attachment.at)
+        brought = Brought(
+            upload.material, Means.UPLOAD, attachment.id, attachment.sha256, attachment.at,
+            size_bytes=attachment.size_bytes,
+        )  # fmt: skip
         await self._name(caller, found, brought)
         await self._store.mark_named(attachment.id)
         return await self._counter.get(caller, application)
@@ -164,6 +167,7 @@ class Attachments:
         """The application names the file, whichever version it is by now."""
         found = application
         for _ in range(TURNS):
+            refuse_full(found, brought.size_bytes)
             after = self._counter.edited(found, brought=(*found.brought, brought))
             if await self._counter.put(found, after):
                 return
@@ -176,10 +180,19 @@ class Attachments:
         refuse_size(len(upload.data))
         if application.standing.state not in EDITABLE or application.is_between:
             raise closed(application)
-        if len(application.brought) >= MAX_FILES:
-            raise ConflictError(
-                "attachments_full", zh=f"最多{MAX_FILES}个文件", en=f"there are {MAX_FILES} files already"
-            )
+        refuse_full(application, len(upload.data))
+
+
+def refuse_full(application: Application, size_bytes: int) -> None:
+    """ConflictError `attachments_full`: one more of this size would be too many or too much."""
+    if len(application.brought) >= MAX_FILES:
+        raise ConflictError("attachments_full", zh=f"最多{MAX_FILES}个文件", en=f"{MAX_FILES} files are the most")
+    if sum(each.size_bytes for each in application.brought) + size_bytes > MAX_TOTAL_BYTES:
+        raise ConflictError(
+            "attachments_full",
+            zh=f"全部文件合计不得超过{MAX_TOTAL_BYTES}字节",
+            en=f"all files together may have {MAX_TOTAL_BYTES} bytes",
+        )
 
 
 def unknown() -> NotFoundError:

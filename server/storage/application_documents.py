@@ -163,12 +163,12 @@ def _to_clock(d: Document) -> Clock:
 def _from_brought(brought: Brought) -> Document:
     return {
         "material": brought.material, "means": brought.means.value, "ref": brought.ref, "evidence": brought.evidence,
-        "at": brought.at, "as_of_at": brought.as_of_at,
+        "at": brought.at, "as_of_at": brought.as_of_at, "size_bytes": brought.size_bytes,
     }  # fmt: skip
 
 
 def _to_brought(d: Document) -> Brought:
-    return Brought(d["material"], Means(d["means"]), d["ref"], d["evidence"], d["at"], d["as_of_at"])
+    return Brought(**{**d, "means": Means(d["means"])})
 
 
 def _from_agreement(agreement: Agreement) -> Document:
