@@ -119,9 +119,12 @@ def reminders(application: Application, now: datetime) -> tuple[datetime, tuple[
 def idle_words(application: Application, mark: str) -> Words | None:
     """What is said of a forgotten draft; None once it was touched or handed in, and for what is no mark of ours."""
     version, _, day = mark.partition(".")
-    if not application.is_draft or version != str(application.version) or len(day) != len("YYYYMMDD"):
+    if not application.is_draft or version != str(application.version):
         return None
-    on = date.fromisoformat(day)
+    try:
+        on = date.fromisoformat(day)
+    except ValueError:
+        return None
     return Words(
         f"草稿久未修改，将于{_zh(on)}删除；如需保留，请继续填写",
         f"This draft was not touched for long and will be deleted on {on.isoformat()}; go on with it to keep it",
