@@ -7,6 +7,7 @@ import json
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from io import BytesIO
 from statistics import median
 
@@ -16,12 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from PIL import Image
 
 from server.assemble import Assembly
+from server.assemble_applications import application_duties
 from server.domain.applications import number_of
 from server.domain.attachments import MAX_BYTES, MAX_TOTAL_BYTES
 from server.domain.officers import Role
 from server.services.tracking import DELAYS_S
 from tests.api.application_doors import PDF, Counter, counter_of, make_application
-from tests.api.client import Answer, Citizens, Officers
+from tests.api.client import Answer, Citizens, Client, Officers
 from tests.domain.items import MATERIAL, item
 from tests.services.application_world import officer
 
@@ -250,6 +252,43 @@ async def test_who_guesses_waits_wherever_they_ask_and_who_does_not_is_not_held_
 async def test_a_mistyped_number_is_told_apart_from_an_unknown_one(counter: Counter):
     good = number_of("440305", "20261124", 1_234_567)
     assert (await tracked(counter, good[:-1] + str((int(good[-1]) + 1) % 10), "K7M2QX9RTW")).code == "number_mistyped"
+
+
+async def test_each_public_step_is_in_the_inbox_in_plain_words_and_leads_to_the_application(
+    api: Client, assembly: Assembly, citizens: Citizens
+):
+    mine = await citizens.enter(OWNER)
+    made = await make_application(assembly, api, OWNER, mine)
+    one = f"/v1/applications/{made['application']}"
+    assert (await api("GET", "/v1/me/inbox", token=mine)).json["items"] == []
+    done = (await api("POST", f"{one}/submit", b"", token=mine, If_Match='"v1"')).json
+    [item_] = (await api("GET", "/v1/me/inbox", token=mine)).json["items"]
+    assert item_["template"] == "application.moved"
+    assert item_["page"].endswith(made["application"])
+    assert item_["texts"]["zh"]["body"] == f"申请已提交（{done['number']}）"
+    assert item_["texts"]["en"]["body"] == f"The application was handed in ({done['number']})"
+    [waiting] = await assembly.db["outbox"].find({"citizen": OWNER}).to_list()
+    assert (waiting["lane"], waiting["state"]) == ("transactional", "waiting")
+
+
+async def test_a_workers_duties_tell_of_a_forgotten_draft_and_throw_it_away_when_its_time_has_come(
+    api: Client, assembly: Assembly, citizens: Citizens
+):
+    mine = await citizens.enter(OWNER)
+    made = await make_application(assembly, api, OWNER, mine)
+    applications = assembly.db["applications"]
+
+    async def turn() -> None:
+        await applications.update_many({}, {"$set": {"idle_at": assembly.now() - timedelta(seconds=1)}})
+        for duty in application_duties(assembly):
+            await duty.do()
+
+    await turn()
+    [told] = await assembly.db["outbox"].find({"citizen": OWNER}).to_list()
+    assert (told["template"], told["lane"]) == ("application.idle", "reminder")
+    assert (await api("GET", f"/v1/applications/{made['application']}", token=mine)).status == 200
+    await turn()
+    assert (await api("GET", f"/v1/applications/{made['application']}", token=mine)).status == 404
 
 
 async def test_a_deleted_draft_cannot_be_reached_any_more(counter: Counter, citizens: Citizens):

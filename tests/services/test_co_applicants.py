@@ -189,6 +189,21 @@ async def test_of_an_answer_and_a_taking_back_at_once_one_happens_and_the_notice
         assert await db["outbox"].count_documents({"about": about, "template": News.ASKED, "withdrawn_at": None}) == 0
 
 
+async def test_what_is_completed_later_is_confirmed_anew_before_the_clock_goes_on(town: Town):
+    draft = await asked(town)
+    agreed = (await town.together.agree(caller(SPOUSE), draft.id)).application
+    await town.counter.submit(caller(), draft.id, agreed.version, "k")
+    await town.decide(draft.id, "ask", note="请补正")
+    found = (await town.counter.get(caller(), draft.id)).application
+    saved = (await town.counter.save(caller(), draft.id, found.version, {"reason": "补正"})).application
+    assert len(await inbox(town, SPOUSE)) == 1
+    with pytest.raises(StepRefusedError, match="application_incomplete"):
+        await town.counter.supply(caller(), draft.id, saved.version, "s")
+    again = (await town.together.agree(caller(SPOUSE), draft.id)).application
+    await town.counter.supply(caller(), draft.id, again.version, "s")
+    assert await inbox(town, SPOUSE) == []
+
+
 async def test_more_than_ten_are_not_named(town: Town):
     people = [SPOUSE + 100 + n for n in range(MAX_NAMED + 1)]
     town.acting.pairs |= {(OWNER, each) for each in people}
