@@ -111,6 +111,7 @@ def application_duties(assembly: Assembly) -> list[Duty]:
     return [
         Duty("application_log", 5.0, parts.steps.finish),
         Duty("application_cards", 60.0, parts.steps.show_cards),
+        Duty("duty_cards", 60.0, assembly.duty.tell_cards),
         Duty("application_seats", 5.0, parts.seats.sweep),
         Duty("co_applicants", 60.0, parts.together.lapse),
         Duty("application_drafts", 60.0, parts.drafts.sweep),
