@@ -51,6 +51,9 @@ class Change:
     moot: tuple[str, ...] = ()
 
 
+NOTHING = Change()
+
+
 def change_of(before: Application, after: Application) -> Change:
     """The questions that are new, the answers that are new, and the questions that are closed."""
     open_before = {each.question for each in before.agreements if each.is_waiting}

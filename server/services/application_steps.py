@@ -8,14 +8,14 @@ has done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
-from server.domain.application_news import TOLD_LASTS, News
+from server.domain.application_news import TOLD_LASTS, Change, News
 from server.domain.applications import (
     Application,
     By,
@@ -173,10 +173,10 @@ class ApplicationSteps:
         return replace(application, number=number, code=code)
 
 
-def notices_of(before: Application, after: Application) -> Sequence[Entry]:
+def notices_of(before: Application, after: Application) -> Change:
     """What the fresh lines tell: the applicant, and who acts for them."""
     fresh = [line for line in after.timeline[len(before.timeline) :] if line.is_told]
-    return [
+    entries = (
         Entry(
             key=f"application/{after.id}/{line.seq}/{n}",
             template=TEMPLATE,
@@ -188,7 +188,8 @@ def notices_of(before: Application, after: Application) -> Sequence[Entry]:
         )
         for line in fresh
         for n, citizen in enumerate(dict.fromkeys((after.citizen, after.actor)))
-    ]
+    )
+    return Change(tuple(entries))
 
 
 def about_of(application: str, seq: int) -> str:

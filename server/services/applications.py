@@ -184,8 +184,7 @@ class Applications:
 
     async def put(self, before: Application, after: Application) -> bool:
         """A change that is no step, with what its co-applicants hear of it; False: another version is newer."""
-        news = change_of(before, after)
-        return await self._ground.store.swap(before, after, news.entries, moot=news.moot, is_logged=True)
+        return await self._ground.store.swap(before, after, change_of(before, after), is_logged=True)
 
     async def discard(self, draft: Application) -> bool:
         """Delete a draft with its files; False: another version is newer, or it was handed in.

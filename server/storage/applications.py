@@ -15,6 +15,7 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 
+from server.domain.application_news import NOTHING, Change
 from server.domain.applications import Application
 from server.domain.divisions import prefix
 from server.domain.outbox import Entry
@@ -112,28 +113,26 @@ class ApplicationStore:
         self,
         before: Application,
         after: Application,
-        entries: Sequence[Entry] = (),
+        news: Change = NOTHING,
         *,
-        moot: Sequence[str] = (),
         is_logged: bool = False,
     ) -> bool:
         """Write `after` if `before` is still the newest, with the notices of the step; False: it is not.
 
-        `moot`: keys of notices that are taken back with it. `is_logged`: a change that is nobody's step, which the
-        audit log need not have.
+        `is_logged`: a change that is nobody's step, which the audit log need not have.
         """
         change = await self._change(before, after)
         if not is_logged:
             change["$set"]["is_unlogged"] = True
         query = {"_id": before.id, "version": before.version}
-        if not entries and not moot:
+        if news == NOTHING:
             return (await self._applications.update_one(query, change)).matched_count == 1
 
         async def work(session: Session) -> bool:
             result = await self._applications.update_one(query, change, session=session)
             if result.matched_count:
-                await self._outbox.put(entries, session=session)
-                for key in moot:
+                await self._outbox.put(news.entries, session=session)
+                for key in news.moot:
                     await self._outbox.withdraw(key, after.changed_at, session=session)
             return result.matched_count == 1
 
@@ -160,23 +159,23 @@ class ApplicationStore:
 
     async def find_carded(self, now: datetime, limit: int) -> list[Application]:
         """Those whose card changes by now."""
-        query = _by_now("card_at", now)
+        query = overdue("card_at", now)
         return [to_application(d) async for d in self._applications.find(query).sort("card_at", 1).limit(limit)]
 
     async def find_with_seat(self, now: datetime, limit: int) -> list[Application]:
         """Those whose seat somebody left half-way."""
-        query = _by_now("seat.until", now)
+        query = overdue("seat.until", now)
         found = await self._applications.find(query).limit(limit).to_list()
         return [await self._opened(d) for d in found]
 
     async def find_lapsing(self, now: datetime, limit: int) -> list[Application]:
         """Those of which a co-applicant's question is over by now, without anything that is sealed."""
-        query = _by_now("lapse_at", now)
+        query = overdue("lapse_at", now)
         return [to_application(d) async for d in self._applications.find(query).sort("lapse_at", 1).limit(limit)]
 
     async def find_idle(self, now: datetime, limit: int) -> list[tuple[Application, bool]]:
         """Drafts that nobody has touched for long, longest first, and whether their people were told and had time."""
-        found = self._applications.find(_by_now("idle_at", now)).sort("idle_at", 1).limit(limit)
+        found = self._applications.find(overdue("idle_at", now)).sort("idle_at", 1).limit(limit)
         return [(to_application(d), d.get("reminded") == d["version"]) async for d in found]
 
     async def remind(self, draft: Application, entries: Sequence[Entry], dropped_at: datetime) -> bool:
@@ -259,8 +258,8 @@ class ApplicationStore:
             return to_application(document)
 
 
-def _by_now(name: str, now: datetime) -> Document:
-    """Says the type as its partial index does: without it MongoDB reads the whole collection."""
+def overdue(name: str, now: datetime) -> Document:
+    """Whose time of this name has come. With the type: only so is the partial index of the name used."""
     return {name: {"$lte": now, "$type": "date"}}
 
 
