@@ -21,7 +21,7 @@ from server.services.co_applicants import CoApplicants
 from server.services.deciding import Deciding
 from server.services.item_terms import ItemTerms, Shelf
 from server.services.papers import Papers
-from server.services.ratings import Ratings
+from server.services.ratings import CallBacks, Ratings
 from server.services.source_sandbox import NoRegisters, SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
 from server.services.tracking import Tracking
@@ -87,7 +87,9 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Boo
         tracking=Tracking(counter, Attempts(assembly.db, assembly.vault), assembly.now),
         deciding=desk,
         attachments=Attachments(ground, counter, desk, files, NoScanner()),
-        ratings=Ratings(ground, counter, marks, load_questionnaire()),
+        ratings=Ratings(
+            ground, counter, marks, load_questionnaire(), CallBacks(assembly.citizens, assembly.uses, colleagues)
+        ),
         seats=ApplicationSeats(ground, steps, counter, bookings),
         sources=Sources(ground, counter, _permits(assembly), _registers(assembly)),
         papers=Papers(ground, counter, seed, assembly.settings.city, assembly.settings.public_url),
@@ -110,6 +112,7 @@ def application_duties(assembly: Assembly) -> list[Duty]:
     parts = applications(assembly, CatalogueStore(assembly.db), Nobody(), booking(assembly).bookings)
     return [
         Duty("application_log", 5.0, parts.steps.finish),
+        Duty("rating_log", 5.0, parts.ratings.finish),
         Duty("application_cards", 60.0, parts.steps.show_cards),
         Duty("duty_cards", 60.0, assembly.duty.tell_cards),
         Duty("application_seats", 5.0, parts.seats.sweep),

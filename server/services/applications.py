@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +24,7 @@ from server.domain.applications import (
     missing,
     unknown,
 )
+from server.domain.audit import Event
 from server.domain.catalogue import Material
 from server.domain.citizens import Caller
 from server.domain.co_applicants import asked_again
@@ -34,10 +35,12 @@ from server.domain.errors import (
     TooManyError,
 )
 from server.domain.faults import Fault, refuse_faulty
+from server.domain.inbox import After, read_after, read_since, sync_of, write_after, write_moment
 from server.domain.relations import Scope
 from server.domain.wording import Words
 from server.domain.workflow import Act, Party
 from server.services.application_steps import ApplicationSteps, Ground
+from server.services.inbox import Wanted
 from server.storage.attachments import AttachmentStore
 
 URGE_EVERY = timedelta(hours=24)
@@ -63,6 +66,15 @@ class Draft:
     item: str
     subject: str | None = None
     form: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of a list. `sync` is the `since` of the next walk, `next` the `after` of the next page."""
+
+    applications: Sequence[Application]
+    sync: str
+    next: str | None
 
 
 class Applications:
@@ -107,9 +119,20 @@ class Applications:
         found = await self._own(caller, application, Scope.SEE)
         return self._seen(found, await self._steps.terms(found))
 
-    async def page(self, caller: Caller, after: tuple[datetime, str] | None, limit: int) -> list[Application]:
-        """The caller's, newest change first."""
-        return await self._ground.store.page_of(caller.id, after, limit)
+    async def page(self, caller: Caller, wanted: Wanted) -> Listed:
+        """The caller's, newest change first; InvalidInputError `cursor_invalid`.
+
+        What changes during a walk may be left out of it; the next one, `since` its `sync`, has it.
+        """
+        now = self._ground.now()
+        since = read_since(wanted.since) if wanted.since else None
+        after = read_after(wanted.after) if wanted.after else None
+        place = (after.due_at, after.item) if after else None
+        found = await self._ground.store.page_of(caller.id, place, wanted.limit + 1, since)
+        page = found[: wanted.limit]
+        sync = after.sync if after else sync_of(now)
+        more = After(sync, page[-1].changed_at, page[-1].id) if len(found) > wanted.limit else None
+        return Listed(page, write_moment(sync), write_after(more) if more else None)
 
     async def save(self, caller: Caller, application: str, version: int, form: Mapping[str, Any]) -> Seen:
         """Write over what was filled in, complete or not, while it is the applicant's turn.
@@ -182,9 +205,17 @@ class Applications:
         if not await self.put(before, after):
             raise changed()
 
-    async def put(self, before: Application, after: Application) -> bool:
-        """A change that is no step, with what its co-applicants hear of it; False: another version is newer."""
-        return await self._ground.store.swap(before, after, change_of(before, after), is_logged=True)
+    async def put(self, before: Application, after: Application, events: Sequence[Event] = ()) -> bool:
+        """A change that is no step, with what its co-applicants hear of it; False: another version is newer.
+
+        `events` are in the log when it returns, or will be: see `ApplicationSteps.finish`.
+        """
+        news = change_of(before, after)
+        if not await self._ground.store.swap(before, after, news, is_logged=not events, events=events):
+            return False
+        if events:
+            await self._steps.log(before.id, events)
+        return True
 
     async def discard(self, draft: Application) -> bool:
         """Delete a draft with its files; False: another version is newer, or it was handed in.

@@ -2,8 +2,8 @@
 
 Promises. Who is named is told over their channels and in the inbox, and confirms or declines on their own phone; the
 question and its notice are one write, and so are the answer, the end of the question and what the applicant is told. A
-question can be taken back while nothing was answered, and lapses after two weeks. Each answer is in the log before it
-is confirmed to who gave it.
+question can be taken back while nothing was answered, and lapses after two weeks. Each answer stands with its event for
+the log in one write.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class CoApplicants:
         named = Agreement(citizen, account, role, id=str(before.version), asked_at=self._ground.at())
         after = self._counter.edited(before)
         after = replace(after, agreements=(*(each for each in after.agreements if each.id in _ids(kept)), named))
-        await self._counter.write(before, after)
-        await self._record(caller.account.public, "invite", after, named)
+        if not await self._counter.put(before, after, [_event(caller.account.public, "invite", after, named)]):
+            raise changed()
         return await self._counter.get(caller, application)
 
     async def take_back(self, caller: Caller, application: str, invitation: str) -> Seen:
@@ -79,8 +79,7 @@ class CoApplicants:
             if named.answer is Answer.AGREED:
                 raise ConflictError("invitation_answered", zh="对方已确认", en="they have confirmed already")
             after = self._with(before, tuple(each for each in before.agreements if each is not named))
-            if await self._counter.put(before, after):
-                await self._record(caller.account.public, "take_back", after, named)
+            if await self._counter.put(before, after, [_event(caller.account.public, "take_back", after, named)]):
                 return await self._counter.get(caller, application)
         raise changed()
 
@@ -103,9 +102,8 @@ class CoApplicants:
         found = await self._ground.store.find_lapsing(now, AT_ONCE)
         for before in found:
             after = self._with(before, lapsed(before.agreements, now))
-            if await self._counter.put(before, after):
-                for each in (each for each in after.agreements if each.answered_at == now):
-                    await self._record(SYSTEM, "lapse", after, each)
+            over = [each for each in after.agreements if each not in before.agreements]
+            await self._counter.put(before, after, [_event(SYSTEM, "lapse", after, each) for each in over])
         if found:
             log.info("co_applicants_lapsed", applications=len(found))
         return len(found)
@@ -120,25 +118,24 @@ class CoApplicants:
                 )
             now = self._ground.at()
             after = self._with(before, answered(before.agreements, caller.id, answer, now))
-            if after.agreements != before.agreements:
-                self._counter.refuse_closed(before)
-                if any(each.is_waiting and each.until <= now for each in mine):
-                    raise ConflictError("invitation_lapsed", zh="邀请已过期", en="this invitation is over")
-                if not await self._counter.put(before, after):
-                    continue
-            for each in mine:  # also when it was said before: whoever wrote that may not have lived to record it
-                await self._record(caller.account.public, answer.value, after, each)
-            return
+            if after.agreements == before.agreements:
+                return
+            self._counter.refuse_closed(before)
+            if any(each.is_waiting and each.until <= now for each in mine):
+                raise ConflictError("invitation_lapsed", zh="邀请已过期", en="this invitation is over")
+            events = [_event(caller.account.public, answer.value, after, each) for each in mine]
+            if await self._counter.put(before, after, events):
+                return
         raise changed()
 
     def _with(self, before: Application, agreements: tuple[Agreement, ...]) -> Application:
         return replace(before, agreements=agreements, version=before.version + 1, changed_at=self._ground.at())
 
-    async def _record(self, who: str, what: str, application: Application, named: Agreement) -> None:
-        about = f"application/{application.id}"
-        details = {"role": named.role, "question": named.question}
-        key = f"{about}/{what}/{named.question}"
-        await self._ground.audit.record(Event(who, f"application.{what}", about, details=details, key=key))
+
+def _event(who: str, what: str, application: Application, named: Agreement) -> Event:
+    about = f"application/{application.id}"
+    details = {"role": named.role, "question": named.question}
+    return Event(who, f"application.{what}", about, details=details, key=f"{about}/{what}/{named.question}")
 
 
 def _ids(agreements: tuple[Agreement, ...]) -> frozenset[str]:

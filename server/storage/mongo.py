@@ -38,16 +38,18 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("number", ASCENDING)], unique=True, partialFilterExpression={"number": {"$exists": True}}, name="number"
         ),
         IndexModel([("people", ASCENDING), ("changed_at", DESCENDING), ("_id", DESCENDING)], name="own"),
-        IndexModel(  # the inbox of a unit, nearest deadline first
-            [("units", ASCENDING), ("due_at", ASCENDING), ("_id", ASCENDING)],
+        IndexModel(  # of a unit in a division, nearest deadline first
+            [("inboxes", ASCENDING), ("due_at", ASCENDING), ("_id", ASCENDING)],
             partialFilterExpression={"is_open": True},
-            name="inbox",
+            name="inboxes",
         ),
         IndexModel([("card_at", ASCENDING)], partialFilterExpression={"card_at": {"$type": "date"}}, name="cards"),
         IndexModel(  # what has a card and is not over, whoever's: see `duty`
             [("card", ASCENDING)], partialFilterExpression={"is_open": True, "card": {"$gt": "none"}}, name="carded"
         ),
-        IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
+        IndexModel(
+            [("unlogged.at", ASCENDING)], partialFilterExpression={"unlogged.at": {"$type": "date"}}, name="unlogged_at"
+        ),
         IndexModel([("seat.until", ASCENDING)], partialFilterExpression={"seat.until": {"$type": "date"}}, name="seat"),
         IndexModel(
             [("lapse_at", ASCENDING)], partialFilterExpression={"lapse_at": {"$type": "date"}}, name="co_applicants"
@@ -72,6 +74,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("case", ASCENDING)], unique=True),  # one rating per case
         IndexModel([("unit", ASCENDING), ("state", ASCENDING), ("due_on", ASCENDING)]),
         IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
     ],
     "relations": [
         IndexModel(  # of two people one relation is alive; and one question waits
