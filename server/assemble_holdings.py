@@ -23,8 +23,11 @@ from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
 from server.storage.attachments import AttachmentStore
 from server.storage.calendars import CalendarStore
+from server.storage.catalogues import load_facts
 from server.storage.duty import DutyPhones
+from server.storage.facts import FactStore
 from server.storage.joins import JoinStore
+from server.storage.offers import OfferStore
 from server.storage.ratings import RatingStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
@@ -54,6 +57,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "resources": NOT_ABOUT_CITIZENS,
+    "runs": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
     "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
@@ -77,6 +81,8 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         CalendarHolding(CalendarStore(db)),
         StoreHolding("duty", ("officers", "officer_codes"), DutyPhones(db, vault)),
+        StoreHolding("facts", ("facts", "fact_statements", "fact_conflicts"), FactStore(db, load_facts())),
+        StoreHolding("offers", ("offers",), OfferStore(db)),
         assembly.consents,
         assembly.uses,
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),

@@ -130,6 +130,10 @@ class OfferNotices:
         title, body = said(rule, offer.occurrence, kind, china_day(self._now()))
         return Words(title.zh, title.en), Words(body.zh, body.en)
 
+    def texts(self, offer: Offer, rule: Rule) -> Texts:
+        """What one offer says on every channel."""
+        return notice_texts(self._single(offer, rule), self._frame)
+
     def _single(self, offer: Offer, rule: Rule) -> Notice:
         title, body = self.words(offer, rule)
         return Notice(title, body, f"{PAGE}{offer.id}", offer.found_at)

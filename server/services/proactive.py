@@ -8,8 +8,9 @@ did not consent to what a rule needs gets nothing and is not told that there was
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
@@ -75,6 +76,14 @@ class Ground:
     now: Callable[[], datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Offers that may be made, and how many matches were kept back for which reason."""
+
+    offers: Sequence[Offer] = ()
+    kept_back: Mapping[str, int] = field(default_factory=Counter)
+
+
 class Proactive:
     """The verbs; all may be called by any number of processes."""
 
@@ -130,18 +139,21 @@ class Proactive:
 
     async def offer(self, live: Live, people: Sequence[Held], day: date) -> int:
         """Make offers to those of these people whom the rule is for on this day; how many are new."""
-        wanted = await self.wanted(live, people, day)
+        wanted = (await self.wanted(live, people, day)).offers
         new = await self._ground.offers.insert(wanted)
         await self._telling.tell(wanted, live.rule)
         return new
 
-    async def wanted(self, live: Live, people: Sequence[Held], day: date) -> list[Offer]:
+    async def wanted(self, live: Live, people: Sequence[Held], day: date) -> Judged:
         """The offers of these people that the rule, their consents, applications and its cap allow."""
         rule, now = live.rule, self._ground.now()
         found = matches(rule, people, day, self._ground.calendar)
         if not found:
-            return []
-        may = await self._may(rule, {held.citizen for held, _ in found})
+            return Judged()
+        agreed, may = await self._may(rule, {held.citizen for held, _ in found})
+        kept_back = Counter(
+            "no_consent" if held.citizen not in agreed else "applied" for held, _ in found if held.citizen not in may
+        )
         made: dict[str, Offer] = {}
         for held, occurrence in found:
             if held.citizen in may:
@@ -152,15 +164,18 @@ class Proactive:
                     occurrence=occurrence, state=State.FOUND, found_at=now,
                     expires_at=now + timedelta(days=rule.lasts_days), division=held.division,
                 )  # fmt: skip
-        return await self._capped(rule, list(made.values()), now)
+        kept = await self._capped(rule, list(made.values()), now)
+        kept_back["capped"] += len(made) - len(kept)
+        return Judged(kept, kept_back)
 
-    async def _may(self, rule: Rule, citizens: Collection[int]) -> Collection[int]:
-        may: Collection[int] = citizens
+    async def _may(self, rule: Rule, citizens: Collection[int]) -> tuple[Collection[int], Collection[int]]:
+        """Who of these agreed to all that the rule needs, and who of those is in want of its item."""
+        agreed: Collection[int] = citizens
         for purpose in rule.consents:
-            may = await self._ground.consents.given_by(may, purpose) if may else may
-        if may and rule.item and rule.unless_applied:
-            may = frozenset(may) - await self._ground.applied.applied_for(may, rule.item)
-        return may
+            agreed = await self._ground.consents.given_by(agreed, purpose) if agreed else agreed
+        if not agreed or not rule.item or not rule.unless_applied:
+            return agreed, agreed
+        return agreed, frozenset(agreed) - await self._ground.applied.applied_for(agreed, rule.item)
 
     async def _capped(self, rule: Rule, made: list[Offer], now: datetime) -> list[Offer]:
         if rule.cap is None or not made:

@@ -20,7 +20,17 @@ from typing import Any, NamedTuple
 from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from server.domain.facts import Fact, Facts, Statement, Value, Values, is_contradicted, winner
+from server.domain.facts import (
+    Fact,
+    Facts,
+    Kind,
+    Statement,
+    Value,
+    Values,
+    day_of_number,
+    is_contradicted,
+    winner,
+)
 from server.domain.rules import Bound, Scan
 from server.storage.mongo import Database, Document, Session
 
@@ -142,6 +152,20 @@ class FactStore:
         cursor = self._statements.find({"citizen": citizen}).sort([("fact", ASCENDING), ("_id", ASCENDING)])
         return [_statement(d) async for d in cursor]
 
+    async def export(self, citizen: int) -> Sequence[Mapping[str, Any]]:
+        """What is stated, with its source, time and purpose."""
+        return [
+            {
+                "fact": each.fact, "thing": each.thing, "value": self._told(each), "source": each.source,
+                "as_of": each.as_of_at.isoformat(), "purpose": each.purpose,
+            }
+            for each in await self.statements_of(citizen)
+        ]  # fmt: skip
+
+    def _told(self, each: Statement) -> Value | None:
+        is_date = self._known.by_id[each.fact].kind is Kind.DATE
+        return day_of_number(int(each.value)).isoformat() if is_date and each.value is not None else each.value
+
     async def dispute(self, citizen: int, fact: str) -> bool:
         """Leave what is stated now out until its source states it anew; False: nothing is stated."""
         result = await self._statements.update_many({"citizen": citizen, "fact": fact}, {"$set": {"is_disputed": True}})
@@ -169,6 +193,10 @@ class FactStore:
         """Make all facts of a person anew from what is stated."""
         names = await self._statements.distinct("fact", {"citizen": citizen})
         await self._settle({(citizen, name) for name in names}, division_of)
+
+    async def erase(self, citizen: int) -> None:
+        """Everything; may be repeated."""
+        await self.forget(citizen)
 
     async def forget(self, citizen: int, facts: Collection[str] | None = None) -> None:
         """Nothing is known of this person any more, or nothing of these facts. May be repeated."""

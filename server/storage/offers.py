@@ -117,6 +117,12 @@ class OfferStore:
         found = await self._offers.find_one({"application": application})
         return _to_offer(found) if found else None
 
+    async def export(self, citizen: int) -> Sequence[Mapping[str, Any]]:
+        """Every offer, oldest first."""
+        fields = {"_id": 0, "rule": 1, "period": 1, "state": 1, "found_at": 1, "expires_at": 1, "application": 1}
+        cursor = self._offers.find({"citizen": citizen}, fields).sort("found_at", ASCENDING)
+        return [{k: v.isoformat() if isinstance(v, datetime) else v for k, v in d.items()} async for d in cursor]
+
     async def move(self, source: int, target: int, session: Session) -> None:
         """Give a person's offers to another account."""
         await self._offers.update_many({"citizen": source}, {"$set": {"citizen": target}}, session=session)

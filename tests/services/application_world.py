@@ -18,13 +18,15 @@ from server.domain.officers import AccountState as OfficerState
 from server.domain.officers import Officer, Role, Unit
 from server.domain.real_name import RealName
 from server.domain.relations import Scope
+from server.services.application_drafts import Drafts
 from server.services.application_steps import ApplicationSteps, Ground
 from server.services.applications import Applications, Draft, Seen
 from server.services.attachments import Attachments, NoScanner
+from server.services.co_applicants import CoApplicants
 from server.services.consents import Consents
 from server.services.deciding import Deciding, Decision, Filed
 from server.services.item_terms import ItemTerms
-from server.services.ratings import Ratings
+from server.services.ratings import CallBacks, Ratings
 from server.services.source_sandbox import SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
 from server.services.uses import Uses
@@ -158,9 +160,13 @@ class Town:
         self.steps = ApplicationSteps(self.ground)
         self.files = AttachmentStore(db, self.people)
         self.counter = Applications(self.ground, self.steps, self.files)
+        self.together = CoApplicants(self.ground, self.counter)
+        self.drafts = Drafts(self.ground, self.counter)
         self.desk = Deciding(self.ground, self.steps, self.uses, load_reasons(), self)
         self.marks = RatingStore(db, self.people, vault)
-        self.ratings = Ratings(self.ground, self.counter, self.marks, load_questionnaire())
+        self.ratings = Ratings(
+            self.ground, self.counter, self.marks, load_questionnaire(), CallBacks(self, self.uses, self)
+        )
         self.attachments = Attachments(self.ground, self.counter, self.desk, self.files, NoScanner())
 
     async def find(self, officer_id: str) -> OfficerAccount | None:
@@ -171,6 +177,10 @@ class Town:
             officer=self.hired[officer_id], state=OfficerState.ACTIVE, created_at=NOW, changed_at=NOW,
             sessions_since=NOW,
         )  # fmt: skip
+
+    async def addresses_of(self, citizen: int, channel: str) -> list[str]:
+        """Implements `Phones`: everybody has one, of their own."""
+        return [f"+86138{citizen:08d}"] if channel == "sms" else []
 
     def sources(self, registers: Registers | None = None, timeout_s: float = 5.0) -> Sources:
         """The counter of sources, with everybody's name verified as 王小明."""
