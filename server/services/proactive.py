@@ -112,7 +112,7 @@ class Proactive:
         while run := await self._ground.runs.claim():
             live = lives.get((run.rule, run.version))
             if live is None:
-                await self._ground.runs.drop_open(run.rule)
+                await self._ground.runs.drop_open(run.rule, run.version)
                 continue
             await self.run(run, live)
             count += 1
@@ -198,11 +198,11 @@ class Proactive:
         turn = await ground.followers.begin(NAME, LEASE_S)
         if turn is None:
             return 0
-        lives, day, count = await ground.rules.live(), china_day(ground.now()), 0
+        day, count = china_day(ground.now()), 0
         since, after = turn.seen_until, -1
         while found := await ground.facts.changed_since(since, after, TAKE):
             people = [held for _, held in found]
-            for live in lives:
+            for live in await ground.rules.live():  # as they are now: one that was stopped meanwhile tells nobody
                 await self.offer(live, people, day)
             count += len(found)
             since, after = found[-1][0], people[-1].citizen
