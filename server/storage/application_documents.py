@@ -3,7 +3,7 @@
 {_id, number, code_index, code: sealed, citizen, actor, people: [who may see it], item, item_version, item_name,
 workflow, unit, units: [whose inbox], division, owner, state, back, tasks, clock, form: sealed, brought, agreements,
 asked, timeline: [{seq, at, action, state, party, words, note: sealed, ...}], version, created_at, changed_at,
-submitted_at, ended_at, is_open, due_at, card, card_at, urged, seat, inboxes, unlogged: [{key, actor,
+submitted_at, ended_at, is_open, due_at, card, card_at, urged, seat, offer, inboxes, unlogged: [{key, actor,
 action, details, at}], lapse_at, idle_at, reminded}
 
 `due_at` is what an inbox is sorted by: the deadline, or NEVER while nothing is due. `inboxes` are all pairs of a unit
@@ -81,7 +81,8 @@ def fields_of(application: Application) -> Document:
         "asked": application.asked,
         "seat": _from_seat(application.seat),
     }
-    return document | ({"number": application.number} if application.number else {})
+    rare = {"number": application.number, "offer": application.offer}
+    return document | {name: value for name, value in rare.items() if value}
 
 
 def sealed_form(application: Application, vault: Vault) -> bytes:
@@ -137,6 +138,7 @@ def to_application(d: Document, vault: Vault | None = None) -> Application:
         units=tuple(d["units"]),
         card=Card(d["card"]),
         seat=_to_seat(d.get("seat")),
+        offer=d.get("offer", ""),
     )
 
 
