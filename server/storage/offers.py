@@ -80,8 +80,8 @@ class OfferStore:
     async def running(self, citizens: Collection[int], rules: Collection[str]) -> list[Offer]:
         """Offers of these people by these rules that could still be done."""
         states = [state.value for state in STEPS[State.DONE]]
-        query = {"citizen": {"$in": list(citizens)}, "rule": {"$in": list(rules)}, "state": {"$in": states}}
-        return [_to_offer(d) async for d in self._offers.find(query).hint("caps")]
+        query = {"citizen": {"$in": list(citizens)}, "state": {"$in": states}}
+        return [_to_offer(d) async for d in self._offers.find(query).hint("own") if d["rule"] in rules]
 
     async def find_left(self, found_before: datetime, limit: int) -> list[Offer]:
         """Offers whose notice is not in the outbox although they were found a while ago, oldest first."""
