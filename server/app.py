@@ -31,6 +31,7 @@ from server import (
     assemble_citizens,
     assemble_inbox,
     assemble_privacy,
+    assemble_proactive,
     assemble_waiting,
 )
 from server.assemble import Assembly
@@ -59,6 +60,7 @@ from server.routes import (
     office,
     organisations,
     privacy,
+    proactive,
     public,
     real_name,
     relations,
@@ -145,6 +147,7 @@ def public_routes(services: Services) -> list[Route]:
         *catalogue.routes(services.catalogue, services.public.shelf),
         *applications.routes(services.applications),
         *duty.routes(duty_binding(services.assembly)),
+        *proactive.routes(assemble_proactive.proactive(services.assembly)),
     ]
 
 

@@ -36,6 +36,7 @@ from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.assemble_offers import offer_notices
 from server.assemble_verifier import verifier_of
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
@@ -172,6 +173,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         moves, duty = ApplicationNotices(applied, wording.templates), _duty(db, vault, outbox, wording, clock)
+        offers = offer_notices(db, wording.templates, clock.now)
         yield Assembly(
             settings=settings,
             db=db,
@@ -200,7 +202,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             booking_news=booking_news,
             waiting_news=waiting_news,
             duty=duty,
-            subjects=Subjects([notices, booking_news, waiting_news, moves, duty]),
+            subjects=Subjects([notices, booking_news, waiting_news, moves, duty, offers]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,

@@ -57,6 +57,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "resources": NOT_ABOUT_CITIZENS,
+    "rules": NOT_ABOUT_CITIZENS,
     "runs": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
     "used_codes": "hashes of WeChat's codes, for ten minutes",

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -82,8 +82,25 @@ class Cap(_Model):
     days: int = Field(ge=1, le=3_660)
 
 
+EXAMPLE: Mapping[str, Any] = {
+    "id": "identity-card-expiry",
+    "kind": "reminder",
+    "unit": "public-security",
+    "title": {"zh": "身份证快到期了", "en": "Your ID runs out"},
+    "body": {"zh": "{date}到期，还有{days}天", "en": "On {date}: renew it near you"},
+    "when": [{"fact": "id_card_until", "days": [0, 60]}],
+    "lane": "reminder",
+    "period": "occurrence",
+    "lasts_days": 60,
+    "item": "identity-card-renew",
+    "unless_applied": False,
+}
+
+
 class Rule(_Model):
     """One rule. The first condition of `when` is its anchor: what its dates and its period are about."""
+
+    model_config = ConfigDict(json_schema_extra={"example": dict(EXAMPLE)})
 
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,59}$")
     kind: Literal["offer", "reminder"]
