@@ -30,6 +30,7 @@ from server import (
     assemble_catalogue,
     assemble_citizens,
     assemble_inbox,
+    assemble_own_offers,
     assemble_privacy,
     assemble_proactive,
     assemble_waiting,
@@ -57,6 +58,7 @@ from server.routes import (
     duty,
     inbox,
     joining,
+    offers,
     office,
     organisations,
     privacy,
@@ -147,8 +149,15 @@ def public_routes(services: Services) -> list[Route]:
         *catalogue.routes(services.catalogue, services.public.shelf),
         *applications.routes(services.applications),
         *duty.routes(duty_binding(services.assembly)),
-        *proactive.routes(assemble_proactive.proactive(services.assembly)),
+        *proactive_routes(services),
     ]
+
+
+def proactive_routes(services: Services) -> list[Route]:
+    """Rules of officers, offers of citizens."""
+    parts = assemble_proactive.proactive(services.assembly)
+    own = assemble_own_offers.own_offers(services.assembly, parts, services.applications)
+    return [*proactive.routes(parts), *offers.routes(own, services.catalogue.catalogue, services.public.shelf)]
 
 
 def binding_routes(parts: BindingParts) -> list[Route]:

@@ -45,6 +45,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "deliveries": NOT_ABOUT_CITIZENS,
     "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
     "events": NOT_ABOUT_CITIZENS,
+    "offer_days": NOT_ABOUT_CITIZENS,
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
     "item_versions": NOT_ABOUT_CITIZENS,

@@ -27,6 +27,7 @@ from server import assemble, assemble_log_in, assemble_manners, assemble_privacy
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.assemble_applications import application_duties
 from server.assemble_booking import booking_duties
+from server.assemble_own_offers import offer_duties
 from server.assemble_proactive import prepare_facts, proactive_duties
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
@@ -115,6 +116,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
             duties += application_duties(assembly)
             await prepare_facts(assembly)
             duties += proactive_duties(assembly)
+            duties += offer_duties(assembly)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:

@@ -7,6 +7,7 @@ state only rises: `found < offered < seen < accepted < done`; `declined`, `lapse
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -56,6 +57,17 @@ class Offer:
     division: int = 0  # index of the person's first place, for figures
     digest: str = ""
     application: str = ""
+
+
+COUNTS = ("all", *(state.value for state in State))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of a rule's offers ever reached each state, "all": were made. `counted_at`: a part of it, last."""
+
+    counts: Mapping[str, int]
+    counted_at: datetime | None
 
 
 def is_renewed(offer: Offer, rule: Rule, values: Values) -> bool:

@@ -13,11 +13,11 @@ from typing import Any
 
 from server.domain.applications import Application
 from server.domain.china import CHINA, china_day
-from server.domain.offers import State
+from server.domain.offers import COUNTS, State, Tally
 from server.domain.workflow import Workflow
 from server.storage.applications import ApplicationStore
 from server.storage.followers import Followers
-from server.storage.offer_days import NAMES, OfferDays, Tally
+from server.storage.offer_days import OfferDays
 from server.storage.offers import OfferStore
 from server.storage.runs import RunStore
 
@@ -115,7 +115,7 @@ class OfferOutcomes:
     async def of(self, rule: str) -> RuleOutcomes:
         """One rule's figures, zeros if it made no offer, and its newest runs."""
         found = await self._shelves.days.tallies([rule])
-        nothing = Tally(dict.fromkeys(NAMES, 0), None)
+        nothing = Tally(dict.fromkeys(COUNTS, 0), None)
         return RuleOutcomes(found.get(rule, nothing), await self._shelves.runs.newest(rule, RUNS_TOLD))
 
 

@@ -1,11 +1,10 @@
 """A citizen's own offers: listed, opened, declined, accepted with one tap.
 
 Promises. An offer is accepted once, whoever taps how often on however many devices: it names its application before
-Promises. An offer is accepted once, whoever taps how often on however many devices: it names its application before
 that exists, the application is begun under that name, and handed in under the offer's name as key. Wherever a process
-dies in between, `finish_left` carries on. What a field was filled in from (fact, source, as of when, what for) is sealed
-into the application and told to the citizen, as 免提交 does; departments' sources are asked by its rules. What only the
-citizen can add leaves a draft and an answer that says what. Offers are one's own: nobody accepts for another.
+dies in between, `finish_left` carries on. What a field was filled in from (fact, source, as of when, what for) is
+sealed into the application and told to the citizen, as 免提交 does; departments' sources are asked by its rules. What
+only the citizen can add leaves a draft and an answer that says what. Offers are one's own: nobody accepts for another.
 """
 
 from __future__ import annotations

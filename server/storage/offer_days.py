@@ -8,25 +8,14 @@ to. Who is erased is not counted any more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.offers import State
+from server.domain.offers import COUNTS, Tally
 from server.storage.mongo import Database, Document
-
-NAMES = ("all", *(state.value for state in State))
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What became of a rule's offers. `counted_at`: when a part of it was counted last."""
-
-    counts: Mapping[str, int]
-    counted_at: datetime | None
 
 
 class OfferDays:
@@ -63,11 +52,11 @@ class OfferDays:
 
     async def tallies(self, rules: Collection[str] | None = None) -> dict[str, Tally]:
         """By rule; None: of all of them."""
-        sums = {name: {"$sum": f"$counts.{name}"} for name in NAMES}
+        sums = {name: {"$sum": f"$counts.{name}"} for name in COUNTS}
         pipeline: list[Document] = [
             {"$match": {"rule": {"$in": list(rules)}} if rules is not None else {}},
             {"$group": {"_id": "$rule", "counted_at": {"$max": "$counted_at"}, **sums}},
             {"$sort": {"_id": 1}},
         ]
         found = await (await self._days.aggregate(pipeline)).to_list()
-        return {d["_id"]: Tally({name: d[name] for name in NAMES}, d["counted_at"]) for d in found}
+        return {d["_id"]: Tally({name: d[name] for name in COUNTS}, d["counted_at"]) for d in found}
