@@ -95,11 +95,11 @@ class OfferTown:
 
 
 async def make_offer(assembly: Assembly, _api: Client, owner: int, _token: str) -> dict[str, str]:
-    """An offer of theirs, made anew each time."""
-    town = OfferTown(assembly)
-    for name in ("rules", "offers", "runs", "items", "item_versions"):
+    """An offer of theirs, made anew each time, of an item that nothing else is about."""
+    town, gift = OfferTown(assembly), allowance(id="birthday-gift", code="440300-11440300MB2C92027E-101099")
+    for name in ("rules", "offers", "runs"):
         await assembly.db[name].delete_many({})
-    await town.ready()
+    await town.ready([BIRTHDAY | {"item": gift.id, "unless_applied": False}], gift)
     await town.is_eighty(owner)
     await town.run()
     return {"offer": await town.offer_of(owner)}
