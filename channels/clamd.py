@@ -22,6 +22,7 @@ CHUNK_BYTES = 65_536
 MAX_BYTES = 100 << 20  # clamd's own StreamMaxLength
 MAX_REPLY_BYTES = 1_024
 AT_ONCE = 8  # clamd's threads are ten
+SILENCE = (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError)  # how no answer shows itself
 
 log = structlog.get_logger()
 
@@ -40,7 +41,11 @@ class Clamd:
         if len(data) > self._max_bytes:
             log.warning("scanner_away", why="larger than is sent", size=len(data))
             raise scanner_away()
-        answer = await self._ask(b"zINSTREAM\0", data)
+        try:
+            answer = await self._ask(b"zINSTREAM\0", data)
+        except SILENCE as error:
+            log.warning("scanner_away", why=type(error).__name__)
+            raise scanner_away() from None
         if answer == b"stream: OK":
             return True
         if answer.startswith(b"stream: ") and answer.endswith(b" FOUND"):
@@ -53,25 +58,21 @@ class Clamd:
         """Whether it answers at all."""
         try:
             return await self._ask(b"zPING\0") == b"PONG"
-        except UnavailableError:
+        except SILENCE:
             return False
 
     async def _ask(self, command: bytes, data: bytes | None = None) -> bytes:
-        """The answer without its NUL."""
-        try:
-            async with asyncio.timeout(self._timeout_s), self._turns:
-                reader, writer = await self._connect()
-                try:
-                    writer.write(command)
-                    for chunk in _chunks(data) if data is not None else ():
-                        writer.write(chunk)
-                        await writer.drain()
-                    return (await reader.readuntil(b"\0"))[:-1]
-                finally:
-                    writer.transport.abort()  # all is said, or nothing more is believed
-        except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError) as error:
-            log.warning("scanner_away", why=type(error).__name__)
-            raise scanner_away() from None
+        """The answer without its NUL; one of SILENCE if there is none."""
+        async with asyncio.timeout(self._timeout_s), self._turns:
+            reader, writer = await self._connect()
+            try:
+                writer.write(command)
+                for chunk in _chunks(data) if data is not None else ():
+                    writer.write(chunk)
+                    await writer.drain()
+                return (await reader.readuntil(b"\0"))[:-1]
+            finally:
+                writer.transport.abort()  # all is said, or nothing more is believed
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._url.scheme == "unix":
