@@ -3,7 +3,7 @@
 The order code of the ID number (characters 15 to 17) decides, as at the sandbox's authority for names:
     404   nothing is known of this person
     503   the department is away
-    else  name and number as asked, everything else made up, the same each time, as of yesterday
+    else  name, number and what is in the number, everything else made up, the same each time, as of yesterday
 A wrong signature is 401, a question that is not as agreed 400. The word for "unknown code" is a wrong answer: a value
 that nobody asked for.
 """
@@ -28,13 +28,24 @@ ASK = b"/registers/ask"
 OLDEST_S = 300  # of a signature, as Standard Webhooks advises
 _ORDER = slice(14, 17)
 _STATUS = {"404": (404, "nothing is known of this person"), "503": (503, "the department is away")}
-_FIXED: Mapping[str, str | int] = {"sex": "female", "category": "limbs", "level": 2}  # of lists that forms have, too
+_FIXED: Mapping[str, str | int] = {  # what forms check
+    "category": "limbs",
+    "level": 2,
+    "student_number": "G440305199901010019",
+    "list_number": "BH20260101",
+    "certificate_number": "S440305901",
+    "plate": "粤B12345",
+    "uscc": "91440300MA5EX0101X",
+    "spouse_id_number": "440305199001012021",
+}
 _WHOLE = ("_fen", "_m2", "_months", "months", "_count", "_years", "grade")
 _DAYS = ("_on", "_until", "_at", "_day")
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
-class _Person(BaseModel):
+class Person(BaseModel):
+    """Who is asked about."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str = Field(min_length=1, max_length=100)
@@ -48,7 +59,7 @@ class _Question(BaseModel):
     source: _Name
     purposes: list[_Name] = Field(min_length=1)
     fields: list[_Name] = Field(min_length=1)
-    person: _Person
+    person: Person
 
 
 class Registers:
@@ -74,7 +85,9 @@ class Registers:
         if known is not None:
             return self._refusal(*known)
         self.book.counts["answered"] += 1
-        return Answer(self._answer({field: _made_up(question, field) for field in question.fields}))
+        return Answer(
+            self._answer({field: made_up(question.source, field, question.person) for field in question.fields})
+        )
 
     def _is_signed(self, request: Request) -> bool:
         """HMAC-SHA256 as Standard Webhooks has it, computed here by itself: a department's own code would be, too."""
@@ -116,14 +129,20 @@ class Registers:
         return self._answer({"nobody_asked_for_this": "x"})
 
 
-def _made_up(question: _Question, field: str) -> str | int | bool:
-    person = question.person
-    known = {"name": person.name, "id_number": person.id_number}
-    if question.source != "company" and field in known:
+def made_up(source: str, field: str, person: Person) -> str | int | bool:
+    """What a source says of a person, the same each time; it passes the checks of the forms that it fills."""
+    born, is_male = person.id_number[6:14], int(person.id_number[16]) % 2 == 1  # GB 11643
+    known = {
+        "name": person.name,
+        "id_number": person.id_number,
+        "birth_day": f"{born[:4]}-{born[4:6]}-{born[6:]}",
+        "sex": "male" if is_male else "female",
+    }
+    if source != "company" and field in known:
         return known[field]
     if field in _FIXED:
         return _FIXED[field]
-    digest = hashlib.sha256(f"{question.source}|{field}|{person.id_number}".encode()).digest()
+    digest = hashlib.sha256(f"{source}|{field}|{person.id_number}".encode()).digest()
     if field.startswith("is_"):
         return digest[0] % 2 == 0
     if field.endswith(_WHOLE):
