@@ -23,6 +23,7 @@ from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
 from server.storage.attachments import AttachmentStore
 from server.storage.calendars import CalendarStore
+from server.storage.duty import DutyPhones
 from server.storage.joins import JoinStore
 from server.storage.ratings import RatingStore
 from server.storage.real_names import RealNameStore
@@ -46,7 +47,6 @@ EXCEPTIONS: Mapping[str, str] = {
     "item_versions": NOT_ABOUT_CITIZENS,
     "items": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
-    "officers": NOT_ABOUT_CITIZENS,
     "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
@@ -76,6 +76,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         *booking_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         CalendarHolding(CalendarStore(db)),
+        StoreHolding("duty", ("officers", "officer_codes"), DutyPhones(db, vault)),
         assembly.consents,
         assembly.uses,
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),

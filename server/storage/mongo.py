@@ -38,13 +38,18 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("number", ASCENDING)], unique=True, partialFilterExpression={"number": {"$exists": True}}, name="number"
         ),
         IndexModel([("people", ASCENDING), ("changed_at", DESCENDING), ("_id", DESCENDING)], name="own"),
-        IndexModel(  # the inbox of a unit, nearest deadline first
-            [("units", ASCENDING), ("due_at", ASCENDING), ("_id", ASCENDING)],
+        IndexModel(  # of a unit in a division, nearest deadline first
+            [("inboxes", ASCENDING), ("due_at", ASCENDING), ("_id", ASCENDING)],
             partialFilterExpression={"is_open": True},
-            name="inbox",
+            name="inboxes",
         ),
         IndexModel([("card_at", ASCENDING)], partialFilterExpression={"card_at": {"$type": "date"}}, name="cards"),
-        IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
+        IndexModel(  # what has a card and is not over, whoever's: see `duty`
+            [("card", ASCENDING)], partialFilterExpression={"is_open": True, "card": {"$gt": "none"}}, name="carded"
+        ),
+        IndexModel(
+            [("unlogged.at", ASCENDING)], partialFilterExpression={"unlogged.at": {"$type": "date"}}, name="unlogged_at"
+        ),
         IndexModel([("seat.until", ASCENDING)], partialFilterExpression={"seat.until": {"$type": "date"}}, name="seat"),
     ],
     "accounts": [
@@ -60,6 +65,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("case", ASCENDING)], unique=True),  # one rating per case
         IndexModel([("unit", ASCENDING), ("state", ASCENDING), ("due_on", ASCENDING)]),
         IndexModel([("citizen", ASCENDING)]),
+        IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
     ],
     "relations": [
         IndexModel(  # of two people one relation is alive; and one question waits
@@ -96,6 +102,21 @@ INDEXES: dict[str, list[IndexModel]] = {
     "addresses": [
         *(IndexModel([(f"{c}.index", ASCENDING)], unique=True, sparse=True) for c in ("wechat", "push", "sms")),
         IndexModel([("retired.index", ASCENDING)], sparse=True),
+    ],
+    "fact_statements": [IndexModel([("citizen", ASCENDING), ("fact", ASCENDING)])],
+    "fact_conflicts": [IndexModel([("citizen", ASCENDING)]), IndexModel([("since_at", ASCENDING)])],
+    "offers": [
+        IndexModel([("citizen", ASCENDING), ("found_at", DESCENDING), ("_id", DESCENDING)], name="own"),
+        IndexModel([("rule", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_rule"),
+        IndexModel([("citizen", ASCENDING), ("rule", ASCENDING), ("found_at", ASCENDING)], name="caps"),
+        IndexModel([("found_at", ASCENDING)], partialFilterExpression={"state": "found"}, name="untold"),
+        IndexModel([("expires_at", ASCENDING)], partialFilterExpression={"is_open": True}, name="lapse"),
+        IndexModel([("digest", ASCENDING)], partialFilterExpression={"digest": {"$gt": ""}}, name="digests"),
+        IndexModel([("application", ASCENDING)], sparse=True),
+    ],
+    "runs": [
+        IndexModel([("day", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"state": "open"}, name="open"),
+        IndexModel([("rule", ASCENDING), ("day", DESCENDING)]),
     ],
     "log_ins": [
         IndexModel([("family", ASCENDING)], unique=True),
@@ -184,6 +205,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("index", ASCENDING)], unique=True),
         IndexModel([("person", ASCENDING)]),
         IndexModel([("link", ASCENDING)], unique=True, sparse=True),
+        IndexModel([("phone.citizen", ASCENDING)], unique=True, sparse=True),  # an account belongs to one officer
+    ],
+    "officer_codes": [
+        IndexModel([("code", ASCENDING)], unique=True),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
     ],
     "sessions": [
         IndexModel([("id", ASCENDING)], unique=True),
