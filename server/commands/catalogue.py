@@ -24,6 +24,7 @@ from server import assemble
 from server.assemble_catalogue import CatalogueParts, catalogue
 from server.commands.serve import assembled
 from server.domain.catalogue import Item
+from server.domain.catalogue_rules import unfit
 from server.domain.catalogue_search import Wanted
 from server.domain.catalogue_seed import Defect
 from server.domain.catalogue_tables import from_csv, from_json, to_csv, to_json
@@ -31,7 +32,8 @@ from server.domain.catalogue_targets import figures
 from server.domain.errors import InvalidInputError
 from server.services.catalogue_scale import more
 from server.settings import Settings, load
-from server.storage.catalogue_files import FOLDER, read_seed
+from server.storage.catalogue_files import FOLDER, load_rules, read_seed
+from server.storage.catalogues import load_divisions
 
 app = typer.Typer(no_args_is_help=True, help="The catalogue of items 事项目录: load, import, export, check, count.")
 
@@ -91,8 +93,11 @@ def export(file: Annotated[Path, typer.Argument(help="items.json or items.csv")]
 @app.command("check")
 def check(*, folder: Folder = FOLDER, as_json: Json = False) -> None:
     """Look through a folder like data/catalogue without publishing anything; needs no database."""
-    found = read_seed(load(os.environ).city, folder)
-    _report(len(found.items), None, found.defects, as_json=as_json)
+    city = load(os.environ).city
+    found = read_seed(city, folder)
+    rules = load_rules(city, load_divisions(), found.ground, folder)
+    wrong = [Defect("", item.id, each.field, each.en) for item in found.items for each in unfit(item, rules)]
+    _report(len(found.items), None, [*found.defects, *wrong], as_json=as_json)
 
 
 @app.command("kpi")

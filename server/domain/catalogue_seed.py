@@ -124,6 +124,7 @@ class _Maker:
             "networks": data.get("at", []),
             "basis": data.get("basis", []),
         }
+        made["form"]["fields"] = _filled(made["form"]["fields"], made["materials"])
         item = Item.model_validate(made)
         if fault := self.is_code(item.code, item.unit.division, item.unit.uscc):
             raise WrongError("number", f"the code {item.code}: {fault}")
@@ -323,6 +324,15 @@ def _lost(file: str, named: Any, known: set[str]) -> list[Defect]:
         for name, items in named
         for each in items
         if each not in known
+    ]
+
+
+def _filled(fields: list[dict[str, Any]], materials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fields without the filling that this item cannot have: a source is asked only for what replaces a material."""
+    asked = {each["source"]["name"] for each in materials if "source" in each}
+    return [
+        {key: value for key, value in each.items() if key != "fill" or str(value).partition(".")[0] in asked}
+        for each in fields
     ]
 
 
