@@ -29,11 +29,12 @@ from server.domain.catalogue_search import Wanted
 from server.domain.catalogue_seed import Defect
 from server.domain.catalogue_tables import from_csv, from_json, to_csv, to_json
 from server.domain.catalogue_targets import figures
+from server.domain.catalogue_visits import offered, unbookable
 from server.domain.errors import InvalidInputError
 from server.services.catalogue_scale import more
 from server.settings import Settings, load
 from server.storage.catalogue_files import FOLDER, load_rules, read_seed
-from server.storage.catalogues import load_divisions
+from server.storage.catalogues import load_divisions, load_resources
 
 app = typer.Typer(no_args_is_help=True, help="The catalogue of items 事项目录: load, import, export, check, count.")
 
@@ -92,11 +93,13 @@ def export(file: Annotated[Path, typer.Argument(help="items.json or items.csv")]
 
 @app.command("check")
 def check(*, folder: Folder = FOLDER, as_json: Json = False) -> None:
-    """Look through a folder like data/catalogue without publishing anything; needs no database."""
+    """Look through a folder like data/catalogue, and where it leads to, without a database and publishing nothing."""
     city = load(os.environ).city
     found = read_seed(city, folder)
-    rules = load_rules(city, load_divisions(), found.ground, folder)
+    divisions = load_divisions()
+    rules = load_rules(city, divisions, found.ground, folder)
     wrong = [Defect("", item.id, each.field, each.en) for item in found.items for each in unfit(item, rules)]
+    wrong += unbookable(found.items, found.ground, offered(load_resources(divisions), city))
     _report(len(found.items), None, [*found.defects, *wrong], as_json=as_json)
 
 

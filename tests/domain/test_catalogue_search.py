@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from server.domain.catalogue import Applicant, Mode
 from server.domain.catalogue_search import Index, Published, Wanted, canonical_of, terms_of
 from server.domain.catalogue_windows import Ground, nearest
-from server.storage.catalogues import load_divisions, load_resources
-from tests.domain.catalogue_items import SHENZHEN, SHIJIAZHUANG, by_id, item, seed
+from tests.domain.catalogue_items import by_id, item, seed
 
 HOME = (22.5405, 113.9400)  # 粤海街道
 
@@ -142,11 +141,3 @@ def test_every_item_has_a_window_in_its_city():
 
 def test_an_empty_city_has_an_index_too():
     assert Index((), Ground()).find(Wanted(q="高龄")) == []
-
-
-@pytest.mark.parametrize("city", [SHENZHEN, SHIJIAZHUANG])
-def test_a_window_that_can_be_booked_names_a_group_that_has_resources_in_its_district(city: str):
-    there = {(each.group, each.division[:6]) for each in load_resources(load_divisions())}
-    named = [(w.booking_group, w.division[:6]) for w in seed(city).ground.windows if w.booking_group]
-    assert named
-    assert set(named) <= there

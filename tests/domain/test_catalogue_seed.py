@@ -143,6 +143,8 @@ def test_a_dozen_forms_are_rich_and_the_one_of_a_company_takes_a_real_answer():
         ("fields.yaml", "fill: population.name}", "fill: population.nickname}", "has no field nickname"),
         ("moments.yaml", "elderly-allowance, home-care", "elderly-alowance, home-care",
          "growing-old: items: there is no item 'elderly-alowance'"),
+        ("desks.yaml", "elderly-card: elder-card", "elderly-cart: elder-card", "there is no item 'elderly-cart'"),
+        ("desks.yaml", '{"440300": sz-border-residents, ', "{", "desks.yaml: residents: group: no group for 440300"),
         ("windows.yaml", "spot: [22.5445", "spot: [222.5445", "spot.latitude"),
     ],
 )  # fmt: skip
