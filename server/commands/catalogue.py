@@ -112,13 +112,17 @@ def kpi(*, as_json: Json = False) -> None:
 
     found = _run(load(os.environ), does)
     if as_json:
-        told = [{"name": f.name, "target": f.target, "count": f.count, "missing": f.missing} for f in found]
+        told = [
+            {"name": f.name, "target": f.target, "count": f.count, "gap": f.gap, "missing": f.missing} for f in found
+        ]
         typer.echo(orjson.dumps({"figures": told}))
         return
-    table = Table("figure 指标", "plan 目标", "now 现有", "", title="The plan's figures 计划指标")
+    table = Table(
+        "figure 指标", "plan 目标", "now 现有", "gap 差额", "missing 缺少", title="The plan's figures 计划指标"
+    )
     for figure in found:
-        state = "reached 达标" if figure.is_reached else f"short of 缺 {figure.target - figure.count}"
-        table.add_row(figure.name, f"{figure.target:,}", f"{figure.count:,}", " ".join((state, *figure.missing)))
+        gap = f"{figure.gap:,}" if figure.gap else "reached 达标"
+        table.add_row(figure.name, f"{figure.target:,}", f"{figure.count:,}", gap, " ".join(figure.missing))
     Console().print(table)
 
 
