@@ -83,6 +83,11 @@ class Outbox:
         cursor = self._entries.find(query).sort([("due_at", 1), ("citizen", 1)]).limit(limit)
         return [_to_entry(d) async for d in cursor]
 
+    async def find_waiting(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of these that nobody has taken yet."""
+        query = {"_id": {"$in": list(keys)}, "state": "waiting"}
+        return frozenset([d["_id"] async for d in self._entries.find(query, {"_id": 1})])
+
     async def drop_late(self, keys: Sequence[str], now: datetime) -> int:
         """Give up those of these whose time is over; returns how many."""
         result = await self._entries.update_many(

@@ -56,6 +56,11 @@ KEPT: Mapping[str, Kept] = {
     "devices": Kept("apps that get push notices: the log-in they belong to", "until that log-in ends"),
     "erasures": Kept("that an erasure was done: a pseudonym and times", timedelta(days=3 * 365)),
     "events": Kept("the public log of releases", EVIDENCE),
+    "fact_conflicts": Kept("facts on which sources differ", "until they agree, or the person leaves"),
+    "fact_statements": Kept("what departments state about somebody, in clear under an internal id", LEAVES),
+    "facts": Kept(
+        "of that what counts now: rules are asked by it", "until its consent or the person goes"
+    ),
     "followers": Kept("how far duties have come; no person", "as long as the duty"),
     "idempotency": Kept("answers to repeated requests, sealed", timedelta(days=1)),
     "intake": Kept("messages of partners", timedelta(days=180)),
@@ -67,6 +72,8 @@ KEPT: Mapping[str, Kept] = {
     "marks": Kept("which alerts a person has read", timedelta(days=90)),
     "notices": Kept("words of personal notices, sealed with the person's key", "90 days after it could be sent"),
     "officers": Kept("officers' accounts; name and second factor sealed", "as long as the account"),
+    "offers": Kept("which services somebody was offered, and what became of it", LEAVES),
+    "officer_codes": Kept("codes by which an officer binds an account, as hashes", "five minutes"),
     "one_time_codes": Kept("codes and their bounds, as HMACs and blind indexes", "a day at most"),
     "outbox": Kept("that a notice was told to a person, for the inbox", timedelta(days=90)),
     "pages": Kept("who was sent what, by internal id", "30 days after the release, then sums only"),
@@ -81,6 +88,7 @@ KEPT: Mapping[str, Kept] = {
     ),
     "relations": Kept("who acts for whom, with what consent", "until one of the two leaves"),
     "resources": Kept("what can be booked; no person", "as long as it exists"),
+    "runs": Kept("which rule was run for which day; no person", EVIDENCE),
     "seats": Kept("who booked what, by internal id", timedelta(days=2 * 365)),
     "sessions": Kept("officers' sessions; origin sealed", timedelta(hours=13)),
     "used_codes": Kept("hashes of WeChat's one-time codes", timedelta(minutes=10)),
