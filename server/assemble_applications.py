@@ -12,17 +12,21 @@ from server.assemble import Assembly
 from server.assemble_booking import booking
 from server.domain.reasons import Reason
 from server.domain.relations import Scope
+from server.services.application_drafts import Drafts
 from server.services.application_seats import ApplicationSeats, Bookings
 from server.services.application_steps import Acting, ApplicationSteps, Ground
 from server.services.applications import Applications
 from server.services.attachments import Attachments, NoScanner
+from server.services.co_applicants import CoApplicants
 from server.services.deciding import Deciding
 from server.services.item_terms import ItemTerms, Shelf
 from server.services.papers import Papers
 from server.services.ratings import CallBacks, Ratings
 from server.services.source_sandbox import NoRegisters, SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
+from server.services.tracking import Tracking
 from server.storage.attachments import AttachmentStore
+from server.storage.attempts import Attempts
 from server.storage.catalogue import CatalogueStore
 from server.storage.catalogues import (
     load_questionnaire,
@@ -43,6 +47,9 @@ class ApplicationParts:
     ground: Ground
     steps: ApplicationSteps
     applications: Applications
+    together: CoApplicants
+    drafts: Drafts
+    tracking: Tracking
     deciding: Deciding
     attachments: Attachments
     sources: Sources
@@ -75,6 +82,9 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Boo
         ground=ground,
         steps=steps,
         applications=counter,
+        together=CoApplicants(ground, counter),
+        drafts=Drafts(ground, counter),
+        tracking=Tracking(counter, Attempts(assembly.db, assembly.vault), assembly.now),
         deciding=desk,
         attachments=Attachments(ground, counter, desk, files, NoScanner()),
         ratings=Ratings(
@@ -106,6 +116,8 @@ def application_duties(assembly: Assembly) -> list[Duty]:
         Duty("application_cards", 60.0, parts.steps.show_cards),
         Duty("duty_cards", 60.0, assembly.duty.tell_cards),
         Duty("application_seats", 5.0, parts.seats.sweep),
+        Duty("co_applicants", 60.0, parts.together.lapse),
+        Duty("application_drafts", 60.0, parts.drafts.sweep),
         Duty("application_files", 600.0, parts.attachments.sweep),
     ]
 

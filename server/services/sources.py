@@ -140,7 +140,7 @@ class Sources:
                 form=MappingProxyType({**found.form, **filled}),
                 answers=MappingProxyType({**found.answers, question.source: dict(answer.values)}),
             )
-            if await self._ground.store.swap(found, after, is_logged=True):
+            if await self._counter.put(found, after):
                 return
             found = await self._counter.own(caller, application.id)
             if found.standing.state not in EDITABLE or found.is_between:

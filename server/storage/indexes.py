@@ -28,6 +28,15 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("unlogged.at", ASCENDING)], partialFilterExpression={"unlogged.at": {"$type": "date"}}, name="unlogged_at"
         ),
         IndexModel([("seat.until", ASCENDING)], partialFilterExpression={"seat.until": {"$type": "date"}}, name="seat"),
+        IndexModel(
+            [("lapse_at", ASCENDING)], partialFilterExpression={"lapse_at": {"$type": "date"}}, name="co_applicants"
+        ),
+        IndexModel([("idle_at", ASCENDING)], partialFilterExpression={"idle_at": {"$type": "date"}}, name="idle"),
+        IndexModel(  # who was named, of the few that somebody was named in
+            [("agreements.citizen", ASCENDING)],
+            partialFilterExpression={"agreements.citizen": {"$exists": True}},
+            name="named",
+        ),
     ],
     "accounts": [
         IndexModel([("public", ASCENDING)], unique=True),

@@ -18,9 +18,11 @@ from server.domain.officers import AccountState as OfficerState
 from server.domain.officers import Officer, Role, Unit
 from server.domain.real_name import RealName
 from server.domain.relations import Scope
+from server.services.application_drafts import Drafts
 from server.services.application_steps import ApplicationSteps, Ground
 from server.services.applications import Applications, Draft, Seen
 from server.services.attachments import Attachments, NoScanner
+from server.services.co_applicants import CoApplicants
 from server.services.consents import Consents
 from server.services.deciding import Deciding, Decision, Filed
 from server.services.item_terms import ItemTerms
@@ -158,6 +160,8 @@ class Town:
         self.steps = ApplicationSteps(self.ground)
         self.files = AttachmentStore(db, self.people)
         self.counter = Applications(self.ground, self.steps, self.files)
+        self.together = CoApplicants(self.ground, self.counter)
+        self.drafts = Drafts(self.ground, self.counter)
         self.desk = Deciding(self.ground, self.steps, self.uses, load_reasons(), self)
         self.marks = RatingStore(db, self.people, vault)
         self.ratings = Ratings(
