@@ -15,6 +15,7 @@ import yaml
 from server.domain import (
     booking_expansion,
     booking_seed,
+    bulletins,
     consents,
     divisions,
     preferences,
@@ -91,6 +92,11 @@ def check_resources(known: divisions.Divisions, data: Path = DATA) -> tuple[list
 def load_topics(data: Path = DATA) -> preferences.Topics:
     """What citizens may switch off."""
     return preferences.load_topics(_yaml(data / "topics.yaml"))
+
+
+def load_bulletin_topics(data: Path = DATA) -> bulletins.Topics:
+    """What public notices are about."""
+    return bulletins.load_bulletin_topics(_yaml(data / "bulletin_topics.yaml"))
 
 
 def load_workflows(data: Path = DATA) -> Mapping[str, workflow.Workflow]:
