@@ -1,8 +1,8 @@
 """Public notices in MongoDB: one document a bulletin, with its draft and every published version.
 
-{_id, source, edit, edited_at, draft, versions, withdrawal, pending, stops}: as the domain has them, JSON inside; and what
-is asked by: `within` (its divisions and all above: officers' lists), `is_shown`, `marks`, `changed_at`, `until` (readers'
-lists), `is_unsettled` (a broadcast has to leave or to stop). Each verb is one write, fenced by `edit`.
+{_id, source, edit, edited_at, draft, versions, withdrawal, pending, stops}: as the domain has them, JSON inside. And
+what is asked by: `within` (its divisions and all above: officers' lists), `is_shown`, `marks`, `changed_at`, `until`
+(readers' lists), `is_unsettled` (a broadcast has to leave or to stop). Each verb is one write, fenced by `edit`.
 """
 
 from __future__ import annotations

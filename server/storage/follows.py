@@ -1,4 +1,4 @@
-"""What people follow, in `citizens`: `follows`, sorted marks (see `domain.follows`), at once in force for every audience.
+"""What people follow, in `citizens`: `follows`, sorted marks (see `domain.follows`). In force for the next audience.
 
 Whoever follows nothing has no such field and costs the index nothing.
 """
