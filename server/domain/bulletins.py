@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from server.domain.broadcasts import Audience, Broadcast, Lane, Policy
 from server.domain.broadcasts import digest as broadcast_digest
@@ -118,7 +119,7 @@ class Body(_Model):
     en: _Text = Field(default="", max_length=6_000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
 
 
-_CONTENT = {
+_CONTENT: JsonDict = {
     "topic": "water",
     "title": {"zh": "南头街道计划停水", "en": "Planned water outage in Nantou"},
     "body": {"zh": "11月25日9时至17时，因管网检修停水，请提前储水。", "en": "No water on 25 Nov, 9:00-17:00."},

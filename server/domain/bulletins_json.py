@@ -145,9 +145,9 @@ class After(NamedTuple):
     id: str
 
 
-def write_after(bulletin: Bulletin) -> str:
+def write_after(after: After) -> str:
     """The cursor that leads past this one."""
-    return f"{(bulletin.changed_at - _EPOCH) // _MS}.{bulletin.id}"
+    return f"{(after.changed_at - _EPOCH) // _MS}.{after.id}"
 
 
 def read_after(text: str) -> After:

@@ -8,7 +8,7 @@ one that never left is stored as stopped. Each step is in the audit log before i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -227,7 +227,7 @@ class BulletinOffice:
         await self._record(by, action, before, reason)
         return await self._write(before, {"draft": draft})
 
-    async def _write(self, before: Bulletin, changes: dict[str, object]) -> Bulletin:
+    async def _write(self, before: Bulletin, changes: Mapping[str, object]) -> Bulletin:
         after = before.model_copy(update={**changes, "edit": before.edit + 1, "edited_at": self._now()})
         if not await self._store.apply(before, after):
             raise _changed()

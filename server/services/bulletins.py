@@ -6,12 +6,13 @@ merge of index ranges, whatever the city has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.domain.bulletins import Topics, marks_about
+from server.domain.bulletins import Topics, broadcast_id, chain_of, marks_about
 from server.domain.bulletins_json import (
+    After,
     BulletinPage,
     BulletinWhole,
     PublicBulletin,
@@ -22,8 +23,11 @@ from server.domain.bulletins_json import (
 )
 from server.domain.divisions import Divisions
 from server.domain.follows import Follow
+from server.domain.inbox import InboxBulletin
 from server.services.bulletin_office import unknown
+from server.services.follows import Follows
 from server.storage.bulletins import BulletinStore, Wanted
+from server.storage.inbox import InboxStore
 
 MAX_IN_FEED = 100
 MAX_IN_INBOX = 50
@@ -43,9 +47,7 @@ class Asked:
 class Bulletins:
     """The readers' counter."""
 
-    def __init__(
-        self, store: BulletinStore, topics: Topics, divisions: Divisions, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, store: BulletinStore, topics: Topics, divisions: Divisions, now: Callable[[], datetime]) -> None:
         self.topics = topics
         self.divisions = divisions
         self.now = now
@@ -60,7 +62,7 @@ class Bulletins:
         page = found[: asked.limit]
         return BulletinPage(
             bulletins=tuple(public_bulletin(each, self.divisions, now) for each in page),
-            next=write_after(page[-1]) if len(found) > len(page) else None,
+            next=write_after(After(page[-1].changed_at, page[-1].id)) if len(found) > len(page) else None,
         )
 
     async def get(self, bulletin: str) -> BulletinWhole:
@@ -89,3 +91,31 @@ class Bulletins:
         topic = self.topics.get(asked.topic).id if asked.topic is not None else None
         lineage = self.divisions.lineage(asked.division) if asked.division is not None else ()
         return marks_about(topic, lineage)
+
+
+class Followed:
+    """The bulletins in one person's inbox, and which of them were opened."""
+
+    def __init__(self, bulletins: Bulletins, follows: Follows, news: InboxStore) -> None:
+        self._bulletins = bulletins
+        self._follows = follows
+        self._news = news
+
+    async def of(self, citizen: int) -> tuple[InboxBulletin, ...]:
+        """The newest of what they follow, from what is public now: whether a notice arrived does not matter."""
+        found = await self._bulletins.followed(await self._follows.of(citizen))
+        chains = [chain_of(each.id) for each in found]
+        marks = await self._news.find_marks(citizen, chains) if chains else {}
+        return tuple(InboxBulletin(bulletin=each, read_at=_read_at(each, marks)) for each in found)
+
+    async def mark(self, citizen: int, bulletin: str) -> None:
+        """Its newest version was opened; NotFoundError. A second call keeps the first time."""
+        version = (await self._bulletins.get(bulletin)).bulletin.version
+        name = broadcast_id(bulletin, version)
+        await self._news.mark_alert(citizen, chain_of(bulletin), name, self._bulletins.now())
+
+
+def _read_at(bulletin: PublicBulletin, marks: Mapping[str, tuple[str, datetime]]) -> datetime | None:
+    """When this very version was opened."""
+    name, at = marks.get(chain_of(bulletin.id), ("", None))
+    return at if name == broadcast_id(bulletin.id, bulletin.version) else None

@@ -97,6 +97,4 @@ class FollowsHolding:
 
 
 def _busy() -> ConflictError:
-    return ConflictError(
-        "follows_busy", zh="关注正被同时修改，请重试", en="the follows are being changed; try again"
-    )
+    return ConflictError("follows_busy", zh="关注正被同时修改，请重试", en="the follows are being changed; try again")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pymongo.errors import DuplicateKeyError
 
-from server.storage.mongo import Database, Session
+from server.storage.mongo import Database, Document, Session
 
 
 class FollowStore:
@@ -27,7 +27,7 @@ class FollowStore:
         """Put these marks in place of those; False if they were others meanwhile."""
         query = {"_id": citizen, "follows": list(before) if before else None}
         change = {"$set": {"follows": list(after)}} if after else {"$unset": {"follows": ""}}
-        fresh = {} if before else {"$setOnInsert": {"places": [], "channels": []}}
+        fresh: Document = {} if before else {"$setOnInsert": {"places": [], "channels": []}}
         try:
             result = await self._citizens.update_one(
                 query, change | fresh, upsert=bool(after and not before), session=session
