@@ -34,8 +34,7 @@ def inbox(assembly: Assembly, feeds: Feeds, receipts: Receipts) -> InboxParts:
     """The counters of one API process; `receipts` is the one that providers' callbacks wait in."""
     people = assembly.person_vault
     news, answers = InboxStore(assembly.db), AcknowledgementStore(assembly.db, people)
-    public = bulletins(assembly)
-    followed = Followed(public.bulletins, public.follows, news)
+    followed = Followed(bulletins(assembly).bulletins, news)
     shown = Inbox(Shelves(assembly.citizens, Drills(assembly.db), news), feeds, assembly.subjects, followed)
     return InboxParts(
         inbox=shown,

@@ -25,7 +25,6 @@ from server.domain.divisions import Divisions
 from server.domain.follows import Follow
 from server.domain.inbox import InboxBulletin
 from server.services.bulletin_office import unknown
-from server.services.follows import Follows
 from server.storage.bulletins import BulletinStore, Wanted
 from server.storage.inbox import InboxStore
 
@@ -96,14 +95,13 @@ class Bulletins:
 class Followed:
     """The bulletins in one person's inbox, and which of them were opened."""
 
-    def __init__(self, bulletins: Bulletins, follows: Follows, news: InboxStore) -> None:
+    def __init__(self, bulletins: Bulletins, news: InboxStore) -> None:
         self._bulletins = bulletins
-        self._follows = follows
         self._news = news
 
-    async def of(self, citizen: int) -> tuple[InboxBulletin, ...]:
+    async def of(self, citizen: int, follows: Sequence[Follow]) -> tuple[InboxBulletin, ...]:
         """The newest of what they follow, from what is public now: whether a notice arrived does not matter."""
-        found = await self._bulletins.followed(await self._follows.of(citizen))
+        found = await self._bulletins.followed(follows)
         chains = [chain_of(each.id) for each in found]
         marks = await self._news.find_marks(citizen, chains) if chains else {}
         return tuple(InboxBulletin(bulletin=each, read_at=_read_at(each, marks)) for each in found)

@@ -20,10 +20,12 @@ from server.domain.coverage import Coverage, coverage_of
 from server.domain.errors import InvalidInputError, NotFoundError
 from server.domain.feeds import Published, Standing
 from server.domain.feeds_json import PublicAlert, public_alert
+from server.domain.follows import follows_in
 from server.domain.inbox import (
     LIMIT,
     After,
     InboxAlert,
+    InboxBulletin,
     InboxItem,
     InboxPage,
     InboxPlace,
@@ -41,7 +43,7 @@ from server.domain.outbox import Texts, template_of
 from server.services.bulletins import Followed
 from server.services.feeds import Feeds
 from server.services.subjects import Subjects
-from server.storage.citizens import Citizens, KnownPlace
+from server.storage.citizens import Citizens, KnownPlace, Whereabouts
 from server.storage.drills import Drills
 from server.storage.inbox import InboxStore, Window
 
@@ -87,8 +89,8 @@ class Inbox:
         since = read_since(wanted.since) if wanted.since else None
         after = read_after(wanted.after) if wanted.after else None
         window = Window((after.due_at, after.item) if after else None, since, wanted.limit + 1)
-        alerts, bulletins, (found, unread) = await asyncio.gather(
-            self._alerts(citizen, now), self._followed.of(citizen), self._shelves.news.page(citizen, now, window)
+        (alerts, bulletins), (found, unread) = await asyncio.gather(
+            self._concerning(citizen, now), self._shelves.news.page(citizen, now, window)
         )
         page = found[: wanted.limit]
         rendered = await self._render(page)
@@ -149,9 +151,17 @@ class Inbox:
         """These entries with their words, for an export; what is moot or was withdrawn is left out."""
         return _sort(entries, await self._render(entries))[0]
 
-    async def _alerts(self, citizen: int, now: datetime) -> tuple[InboxAlert, ...]:
+    async def _concerning(
+        self, citizen: int, now: datetime
+    ) -> tuple[tuple[InboxAlert, ...], tuple[InboxBulletin, ...]]:
+        """Alerts for the places of this person, and public notices on what they follow."""
+        where = await self._shelves.citizens.whereabouts(citizen)
+        follows = follows_in(where.follows)
+        return await asyncio.gather(self._alerts(citizen, where, now), self._followed.of(citizen, follows))
+
+    async def _alerts(self, citizen: int, whereabouts: Whereabouts, now: datetime) -> tuple[InboxAlert, ...]:
         """What is in force for the places of this person, worst first."""
-        places, is_tester = await self._shelves.citizens.whereabouts(citizen)
+        places, is_tester = whereabouts.places, whereabouts.is_tester
         board = self._feeds.board().alerts
         drills = await self._shelves.drills.find_in_force(now) if is_tester else []
         self._forget({message.identifier for message in board})

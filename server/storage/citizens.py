@@ -74,10 +74,11 @@ class KnownPlace(NamedTuple):
 
 
 class Whereabouts(NamedTuple):
-    """What one person cares about, and whether exercises and tests are meant for them."""
+    """What one person cares about, whether exercises and tests are meant for them, and what they follow (marks)."""
 
     places: Sequence[KnownPlace]
     is_tester: bool
+    follows: Sequence[str] = ()
 
 
 class Address(NamedTuple):
@@ -166,14 +167,14 @@ class Citizens:
         return [_member(d, index(next((p["division"] for p in d["places"]), ""))) async for d in cursor]
 
     async def whereabouts(self, citizen: int) -> Whereabouts:
-        """What this person cares about; nothing for somebody who has no place."""
-        fields = {f"places.{name}": 1 for name in ("id", "label", "division", "point")} | {"is_tester": 1}
+        """What this person cares about; nothing for somebody who has no place and follows nothing."""
+        fields = {f"places.{name}": 1 for name in ("id", "label", "division", "point")} | {"is_tester": 1, "follows": 1}
         document = await self._citizens.find_one({"_id": citizen}, fields) or {}
         places = [
             KnownPlace(p.get("id", ""), p.get("label", "home"), p["division"], _pair(p.get("point")))
             for p in document.get("places", ())
         ]
-        return Whereabouts(places, bool(document.get("is_tester")))
+        return Whereabouts(places, bool(document.get("is_tester")), document.get("follows", ()))
 
     async def reach(self, channel: str, ids: Sequence[int]) -> dict[int, Reach]:
         """How these people (ascending ids) can be reached on one channel now; those without an address are absent.
