@@ -6,7 +6,7 @@ with a ConfigurationError that names it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,12 @@ def load_topics(data: Path = DATA) -> preferences.Topics:
 def load_bulletin_topics(data: Path = DATA) -> bulletins.Topics:
     """What public notices are about."""
     return bulletins.load_bulletin_topics(_yaml(data / "bulletin_topics.yaml"))
+
+
+def load_bulletin_seeds(data: Path = DATA) -> Sequence[Mapping[str, Any]]:
+    """The public notices that a city to try things with begins with, and how many `days` each holds."""
+    seeds: Sequence[Mapping[str, Any]] = _yaml(data / "bulletin_seeds.yaml")["bulletins"]
+    return seeds
 
 
 def load_workflows(data: Path = DATA) -> Mapping[str, workflow.Workflow]:
