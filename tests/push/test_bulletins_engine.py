@@ -138,11 +138,12 @@ async def test_street_district_and_city_reach_each_other_upwards_and_downwards(
     city.start()
     people = await followers(city, parts, CITY, DISTRICT, STREET, COMMUNITY, ASIDE, "")
     for area, hear in REACH.items():
-        broadcast = await told(city, await published(parts.office, content(city, area, title={"zh": f"停水{area}"})))
+        broadcast = await told(city, await published(parts.office, content(city, area)))
         await sent(city, broadcast)
         planned = {id_ for page in await city.pages(broadcast) for id_ in page.to}
         assert planned == {p.id for p, hears in zip(people, hear, strict=True) if hears}, area
-        assert (await city.finding(broadcast)).is_equal, area
+    handed = sum(map(sum, REACH.values()))  # the journal tells broadcasts of one kind apart by nothing
+    assert city.journal(broadcast).total() == handed
 
 
 async def test_who_switched_public_notices_off_is_not_told(city: City, parts: BulletinParts) -> None:
