@@ -82,6 +82,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "division": Parameter(r"\d{6}(?:\d{3}){0,2}", "code of a division: 6, 9 or 12 digits, padded or not", "440305001"),
     "application": Parameter(r"[0-9a-f]{32}", "id of an application", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
     "attachment": Parameter(r"[0-9a-f]{32}", "id of a file of an application", "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8"),
+    "invitation": Parameter(r"[1-9]\d{0,6}", "id of somebody who was named to confirm an application", "2"),
     "secret": Parameter(
         r"[A-Za-z0-9_-]{43}",
         "the unguessable part of a calendar's address",

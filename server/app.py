@@ -41,6 +41,7 @@ from server.assemble_booking import BookingParts
 from server.assemble_bulletins import BulletinParts
 from server.assemble_catalogue import CatalogueParts
 from server.assemble_citizens import CitizenParts
+from server.assemble_duty import duty_binding
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
 from server.domain.errors import NotFoundError
@@ -55,6 +56,7 @@ from server.routes import (
     codes,
     desk,
     divisions,
+    duty,
     inbox,
     joining,
     office,
@@ -148,6 +150,7 @@ def public_routes(services: Services) -> list[Route]:
         *catalogue.routes(services.catalogue, services.public.shelf),
         *applications.routes(services.applications),
         *bulletins.routes(services.bulletins, services.public.shelf, services.assembly.settings.public_url),
+        *duty.routes(duty_binding(services.assembly)),
     ]
 
 

@@ -16,9 +16,11 @@ from typing import Any, Protocol
 
 from stdnum.iso7064 import mod_11_10
 
+from server.domain.audit import SYSTEM, Detail, Event
 from server.domain.catalogue import Item, Material
 from server.domain.catalogue_forms import check
 from server.domain.china import china_day
+from server.domain.co_applicants import Agreement, is_agreed
 from server.domain.deadlines import Card, Runs, card_on, next_card_at
 from server.domain.errors import ConflictError, HuiminError, NotFoundError, StepRefusedError
 from server.domain.faults import Fault
@@ -27,6 +29,7 @@ from server.domain.workflow import FIRST, Act, Guard, Moved, Party, Refused, Sta
 
 MAX_STEPS = 300  # of one timeline; an application that needs more is handled elsewhere
 MAX_DRAFTS = 50  # of one citizen
+ASKING = ("ask", "ask_again")  # 补正
 NUMBER_DIGITS = 8
 
 
@@ -65,7 +68,10 @@ class Means(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A material that is there. `evidence`: SHA-256 of the file, or of what the source answered; `ref` finds it."""
+    """A material that is there. `evidence`: SHA-256 of the file, or of what the source answered; `ref` finds it.
+
+    `size_bytes`: of the file as it is kept.
+    """
 
     material: str
     means: Means
@@ -73,15 +79,7 @@ class Brought:
     evidence: str
     at: datetime
     as_of_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Somebody who applies together with the applicant, and whether they have confirmed."""
-
-    citizen: int
-    role: str
-    agreed_at: datetime | None = None
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class Stage(StrEnum):
 
     WANTED = "wanted"  # the seat is about to be confirmed: that decides for both
     KEPT = "kept"
-    DROPPED = "dropped"  # it could not be: the seat is about to be freed
+    DROPPED = "dropped"  # it could not be, or the application came to nothing: the seat is about to be freed
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +167,20 @@ class Application:
         return self.seat is not None and self.seat.stage is not Stage.KEPT
 
     @property
+    def asked(self) -> int:
+        """How often the applicant was asked for more; more than once is an exception that a supervisor answers for."""
+        return sum(line.action in ASKING for line in self.timeline)
+
+    @property
     def is_open(self) -> bool:
         """Whether the unit has something to do, or waits for the citizen."""
         return self.standing.clock.runs in (Runs.INTAKE, Runs.WORK, Runs.PAUSED)
 
     def may_see(self, citizen: int) -> bool:
         """Whether it is one of this person's."""
-        return citizen in (self.citizen, self.actor) or any(a.citizen == citizen for a in self.agreements)
+        return citizen in (self.citizen, self.actor) or any(
+            a.citizen == citizen and a.may_look for a in self.agreements
+        )
 
 
 def missing(terms: Terms, application: Application) -> list[Material]:
@@ -187,12 +192,11 @@ def missing(terms: Terms, application: Application) -> list[Material]:
 
 def facts(terms: Terms, application: Application, faults: Sequence[Fault]) -> frozenset[Guard]:
     """What is so, for the guards."""
-    roles = {each.role for each in application.agreements}
-    agreed = terms.workflow.agreeing <= roles and all(each.agreed_at for each in application.agreements)
     said = {
         Guard.FORM_VALID: not faults,
         Guard.MATERIALS_COMPLETE: not missing(terms, application),
-        Guard.ALL_AGREED: agreed,
+        Guard.ALL_AGREED: is_agreed(application.agreements, terms.workflow.agreeing),
+        Guard.NOT_ASKED: not application.asked,
     }
     return frozenset(guard for guard, is_so in said.items() if is_so)
 
@@ -226,6 +230,7 @@ def stepped(application: Application, workflow: Workflow, moved: Moved, act: Act
         note=by.note,
         key=by.key,
     )
+    row = workflow.by_name[standing.state]
     is_end = standing.clock.runs is Runs.DONE
     card = card_on(standing.clock, china_day(now))
     return replace(
@@ -241,13 +246,26 @@ def stepped(application: Application, workflow: Workflow, moved: Moved, act: Act
         card=card,
         card_at=next_card_at(standing.clock, card),
         urged=application.urged + (step.action == "urge"),
+        seat=_seat_after(application.seat, now, is_lost=row.is_end and not row.is_granted),
     )
 
 
 def carded(application: Application, now: datetime) -> Application:
-    """The card as it is now."""
+    """The card as it is now; who keeps a copy of the list is told."""
     card = card_on(application.standing.clock, china_day(now))
-    return replace(application, card=card, card_at=next_card_at(application.standing.clock, card))
+    return replace(application, card=card, card_at=next_card_at(application.standing.clock, card), changed_at=now)
+
+
+def events_of(application: str, lines: Iterable[Line]) -> list[Event]:
+    """Lines of a timeline as the log has them. The key makes recording one a second time no second entry."""
+    found = []
+    for line in lines:
+        details: dict[str, Detail] = {"seq": line.seq, "state": line.state, "party": line.party.value}
+        details |= {"task": line.task} if line.task else {}
+        key = f"application/{application}/{line.seq}"
+        action = f"application.{line.action}"
+        found.append(Event(line.who or SYSTEM, action, f"application/{application}", details=details, key=key))
+    return found
 
 
 def units_of(own: str, workflow: Workflow, standing: Standing) -> tuple[str, ...]:
@@ -287,6 +305,18 @@ def refusal_of(refused: Refused, workflow: Workflow) -> HuiminError:
             return _guarded(refused)
 
 
+def asking_words(named: Sequence[Material], there: Sequence[Material]) -> str:
+    """All that has to be brought, in one list: what the officer named, and whatever is not there at all.
+
+    行政许可法 第三十二条: the applicant is told once, and everything. "" if it is about no paper.
+    """
+    listed = list({each.id: each for each in (*named, *there)}.values())
+    if not listed:
+        return ""
+    zh, en = "、".join(each.name.zh for each in listed), ", ".join(each.name.en for each in listed)
+    return f"需补正：{zh}\nTo bring: {en}"
+
+
 def unknown() -> NotFoundError:
     """The same for one that is not there and one that is not the caller's."""
     return NotFoundError("application_unknown", zh="没有这个办件", en="there is no such application")
@@ -319,6 +349,13 @@ def is_number(text: str) -> bool:
     return len(digits) == 23 and digits.isascii() and digits.isdigit() and mod_11_10.is_valid(digits)
 
 
+def _seat_after(seat: Seat | None, now: datetime, *, is_lost: bool) -> Seat | None:
+    """A seat that is kept for what came to nothing is to be freed: anybody may do it from now on."""
+    if seat is None or seat.stage is not Stage.KEPT or not is_lost:
+        return seat
+    return replace(seat, stage=Stage.DROPPED, until=now)
+
+
 def _is_first(standing: Standing) -> bool:
     return standing.state == FIRST
 
@@ -335,6 +372,13 @@ def _line_words(workflow: Workflow, moved: Moved, act: Act) -> Words:
 
 
 def _guarded(refused: Refused) -> HuiminError:
+    if Guard.NOT_ASKED in refused.missing:
+        return StepRefusedError(
+            "asked_already",
+            zh="补正须一次告知，已告知过；再次补正须由主管说明理由",
+            en="the applicant was asked once already; a second time takes a supervisor and a reason",
+            allowed=tuple(action for action in refused.allowed if action not in ASKING),
+        )
     told: Mapping[Guard, tuple[str, str]] = {
         Guard.FORM_VALID: ("表单未填写正确", "the form is not filled in right"),
         Guard.MATERIALS_COMPLETE: ("材料不齐", "materials are missing"),

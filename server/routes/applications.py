@@ -7,7 +7,9 @@ from functools import partial
 from handlers import application_views as views
 from handlers import applications as own
 from handlers import attachments as files
+from handlers import co_applicants as together
 from handlers import papers, ratings
+from handlers import staff_application_views as staff_views
 from handlers import staff_applications as staff
 from handlers.routing import ATTACHMENT_BYTES, CITIZEN, PUBLIC, Operation, Route, officer
 from server.assemble_applications import ApplicationParts
@@ -17,7 +19,7 @@ from server.services.papers import PaperKind
 
 def routes(parts: ApplicationParts) -> list[Route]:
     """All of them."""
-    return [*_own(parts), *_files(parts), *_papers(parts), *_ratings(parts), *_staff(parts)]
+    return [*_own(parts), *_together(parts), *_files(parts), *_papers(parts), *_ratings(parts), *_staff(parts)]
 
 
 def _own(parts: ApplicationParts) -> list[Route]:
@@ -26,8 +28,8 @@ def _own(parts: ApplicationParts) -> list[Route]:
     gives = partial(Operation, entry=CITIZEN, gives=views.ApplicationView)
     listed = {
         "GET": Operation(
-            summary="The caller's applications, newest change first",
-            entry=CITIZEN, query=views.ListQuery, gives=views.ListPage,
+            summary="The caller's applications, newest change first; with `since` what has changed",
+            entry=CITIZEN, query=views.OwnQuery, gives=views.OwnPage,
         ),
         "POST": gives(summary="Begin a draft", takes=views.DraftForm, status=201),
     }  # fmt: skip
@@ -45,8 +47,6 @@ def _own(parts: ApplicationParts) -> list[Route]:
     supply = gives(summary="What was asked for is complete: the clock goes on", needs_version=True)
     withdraw = gives(summary="Take it back before it is decided")
     urge = gives(summary="催办: ask for speed, once a day")
-    invite = gives(summary="Name somebody who has to confirm it", takes=views.InvitationForm, needs_version=True)
-    agree = gives(summary="Confirm as the one who was named")
     bring = gives(summary="免提交: ask a department instead of bringing a paper; needs the consent")
     track = Operation(
         summary="Where an application stands, by number and code; nothing personal",
@@ -54,16 +54,32 @@ def _own(parts: ApplicationParts) -> list[Route]:
     )  # fmt: skip
     return [
         Route("/v1/applications", own.ApplicationsHandler, listed, given),
-        Route("/v1/applications/track", own.TrackHandler, {"POST": track}, given),
+        Route("/v1/applications/track", own.TrackHandler, {"POST": track}, {"tracking": parts.tracking}),
         Route(one, own.ApplicationHandler, whole, given),
         Route(f"{one}/submit", own.SubmitHandler, {"POST": submit}, given),
         Route(f"{one}/submit-with-seat", own.SeatHandler, {"POST": with_seat}, {"seats": parts.seats}),
         Route(f"{one}/supply", own.SupplyHandler, {"POST": supply}, given),
         Route(f"{one}/withdraw", own.WithdrawHandler, {"POST": withdraw}, given),
         Route(f"{one}/urge", own.UrgeHandler, {"POST": urge}, given),
-        Route(f"{one}/invite", own.InvitationHandler, {"POST": invite}, given),
         Route(f"{one}/sources/{{source}}", own.SourceHandler, {"POST": bring}, {"sources": parts.sources}),
-        Route(f"{one}/agree", own.AgreeHandler, {"POST": agree}, given),
+    ]
+
+
+def _together(parts: ApplicationParts) -> list[Route]:
+    given = {"together": parts.together}
+    one = "/v1/applications/{application}"
+    gives = partial(Operation, entry=CITIZEN, gives=views.ApplicationView)
+    invite = gives(
+        summary="Name somebody who has to confirm it; they are told", takes=views.InvitationForm, needs_version=True
+    )
+    take_back = gives(summary="Take an invitation back while nothing was answered")
+    agree = gives(summary="Confirm as the one who was named")
+    decline = Operation(summary="Decline as the one who was named", entry=CITIZEN, status=204)
+    return [
+        Route(f"{one}/invite", together.InviteHandler, {"POST": invite}, given),
+        Route(f"{one}/invitations/{{invitation}}", together.InvitationHandler, {"DELETE": take_back}, given),
+        Route(f"{one}/agree", together.AgreeHandler, {"POST": agree}, given),
+        Route(f"{one}/decline", together.DeclineHandler, {"POST": decline}, given),
     ]
 
 
@@ -130,12 +146,16 @@ def _ratings(parts: ApplicationParts) -> list[Route]:
     asked = Operation(summary="What a rating asks", entry=PUBLIC, gives=ratings.QuestionsView)
     figures = Operation(summary="Ratings by unit", entry=PUBLIC, query=ratings.FiguresQuery, gives=ratings.FiguresView)
     tickets = Operation(
-        summary="Bad ratings of the own units, nearest deadline first; no person is named",
+        summary="Bad ratings of the own units, overdue ones first; no person is named",
         entry=officer(Deed.RATING_READ), query=ratings.TicketsQuery, gives=ratings.TicketsView,
     )  # fmt: skip
     step = Operation(
         summary="Answer a bad rating, call back, appeal, decide an appeal",
         entry=officer(Deed.RATING_STEP), takes=ratings.TicketForm, gives=ratings.RatingTicketView,
+    )  # fmt: skip
+    contact = Operation(
+        summary="Whom to call back: numbers, for a purpose that the person reads; not for who handled the case",
+        entry=officer(Deed.RATING_CONTACT), takes=ratings.ContactForm, gives=ratings.ContactView,
     )  # fmt: skip
     return [
         Route("/v1/applications/{application}/rating", ratings.RatingHandler, one, given),
@@ -143,6 +163,7 @@ def _ratings(parts: ApplicationParts) -> list[Route]:
         Route("/v1/ratings/figures", ratings.FiguresHandler, {"GET": figures}, given),
         Route("/v1/staff/ratings", ratings.TicketsHandler, {"GET": tickets}, given),
         Route("/v1/staff/ratings/{rating}/steps", ratings.TicketHandler, {"POST": step}, given),
+        Route("/v1/staff/ratings/{rating}/contact", ratings.ContactHandler, {"POST": contact}, given),
     ]
 
 
@@ -152,20 +173,24 @@ def _staff(parts: ApplicationParts) -> list[Route]:
     one = "/v1/staff/applications/{application}"
     inbox = Operation(
         summary="The inbox of the officer's unit, nearest deadline first",
-        entry=read, query=views.InboxQuery, gives=views.ListPage,
+        entry=read, query=staff_views.InboxQuery, gives=views.ListPage,
     )  # fmt: skip
-    reasons = Operation(summary="Templates of reasons", entry=read, gives=views.ReasonsView)
+    reasons = Operation(summary="Templates of reasons", entry=read, gives=staff_views.ReasonsView)
     whole = Operation(
-        summary="One application; the applicant reads that it was looked at", entry=read, gives=views.FiledView
+        summary="One application; the applicant reads that it was looked at", entry=read, gives=staff_views.FiledView
     )
-    claim = Operation(summary="Take it on; of two one wins", entry=step, gives=views.FiledView)
+    claim = Operation(summary="Take it on; of two one wins", entry=step, gives=staff_views.FiledView)
     transfer = Operation(
         summary="Hand it on, or back to all; a supervisor anybody's",
-        entry=officer(Deed.APPLICATION_ASSIGN), takes=views.TransferForm, gives=views.FiledView,
+        entry=officer(Deed.APPLICATION_ASSIGN), takes=staff_views.TransferForm, gives=staff_views.FiledView,
     )  # fmt: skip
     take = Operation(
         summary="A step of its workflow: accept, ask for more, approve, reject, complete, deliver",
-        entry=step, takes=views.ApplicationStepForm, gives=views.FiledView,
+        entry=step, takes=staff_views.ApplicationStepForm, gives=staff_views.FiledView,
+    )  # fmt: skip
+    again = Operation(
+        summary="补正 a second time: once is the rule, a supervisor answers for the exception",
+        entry=officer(Deed.APPLICATION_ASK_AGAIN), takes=staff_views.AskAgainForm, gives=staff_views.FiledView,
     )  # fmt: skip
     return [
         Route("/v1/staff/applications", staff.StaffApplicationsHandler, {"GET": inbox}, given),
@@ -174,4 +199,5 @@ def _staff(parts: ApplicationParts) -> list[Route]:
         Route(f"{one}/claim", staff.ClaimHandler, {"POST": claim}, given),
         Route(f"{one}/transfer", staff.TransferHandler, {"POST": transfer}, given),
         Route(f"{one}/steps", staff.StepHandler, {"POST": take}, given),
+        Route(f"{one}/ask-again", staff.AskAgainHandler, {"POST": again}, given),
     ]

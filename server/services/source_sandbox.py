@@ -19,8 +19,14 @@ class SandboxRegisters:
         self._now = now
 
     async def ask(self, question: Question, person: RealName) -> Answer | None:
-        """Name and number as verified, everything else made up; as of yesterday."""
-        known: dict[str, Value] = {"name": person.name, "id_number": person.number}
+        """Name and number as verified, with what the number says; everything else made up; as of yesterday."""
+        number = person.number
+        known: dict[str, Value] = {
+            "name": person.name,
+            "id_number": number,
+            "birth_day": f"{number[6:10]}-{number[10:12]}-{number[12:14]}",
+            "sex": "male" if number[16:17] in "13579" else "female",
+        }
         values = {field: known.get(field, _made_up(question.source, field, person)) for field in question.fields}
         return Answer(MappingProxyType(values), self._now() - timedelta(days=1))
 

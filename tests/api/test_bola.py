@@ -20,7 +20,13 @@ from server.domain.citizens import Client as LogInClient
 from server.domain.citizens import LogIn
 from server.domain.errors import ForbiddenError, NotFoundError
 from server.domain.wording import Words
-from tests.api.application_doors import make_application, make_application_with_source, make_attachment, make_rated
+from tests.api.application_doors import (
+    make_application,
+    make_application_with_source,
+    make_attachment,
+    make_named,
+    make_rated,
+)
 from tests.api.binding import make_handler, make_invitation, make_join, make_organisation, make_relation, make_request
 from tests.api.booking_town import make_booking, make_entry, make_visit
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
@@ -78,6 +84,7 @@ MAKERS: dict[str, Maker] = {
     "/v1/me/join/{join}": make_join,
     "/v1/applications/{application}": make_application,
     "/v1/applications/{application}/attachments/{attachment}": make_attachment,
+    "/v1/applications/{application}/invitations/{invitation}": make_named,
     "/v1/applications/{application}/rating": make_rated,
     "/v1/applications/{application}/sources/{source}": make_application_with_source,
     "/v1/bookings/{booking}": make_booking,

@@ -15,9 +15,12 @@ from server.domain.errors import (
     TooManyError,
 )
 from server.domain.faults import FaultyInputError
+from server.domain.inbox import OVERLAP
 from server.domain.officers import Role
 from server.services.application_steps import SETTLED
-from server.services.deciding import Sought
+from server.services.applications import Draft
+from server.services.deciding import Decision, Sought
+from server.services.inbox import Wanted
 from server.storage.mongo import Database
 from tests.domain.items import item
 from tests.services.application_world import APPROVER, CLERK, FORM, OTHER, OWNER, Town, caller, officer, race
@@ -194,6 +197,27 @@ async def test_an_inbox_is_sorted_by_deadline_and_read_page_by_page(town: Town):
     assert found[-1] == ids[0]
 
 
+async def test_who_keeps_a_copy_of_the_list_asks_only_for_what_has_changed(town: Town):
+    ids = [(await town.draft()).application.id for _ in range(5)]
+    first = await town.counter.page(caller(), Wanted(limit=3))
+    await town.counter.save(caller(), ids[4], 1, {"reason": "一"})  # during the walk, with a clock that stands still
+    second = await town.counter.page(caller(), Wanted(limit=3, after=first.next or ""))
+    assert {each.id for each in (*first.applications, *second.applications)} == {*ids}
+    assert (second.sync, second.next) == (first.sync, None)
+    town.clock.pass_(seconds=OVERLAP.total_seconds() + 60)
+    since = (await town.counter.page(caller(), Wanted(since=first.sync))).sync
+    assert (await town.counter.page(caller(), Wanted(since=since))).applications == []
+    await town.counter.submit(caller(), ids[1], 1, "k")
+    await town.desk.decide(CLERK, ids[1], Decision("accept"))
+    town.clock.pass_(seconds=1)
+    found = await town.counter.page(caller(), Wanted(since=since))
+    assert [each.id for each in found.applications] == [ids[1]]
+    town.clock.pass_(seconds=30)  # the overlap: what a slow write may still show is told a second time
+    assert (await town.counter.page(caller(), Wanted(since=found.sync))).applications[0].id == ids[1]
+    with pytest.raises(InvalidInputError, match="cursor_invalid"):
+        await town.counter.page(caller(), Wanted(since="yesterday"))
+
+
 async def test_a_withdrawn_application_is_over_and_leaves_the_inbox(town: Town):
     id_ = (await town.submitted()).application.id
     await town.counter.withdraw(caller(), id_, "w")
@@ -278,3 +302,19 @@ async def test_an_application_keeps_the_version_of_its_item(town: Town):
     town.shelf.publish(item(promised_days=1, form={"fields": []}))
     seen = await town.counter.submit(caller(), draft.id, draft.version, "k")
     assert (seen.application.item_version, seen.terms.item.promised_days) == (1, 10)
+
+
+async def test_a_draft_goes_on_with_its_form_when_a_newer_version_is_published(town: Town):
+    """Nobody has to fill in again what was right: saved, checked, shown and handed in by the version it began with."""
+    draft = (await town.draft()).application
+    newer = {"fields": [{"id": "other", "kind": "whole", "label": {"zh": "其他"}}]}
+    town.shelf.publish(item(promised_days=1, form=newer))
+    saved = await town.counter.save(caller(), draft.id, draft.version, {"reason": "改过"})
+    assert (saved.application.item_version, saved.faults) == (1, [])
+    wrong = await town.counter.save(caller(), draft.id, saved.application.version, {"other": 3})
+    assert {fault.field for fault in wrong.faults} >= {"form.other", "form.reason"}
+    right = await town.counter.save(caller(), draft.id, wrong.application.version, {"reason": "改过"})
+    handed = await town.counter.submit(caller(), draft.id, right.application.version, "k")
+    assert (handed.application.item_version, handed.application.form["reason"]) == (1, "改过")
+    begun = await town.counter.begin(caller(), Draft(item().id))
+    assert (begun.application.item_version, [each.id for each in begun.terms.item.form.fields]) == (2, ["other"])
