@@ -173,7 +173,6 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         moves, duty = ApplicationNotices(applied, wording.templates), _duty(db, vault, outbox, wording, clock)
-        offers = offer_notices(db, wording.templates, clock.now)
         yield Assembly(
             settings=settings,
             db=db,
@@ -202,7 +201,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             booking_news=booking_news,
             waiting_news=waiting_news,
             duty=duty,
-            subjects=Subjects([notices, booking_news, waiting_news, moves, duty, offers]),
+            subjects=Subjects([notices, booking_news, waiting_news, moves, duty, offer_notices(db, wording, clock)]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from datetime import datetime
 
-from server.domain.templates import Registry
+from server.domain.wording import Wording
 from server.services.offer_notices import OfferNotices
 from server.storage.catalogues import load_facts
+from server.storage.clock import DatabaseClock
 from server.storage.mongo import Database
 from server.storage.offers import OfferStore
 from server.storage.rules import RuleStore
 
 
-def offer_notices(db: Database, registry: Registry, now: Callable[[], datetime]) -> OfferNotices:
+def offer_notices(db: Database, wording: Wording, clock: DatabaseClock) -> OfferNotices:
     """The words, of offers whose rule is not stopped."""
-    return OfferNotices(OfferStore(db), RuleStore(db, time.monotonic), load_facts(), registry, now)
+    return OfferNotices(OfferStore(db), RuleStore(db, time.monotonic), load_facts(), wording.templates, clock.now)

@@ -9,12 +9,12 @@ from server.assemble import Assembly
 from server.assemble_applications import ApplicationParts, Nobody, applications
 from server.assemble_booking import booking
 from server.assemble_proactive import ProactiveParts, proactive
+from server.domain.catalogue_targets import Plan
 from server.services.applied import AppliedFor
 from server.services.offer_outcomes import OfferOutcomes, Shelves
 from server.services.offers import Counters, Offers, OfferShelves
 from server.services.rule_figures import RuleFigures
 from server.storage.catalogue import CatalogueStore
-from server.storage.catalogue_files import load_ground
 from server.storage.catalogues import load_facts, load_workflows
 from server.storage.followers import Followers
 from server.storage.inbox import InboxStore
@@ -30,8 +30,10 @@ class OfferParts:
     figures: RuleFigures
 
 
-def own_offers(assembly: Assembly, parts: ProactiveParts, apply: ApplicationParts) -> OfferParts:
-    """The counters of one process, on its engine and its counter of applications."""
+def own_offers(
+    assembly: Assembly, parts: ProactiveParts, apply: ApplicationParts, plan: Plan | None = None
+) -> OfferParts:
+    """The counters of one process, on its engine and its counter of applications; `plan`: what the city promised."""
     workflows = load_workflows()
     shelves = OfferShelves(
         parts.offers, parts.rules, parts.facts, load_facts(), InboxStore(assembly.db), assembly.accounts
@@ -47,8 +49,7 @@ def own_offers(assembly: Assembly, parts: ProactiveParts, apply: ApplicationPart
         ),
         workflows, assembly.now,
     )  # fmt: skip
-    _, plan = load_ground(assembly.settings.city)
-    figures = RuleFigures(parts.office, parts.rules, parts.rehearsals, outcomes, plan, assembly.now)
+    figures = RuleFigures(parts.office, parts.rules, parts.rehearsals, outcomes, plan or Plan(), assembly.now)
     return OfferParts(Offers(apply.ground, shelves, counters), outcomes, figures)
 
 

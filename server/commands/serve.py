@@ -27,6 +27,7 @@ from server import assemble, assemble_log_in, assemble_manners, assemble_privacy
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.assemble_applications import application_duties
 from server.assemble_booking import booking_duties
+from server.assemble_bulletins import bulletin_duties
 from server.assemble_own_offers import offer_duties
 from server.assemble_proactive import prepare_facts, proactive_duties
 from server.embedded import databases
@@ -114,6 +115,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
             duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
             duties += booking_duties(assembly, stop)
             duties += application_duties(assembly)
+            duties += bulletin_duties(assembly)
             await prepare_facts(assembly)
             duties += proactive_duties(assembly)
             duties += offer_duties(assembly)

@@ -61,6 +61,10 @@ class Deed(StrEnum):
     RULE_RETURN = "rule.return"
     RULE_RELEASE = "rule.release"  # what another person wrote; and let a stopped one go on
     RULE_STOP = "rule.stop"
+    BULLETIN_READ = "bulletin.read"  # drafts of public notices, and their history
+    BULLETIN_WRITE = "bulletin.write"  # draft, change, hand in
+    BULLETIN_PUBLISH = "bulletin.publish"  # publish or return what somebody else wrote
+    BULLETIN_WITHDRAW = "bulletin.withdraw"
     SESSION_OWN = "session.own"  # see and end one's own sessions, confirm the second factor
     AUDIT_READ = "audit.read"
     AUDIT_VERIFY = "audit.verify"
@@ -140,6 +144,10 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.RULE_RETURN: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.RULE_RELEASE: Grant(_APPROVER, Reach.SUBTREE),
     Deed.RULE_STOP: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_WRITE: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.BULLETIN_PUBLISH: Grant(_APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_WITHDRAW: Grant(_APPROVER, Reach.SUBTREE),
     Deed.SESSION_OWN: Grant(frozenset(Role), Reach.OWN),
     Deed.AUDIT_READ: Grant(_AUDITOR, Reach.SUBTREE),  # of the city: the log is one
     Deed.AUDIT_VERIFY: Grant(_AUDITOR, Reach.SUBTREE),

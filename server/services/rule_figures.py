@@ -100,7 +100,9 @@ class RuleFigures:
         lives = sorted(await self._rules.live(), key=lambda live: live.rule.id)
         tallies = await self._outcomes.tallies([live.rule.id for live in lives])
         by_id = {each.item.id: each.item for each in items}
-        proactive = [item for item in by_id.values() if item.is_offered and Mode.PROACTIVE in item.modes]
+        named = {live.rule.item for live in lives}
+        offered = [item for item in by_id.values() if item.is_offered]
+        proactive = [item for item in offered if Mode.PROACTIVE in item.modes or item.id in named]
         counted = [Counted(live.rule, by_id.get(live.rule.item), tallies.get(live.rule.id)) for live in lives]
         return CityFigures(self._plan.modes.get(Mode.PROACTIVE, 0), len(proactive), counted)
 

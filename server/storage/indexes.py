@@ -97,6 +97,21 @@ INDEXES: dict[str, list[IndexModel]] = {
     "citizens": [
         IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("is_tester", ASCENDING)], partialFilterExpression={"is_tester": True}),
+        IndexModel(  # a merge of equality bounds, in the order of ids
+            [("follows", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"follows": {"$exists": True}},
+            name="follows",
+        ),
+    ],
+    "bulletins": [
+        IndexModel(  # what readers ask, newest first
+            [("marks", ASCENDING), ("changed_at", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"is_shown": True},
+            name="shown",
+        ),
+        IndexModel([("until", ASCENDING)], partialFilterExpression={"is_shown": True}, name="shown_until"),
+        IndexModel([("edited_at", ASCENDING)], partialFilterExpression={"is_unsettled": True}, name="unsettled"),
+        IndexModel([("within", ASCENDING), ("edited_at", DESCENDING), ("_id", DESCENDING)], name="office"),
     ],
     "addresses": [
         *(IndexModel([(f"{c}.index", ASCENDING)], unique=True, sparse=True) for c in ("wechat", "push", "sms")),

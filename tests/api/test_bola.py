@@ -57,6 +57,12 @@ async def make_place(_assembly: Assembly, api: Client, _owner: int, token: str) 
     return {"place": (await api("POST", "/v1/me/places", form, token=token)).json["id"]}
 
 
+async def make_follow(_assembly: Assembly, api: Client, _owner: int, token: str) -> Mapping[str, str]:
+    """Something they follow."""
+    answer = await api("PUT", "/v1/me/follows", {"topic": "traffic", "division": "440305001000"}, token=token)
+    return {"follow": answer.json["follows"][0]["id"]}
+
+
 async def make_item(assembly: Assembly, api: Client, owner: int, token: str) -> Mapping[str, str]:
     """Something they were told."""
     await assembly.notices.tell(owner, Words("证件已办好", ""), Words("请到窗口领取", ""), key="card")
@@ -67,6 +73,7 @@ async def make_item(assembly: Assembly, api: Client, owner: int, token: str) -> 
 MAKERS: dict[str, Maker] = {
     "/v1/me/log-ins/{log_in}": make_log_in,
     "/v1/me/devices/{device}": make_device,
+    "/v1/me/follows/{follow}": make_follow,
     "/v1/me/inbox/{item}": make_item,
     "/v1/me/places/{place}": make_place,
     "/v1/me/relatives/{relation}": make_relation,
@@ -88,8 +95,8 @@ MAKERS: dict[str, Maker] = {
     "/v1/visits/{visit}": make_visit,
 }
 
-# What everybody shares (a purpose in the city's list, a public alert): there is nobody whose it is.
-SHARED = frozenset({"purpose", "identifier"})
+# What everybody shares (a purpose in the city's list, a public alert or notice): there is nobody whose it is.
+SHARED = frozenset({"purpose", "identifier", "bulletin"})
 
 
 def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:

@@ -61,12 +61,15 @@ WHO = {
     "rule.return": "EP",
     "rule.release": "P",
     "rule.stop": "EP",
+    "bulletin.read": "EP",
+    "bulletin.write": "E",
+    "bulletin.publish": "P",
+    "bulletin.withdraw": "P",
     "session.own": "ARCDUMKLEPS",
     "audit.read": "U",
     "audit.verify": "U",
 }
 LETTER = dict(zip("ARCDUMKLEPS", Role, strict=True))
-SERVED = ("application", "booking", "item", "rating", "resource", "rule")
 READING = {"acknowledgement.read", "alert.read", "alert.preview", "broadcast.read", "intake.read"}
 
 
@@ -124,7 +127,8 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
 
 
 def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
-    serving = {deed for deed in Deed if deed.split(".")[0] in SERVED}
+    features = ("application", "booking", "bulletin", "item", "rating", "resource", "rule")
+    serving = {deed for deed in Deed if deed.split(".")[0] in features}
     for deed in Deed:
         if deed is not Deed.SESSION_OWN:
             assert bool(GRANTS[deed].roles & SERVING) == (deed in serving) == (GRANTS[deed].roles <= SERVING)
