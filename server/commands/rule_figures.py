@@ -82,7 +82,7 @@ def _at(tally: Tally) -> str:
 
 def _operator(city: str) -> Officer:
     """Whoever sits at the server's own command line, as the log and the list of uses name them."""
-    unit = Unit(code="", name="系统运维", sender="", division=city)
+    unit = Unit(code=f"{city}00000000", name="系统运维", sender="operator@localhost", division=city)
     return Officer(
         id=OPERATOR, person=OPERATOR, name=OPERATOR, roles=frozenset({Role.EDITOR}), unit=unit, division=city,
         events=(), institutions=(),

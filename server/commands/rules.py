@@ -1,5 +1,4 @@
-"""`rules`: look through files of rules, hand them in, see what would change, print their schema; rehearse one,
-and see what became of their offers.
+"""`rules`: look through files of rules, hand them in, see what would change, print their schema, rehearse one.
 
 Each defect is one line on standard error: file, line, rule, where, what to do; the exit code is then 1. Loading hands
 rules in as the operator: they are in force when an officer has released them. `--json` prints one object.
