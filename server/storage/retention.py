@@ -71,6 +71,7 @@ KEPT: Mapping[str, Kept] = {
     "marks": Kept("which alerts a person has read", timedelta(days=90)),
     "notices": Kept("words of personal notices, sealed with the person's key", "90 days after it could be sent"),
     "officers": Kept("officers' accounts; name and second factor sealed", "as long as the account"),
+    "offer_days": Kept("how many offers of a rule came how far, by day; no person", EVIDENCE),
     "offers": Kept("which services somebody was offered, and what became of it", LEAVES),
     "officer_codes": Kept("codes by which an officer binds an account, as hashes", "five minutes"),
     "one_time_codes": Kept("codes and their bounds, as HMACs and blind indexes", "a day at most"),
