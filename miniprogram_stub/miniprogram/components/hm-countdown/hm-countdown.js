@@ -1,15 +1,17 @@
-// What is left until a moment, second by second; `over` comes once when it is there.
+// What is left until a moment, second by second; `over` comes once when it is there. `server-at` is the server's time of
+// the answer that named the moment: telephones' clocks are wrong.
 
 const time = require('../../core/time')
 
 Component({
   properties: {
     until: { type: String, value: '' },
+    serverAt: { type: String, value: '' },
     words: { type: Object, value: {} },
   },
   data: { text: '' },
   observers: {
-    until() {
+    'until, serverAt'() {
       this.start()
     },
   },
@@ -25,11 +27,12 @@ Component({
     start() {
       clearInterval(this.timer)
       if (!this.data.until) return
+      this.ahead = this.data.serverAt ? Date.parse(this.data.serverAt) - Date.now() : 0
       this.timer = setInterval(() => this.tick(), 1000)
       this.tick()
     },
     tick() {
-      const left = time.left(Date.parse(this.data.until) - Date.now())
+      const left = time.left(Date.parse(this.data.until) - Date.now() - this.ahead)
       const { words } = this.data
       if (left) {
         const parts = ['d', 'h', 'm', 's'].filter((part) => left[part] || part === 's')
