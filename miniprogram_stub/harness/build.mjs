@@ -3,7 +3,7 @@
 // One script, one style sheet, one page and the app's own pictures. What is wrong in the source is told all at once, with
 // file and line, and nothing is written then.
 
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { HOME, ROOT, has, hostTags, source } from './source.mjs'
@@ -28,6 +28,17 @@ function program({ app, units }, faults) {
     })`
 }
 
+/** Each file is there whole or not at all, whoever builds beside us; what is not made any more goes. */
+function place(into, files) {
+  mkdirSync(into, { recursive: true })
+  for (const [name, content] of Object.entries(files)) {
+    const half = join(into, `.${name}.${process.pid}`)
+    writeFileSync(half, content)
+    renameSync(half, join(into, name))
+  }
+  readdirSync(into).filter((name) => !name.startsWith('.') && !(name in files)).forEach((name) => rmSync(join(into, name)))
+}
+
 async function main(into) {
   const faults = []
   const found = source()
@@ -46,12 +57,13 @@ async function main(into) {
     logLevel: 'silent',
   })
   if (made.warnings.length) throw new Error(made.warnings.map(({ text, location }) => `${location?.file}:${location?.line} ${text}`).join('\n'))
-  rmSync(into, { recursive: true, force: true })
-  mkdirSync(into, { recursive: true })
-  writeFileSync(join(into, 'mini.js'), made.outputFiles[0].contents)
-  writeFileSync(join(into, 'mini.css'), css)
-  cpSync(join(RUNTIME, 'index.html'), join(into, 'index.html'))
-  if (has('images')) cpSync(join(ROOT, 'images'), into, { recursive: true })
+  const images = has('images') ? readdirSync(join(ROOT, 'images')) : []
+  place(into, {
+    'mini.js': made.outputFiles[0].contents,
+    'mini.css': css,
+    'index.html': readFileSync(join(RUNTIME, 'index.html')),
+    ...Object.fromEntries(images.map((name) => [name, readFileSync(join(ROOT, 'images', name))])),
+  })
   const kib = (size) => `${Math.ceil(size / 1024)} KiB`
   console.log(`${found.units.length} pages and components, ${kib(made.outputFiles[0].contents.length)} of script, ${kib(css.length)} of style`)
 }

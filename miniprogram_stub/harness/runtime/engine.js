@@ -16,7 +16,8 @@ function setAttribute(element, plain, name, value) {
     plain('role', value)
     if (value === HEADING && !element.hasAttribute('aria-level')) plain('aria-level', '2')
     if (ROLES_TO_PRESS.has(value)) element.tabIndex = 0
-  } else if (/^[a-z][a-z0-9-]*$/.test(name)) plain(name, value)
+  } else if (name.startsWith('aria-')) plain(name, value || 'true') // the engine writes true as ""
+  else if (/^[a-z][a-z0-9-]*$/.test(name)) plain(name, value)
 }
 
 function createElement(tag) {

@@ -97,6 +97,9 @@ function page(definition) {
   Page({
     ...common,
     load: async () => ({}),
+    tick() {},
+    timer: 0,
+    isShown: false,
     ...own,
     data: { t: i18n.words(own.texts), state: 'loading', problem: null, fields: {}, busy: '', isElder: false, language: 'zh', queued: 0, asOf: '', ...own.data },
     onLoad(query) {

@@ -9,7 +9,7 @@ Component({
     serverAt: { type: String, value: '' },
     words: { type: Object, value: {} },
   },
-  data: { text: '' },
+  data: { text: '', timer: 0, aheadMs: 0 },
   observers: {
     'until, serverAt'() {
       this.start()
@@ -20,26 +20,26 @@ Component({
       this.start()
     },
     detached() {
-      clearInterval(this.timer)
+      clearInterval(this.data.timer)
     },
   },
   methods: {
     start() {
-      clearInterval(this.timer)
+      clearInterval(this.data.timer)
       if (!this.data.until) return
-      this.ahead = this.data.serverAt ? Date.parse(this.data.serverAt) - Date.now() : 0
-      this.timer = setInterval(() => this.tick(), 1000)
+      this.data.aheadMs = this.data.serverAt ? Date.parse(this.data.serverAt) - Date.now() : 0
+      this.data.timer = setInterval(() => this.tick(), 1000)
       this.tick()
     },
     tick() {
-      const left = time.left(Date.parse(this.data.until) - Date.now() - this.ahead)
+      const left = time.left(Date.parse(this.data.until) - Date.now() - this.data.aheadMs)
       const { words } = this.data
       if (left) {
         const parts = ['d', 'h', 'm', 's'].filter((part) => left[part] || part === 's')
         this.setData({ text: parts.map((part) => `${left[part]}${words[part] || part}`).join(' ') })
         return
       }
-      clearInterval(this.timer)
+      clearInterval(this.data.timer)
       this.setData({ text: words.over || '0' })
       this.triggerEvent('over')
     },

@@ -1,3 +1,3 @@
-// What happened, newest first, like a parcel's way: `steps` are {at, title, note}, `at` in words.
+// What happened, newest first, like a parcel's way: `steps` are {seq, at, title, note}, `at` in words.
 
 Component({ properties: { steps: { type: Array, value: [] } } })

@@ -11,7 +11,7 @@ page({
 
   async load({ id }) {
     const answer = await ask('applications.get', { path: { application: id }, keep: true })
-    const steps = (answer.data.timeline || []).map(({ at, words, note }) => ({ at: time.short(at), title: words, note })).reverse()
+    const steps = (answer.data.timeline || []).map(({ seq, at, words, note }) => ({ seq, at: time.short(at), title: words, note })).reverse()
     return { number: answer.data.number || '', steps, asOf: this.age(answer) }
   },
 })
