@@ -40,6 +40,7 @@ from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
 from server.assemble_catalogue import CatalogueParts
 from server.assemble_citizens import CitizenParts
+from server.assemble_duty import duty_binding
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
 from server.domain.errors import NotFoundError
@@ -53,6 +54,7 @@ from server.routes import (
     codes,
     desk,
     divisions,
+    duty,
     inbox,
     joining,
     office,
@@ -144,6 +146,7 @@ def public_routes(services: Services) -> list[Route]:
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
         *catalogue.routes(services.catalogue, services.public.shelf),
         *applications.routes(services.applications),
+        *duty.routes(duty_binding(services.assembly)),
     ]
 
 

@@ -41,6 +41,7 @@ from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.domain.preferences import Topics
 from server.domain.templates import Registry
+from server.domain.wording import Wording
 from server.services.alerts import Alerts
 from server.services.application_notices import ApplicationNotices
 from server.services.audit import AuditLog
@@ -51,6 +52,8 @@ from server.services.booking_news import Shelves as BookingShelves
 from server.services.broadcasts import Broadcasts
 from server.services.consents import Consents
 from server.services.control import Control
+from server.services.duty_notices import DutyNotices
+from server.services.duty_notices import Shelves as DutyShelves
 from server.services.notices import Notices
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
@@ -83,6 +86,7 @@ from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
+from server.storage.duty import CardBoard, DutyPhones
 from server.storage.followers import Followers
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
@@ -128,6 +132,7 @@ class Assembly:
     notices: Notices
     booking_news: BookingNews
     waiting_news: WaitingNews
+    duty: DutyNotices
     subjects: Subjects
     verifier: Verifier
     templates: Registry
@@ -152,8 +157,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         await mongo.prepare(db)
         clock = DatabaseClock(db, time.monotonic)
         await clock.measure()
-        divisions = catalogues.load_divisions()
-        vault = _vault(settings)
+        divisions, vault = catalogues.load_divisions(), _vault(settings)
         numbers = {division.code: division.index for division in divisions.by_index.values()}
         people = citizens.Citizens(db, vault, partial(_number, numbers))
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
@@ -164,10 +168,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         shelves = _booking_shelves(db, outbox, persons)
         booking_news = BookingNews(shelves, wording.templates, clock.now)
         waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
-        applied = ApplicationStore(db, persons, vault, outbox)
-        world = World(divisions, wording, topics=topics)
+        applied, world = ApplicationStore(db, persons, vault, outbox), World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
+        moves, duty = ApplicationNotices(applied, wording.templates), _duty(db, vault, outbox, wording, clock)
         yield Assembly(
             settings=settings,
             db=db,
@@ -195,7 +199,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             notices=notices,
             booking_news=booking_news,
             waiting_news=waiting_news,
-            subjects=Subjects([notices, booking_news, waiting_news, ApplicationNotices(applied, wording.templates)]),
+            duty=duty,
+            subjects=Subjects([notices, booking_news, waiting_news, moves, duty]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
@@ -246,7 +251,7 @@ def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
     return [
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
-        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers)),
+        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers, assembly.duty.call)),
         Duty("sign_audit", 60.0, assembly.audit.sign),
         Duty("measure", 1.0, meter.tell),
         Duty("recount", 60.0, partial(recount, assembly.counters, assembly.broadcast_store, assembly.now)),
@@ -307,6 +312,13 @@ def receipts(assembly: Assembly) -> Receipts:
 def _vault(settings: Settings) -> Vault:
     keys = {version: key.get_secret_value() for version, key in settings.keys.items()}
     return Vault(keys, b64decode(settings.index_key.get_secret_value()), os.urandom, settings.data_key_version)
+
+
+def _duty(db: mongo.Database, vault: Vault, outbox: Outbox, wording: Wording, clock: DatabaseClock) -> DutyNotices:
+    kept = officers.OfficerStore(db, vault)
+    shelves = DutyShelves(AlertStore(db), kept, DutyPhones(db, vault), CardBoard(db), outbox)
+    days, table = catalogues.load_working_days(), catalogues.load_escalation()
+    return DutyNotices(shelves, wording.templates, table, days, clock.now)
 
 
 def _booking_shelves(db: mongo.Database, outbox: Outbox, people: PersonVault) -> BookingShelves:

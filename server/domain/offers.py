@@ -1,0 +1,62 @@
+"""What one citizen was offered or reminded of by a rule, and what became of it. Pure.
+
+An offer's id follows from rule, period and person, so there is one of it however often and wherever rules are run. Its
+state only rises: `found < offered < seen < accepted < done`; `declined`, `lapsed` and `withdrawn` end it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from server.domain.facts import Value
+
+
+class State(StrEnum):
+    """Where an offer stands."""
+
+    FOUND = "found"  # stored, its notice is not in the outbox yet
+    OFFERED = "offered"  # its notice waits, was sent, or it is in a digest
+    SEEN = "seen"  # its citizen opened it
+    ACCEPTED = "accepted"  # an application was begun or filed
+    DONE = "done"  # the application was granted; a reminder: the fact was renewed
+    DECLINED = "declined"
+    LAPSED = "lapsed"  # nobody answered in time
+    WITHDRAWN = "withdrawn"  # the rule was stopped, or the fact turned out wrong
+
+
+OPEN = (State.FOUND, State.OFFERED, State.SEEN)
+STEPS: dict[State, tuple[State, ...]] = {  # from where each state may be reached
+    State.OFFERED: (State.FOUND,),
+    State.SEEN: (State.FOUND, State.OFFERED),
+    State.ACCEPTED: OPEN,
+    State.DONE: (*OPEN, State.ACCEPTED),
+    State.DECLINED: OPEN,
+    State.LAPSED: OPEN,
+    State.WITHDRAWN: OPEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One offer. `occurrence` is the anchor's value that made it due; `digest` "" or the digest that tells of it."""
+
+    id: str
+    rule: str
+    version: int
+    citizen: int
+    period: str
+    occurrence: Value
+    state: State
+    found_at: datetime
+    expires_at: datetime
+    division: int = 0  # index of the person's first place, for figures
+    digest: str = ""
+    application: str = ""
+
+
+def offer_id(rule: str, period: str, citizen: int) -> str:
+    """32 hexadecimal digits; who does not know the citizen's secret id cannot guess them."""
+    return hashlib.blake2b(f"{rule}|{period}|{citizen}".encode(), digest_size=16).hexdigest()

@@ -1,0 +1,355 @@
+"""Rules of proactive service (主动服务): who should be told of what, as data. Pure.
+
+A rule is a match on facts. Two things follow from it here and nowhere else, and a property test holds them together:
+`scans`, which index ranges find the people for a run, and `occurrences`, whether a person's facts match. A rule reads
+an index range, never everybody: one that could not is refused when it is loaded.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from calendar import monthrange
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from string import Formatter
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from server.domain.facts import EARLIEST, LATEST, Facts, Kind, Value, Values, day_number, day_of_number
+from server.domain.working_days import WorkingDays
+
+MAX_WINDOW = 36_600  # days
+PLACEHOLDERS = frozenset({"date", "days", "number"})  # of the anchor: its date, days until then, its number
+_FIRST, _LAST = day_number(EARLIEST), day_number(LATEST)
+
+Window = tuple[int | None, int | None]
+
+
+class Lane(StrEnum):
+    """How urgent it is: the engine's lanes of the same names."""
+
+    TRANSACTIONAL = "transactional"
+    REMINDER = "reminder"
+    DIGEST = "digest"
+
+
+class Period(StrEnum):
+    """How often a person may be told by one rule: once for ever, per year or month of China, per date of the anchor."""
+
+    ONCE = "once"
+    YEARLY = "yearly"
+    MONTHLY = "monthly"
+    OCCURRENCE = "occurrence"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class After(_Model):
+    """Counted on from a date: a birthday, the end of a term. The 31st becomes the last day of a shorter month."""
+
+    years: int = Field(default=0, ge=0, le=130)
+    months: int = Field(default=0, ge=0, le=1_200)
+
+
+class Condition(_Model):
+    """One fact and what must hold of it: `days`/`working_days` for a date, a range for a number, `is` for the rest.
+
+    days: [0, 30] - the date is today or within 30 days; [null, 0] - today or in the past. null leaves a side open.
+    """
+
+    fact: str
+    after: After = After()
+    days: Window | None = None
+    working_days: Window | None = None
+    at_least: int | None = None
+    at_most: int | None = None
+    among: tuple[str | bool, ...] = Field(default=(), alias="is")
+
+
+class Said(_Model):
+    """Words in both languages, with {date}, {days}, {number} of the anchor."""
+
+    zh: str = Field(min_length=1, max_length=200)
+    en: str = Field(min_length=1, max_length=400)
+
+
+class Cap(_Model):
+    """At most so many notices of this rule for one person within so many days."""
+
+    count: int = Field(ge=1, le=100)
+    days: int = Field(ge=1, le=3_660)
+
+
+class Rule(_Model):
+    """One rule. The first condition of `when` is its anchor: what its dates and its period are about."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,59}$")
+    kind: Literal["offer", "reminder"]
+    unit: str = Field(min_length=1, max_length=40, description="who answers for it (data/catalogue/units.yaml)")
+    title: Said
+    body: Said
+    when: tuple[Condition, ...] = Field(min_length=1, max_length=8)
+    unless: tuple[Condition, ...] = Field(default=(), max_length=8, description="any of these keeps it back")
+    consents: tuple[str, ...] = Field(default=("service_offers",), min_length=1, max_length=4)
+    template: str = Field(default="offer", pattern=r"^[a-z]{2,20}$", description="event of rows in data/templates.yaml")
+    lane: Lane
+    period: Period
+    cap: Cap | None = None
+    lasts_days: int = Field(ge=1, le=400, description="the offer lapses so many days after it was made")
+    item: str = Field(default="", max_length=60, description="the catalogue item it leads to; has none: a reminder")
+    unless_applied: bool = Field(default=True, description="whoever has an open or granted application is left out")
+    prefill: Mapping[str, str] = Field(default_factory=dict, description="field of the item's form -> fact")
+    is_one_tap: bool = Field(default=False, description="免申即享: accepting files the application")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.kind == "offer" and not self.item:
+            raise ValueError("an offer names its item")
+        if not self.item and (self.is_one_tap or self.prefill):
+            raise ValueError("is_one_tap and prefill need an item")
+        return self
+
+    @property
+    def anchor(self) -> Condition:
+        """What the dates of the rule are about."""
+        return self.when[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a rule may name."""
+
+    facts: Facts
+    items: frozenset[str] | None  # None: the catalogue is not at hand, items are not looked at
+    units: frozenset[str]
+    consents: frozenset[str]
+    templates: frozenset[str]  # events that have rows in data/templates.yaml
+
+
+def faults_of(rule: Rule, known: Known) -> list[str]:
+    """What is wrong with a rule beyond its shape: unknown names, conditions that do not fit the fact, no index."""
+    faults = [
+        *_unknown("unit", [rule.unit], known.units),
+        *_unknown("consent", rule.consents, known.consents),
+        *_unknown("template", [rule.template], known.templates),
+        *([] if known.items is None or not rule.item else _unknown("item", [rule.item], known.items)),
+        *_unknown("fact", rule.prefill.values(), known.facts.by_id),
+    ]
+    for place, conditions in (("when", rule.when), ("unless", rule.unless)):
+        for number, condition in enumerate(conditions):
+            faults += [f"{place}[{number}]: {fault}" for fault in _unfit(condition, known.facts)]
+    anchor = known.facts.by_id.get(rule.anchor.fact)
+    if anchor and not anchor.is_indexed:
+        faults.append(f"when[0]: {anchor.id} has no index: the rule would read everybody; begin with another condition")
+    for condition in rule.when[1:]:
+        fact = known.facts.by_id.get(condition.fact)
+        if fact and fact.kind is Kind.DATE and not fact.is_indexed:
+            faults.append(f"{fact.id} has no index: nobody could say who comes into its window")
+    if anchor and rule.period is Period.OCCURRENCE and anchor.kind is not Kind.DATE:
+        faults.append("period occurrence needs a date as the first condition")
+    for words in (rule.title, rule.body):
+        faults += _strange(words)
+    missing = {fact.consent for c in (*rule.when, *rule.unless) if (fact := known.facts.by_id.get(c.fact))}
+    faults += [f"consents: {name} is needed by one of its facts" for name in sorted(missing - set(rule.consents))]
+    return faults
+
+
+def _unknown(what: str, names: Any, known: Any) -> list[str]:
+    return [f"{what}: there is no {name}" for name in names if name not in known]
+
+
+def _unfit(condition: Condition, facts: Facts) -> Iterator[str]:
+    fact = facts.by_id.get(condition.fact)
+    if fact is None:
+        yield f"fact: there is no {condition.fact}"
+        return
+    given = {name for name in ("days", "working_days", "at_least", "at_most") if getattr(condition, name) is not None}
+    given |= {"is"} if condition.among else set()
+    fits = {
+        Kind.DATE: {"days", "working_days"}, Kind.NUMBER: {"at_least", "at_most"},
+        Kind.CHOICE: {"is"}, Kind.FLAG: {"is"},
+    }[fact.kind]  # fmt: skip
+    if not given or not given <= fits or len(given & {"days", "working_days"}) > 1:
+        yield f"{fact.id} is a {fact.kind}: give one of {', '.join(sorted(fits))}"
+    if fact.kind is not Kind.DATE and condition.after != After():
+        yield f"after: {fact.id} is no date"
+    wrong = [v for v in condition.among if v not in (fact.choices if fact.kind is Kind.CHOICE else (True, False))]
+    if "is" in given and wrong:
+        yield f"is: {fact.id} is never {wrong[0]}"
+    for window in (condition.days, condition.working_days):
+        if window and window == (None, None):
+            yield "a window has at least one end"
+        elif window and any(end is not None and abs(end) > MAX_WINDOW for end in window):
+            yield f"a window reaches at most {MAX_WINDOW} days"
+        elif window and None not in window and window[0] > window[1]:  # type: ignore[operator]  # not None
+            yield "a window ends after it begins"
+
+
+def _strange(words: Said) -> Iterator[str]:
+    for text in (words.zh, words.en):
+        try:
+            names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        except ValueError:
+            names = {"{"}
+        yield from (f"words: {{{name}}} stands for nothing" for name in sorted(names - PLACEHOLDERS))
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A condition on a day: the fact lies in lo..hi (with both), or is one of `among`."""
+
+    fact: str
+    lo: int | None = None
+    hi: int | None = None
+    among: tuple[Value, ...] = ()
+
+    def holds(self, value: Value) -> bool:
+        """Of one value."""
+        if self.among:
+            return value in self.among
+        return (self.lo is None or value >= self.lo) and (self.hi is None or value <= self.hi)  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One indexed query: walk the index of `by.fact` over `by`, keep whom all of `also` hold and none of `unless`."""
+
+    by: Bound
+    also: tuple[Bound, ...]
+    unless: tuple[Bound, ...]
+
+
+def compiled(condition: Condition, today: date, calendar: WorkingDays) -> Bound:
+    """A condition as it stands on this day."""
+    if condition.among:
+        return Bound(condition.fact, among=condition.among)
+    if condition.days is None and condition.working_days is None:
+        return Bound(condition.fact, condition.at_least, condition.at_most)
+    lo, hi = _ends(condition, today, calendar)
+    lo = _FIRST if lo is None else lo
+    hi = _LAST if hi is None else hi
+    if condition.after == After():
+        return Bound(condition.fact, lo, hi)
+    days = range(_FIRST, _LAST + 1)
+
+    def later(number: int) -> int:
+        return day_number(counted_on(day_of_number(number), condition.after))
+
+    return Bound(
+        condition.fact,
+        days[bisect_left(days, lo, key=later)] if lo <= later(_LAST) else _LAST + 1,
+        days[bisect_right(days, hi, key=later) - 1] if hi >= later(_FIRST) else _FIRST - 1,
+    )
+
+
+def _ends(condition: Condition, today: date, calendar: WorkingDays) -> tuple[int | None, int | None]:
+    if condition.days is not None:
+        first, last = condition.days
+        base = day_number(today)
+        return (None if first is None else base + first), (None if last is None else base + last)
+    assert condition.working_days is not None
+    first, last = condition.working_days
+    return _working(today, first, calendar), _working(today, last, calendar)
+
+
+def _working(today: date, count: int | None, calendar: WorkingDays) -> int | None:
+    """The day so many working days from today; backwards for a negative count."""
+    if count is None:
+        return None
+    if count >= 0:
+        return day_number(calendar.add(today, count).day if count else today)
+    day, left = day_number(today), -count
+    while left:
+        day -= 1
+        left -= calendar.is_working(day_of_number(day))
+    return day
+
+
+def counted_on(day: date, after: After) -> date:
+    """The date so many years and months later.
+
+    >>> counted_on(date(1948, 2, 29), After(years=81))
+    datetime.date(2029, 2, 28)
+    """
+    months = day.year * 12 + day.month - 1 + after.years * 12 + after.months
+    year, month = divmod(months, 12)
+    if year > LATEST.year:
+        return LATEST
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def scans(rule: Rule, today: date, calendar: WorkingDays, since: date | None = None) -> list[Scan]:
+    """The index ranges of a run. Without `since` all who match; with it those who came to match by time since that day.
+
+    Who came to match because a fact changed is found by the change, not by a scan.
+    """
+    tests = [compiled(each, today, calendar) for each in rule.when]
+    unless = tuple(compiled(each, today, calendar) for each in rule.unless)
+    if since is None:
+        return [Scan(tests[0], tuple(tests[1:]), unless)]
+    found = []
+    for number, condition in enumerate(rule.when):
+        test, before = tests[number], compiled(condition, since, calendar)
+        if test.hi is None or before.hi is None or test.among or test.hi <= before.hi:
+            continue  # a day that passes brings nobody in
+        lo = max(before.hi + 1, test.lo if test.lo is not None else before.hi + 1)
+        others = (*tests[:number], *tests[number + 1 :])
+        if lo <= test.hi:
+            found.append(Scan(Bound(test.fact, lo, test.hi), others, unless))
+    return found
+
+
+def occurrences(rule: Rule, values: Values, today: date, calendar: WorkingDays) -> list[Value]:
+    """The values of the anchor that match, for a person with these facts; [] = the rule is not for them today."""
+    return matching([compiled(c, today, calendar) for c in rule.when],
+                    [compiled(c, today, calendar) for c in rule.unless], values)  # fmt: skip
+
+
+def matching(when: Sequence[Bound], unless: Sequence[Bound], values: Values) -> list[Value]:
+    """`occurrences` of a rule that is compiled already."""
+    for test in when[1:]:
+        if not any(test.holds(value) for value in _all(values, test.fact)):
+            return []
+    if any(test.holds(value) for test in unless for value in _all(values, test.fact)):
+        return []
+    return [value for value in _all(values, when[0].fact) if when[0].holds(value)]
+
+
+def _all(values: Values, fact: str) -> Sequence[Value]:
+    found = values.get(fact)
+    if found is None:
+        return ()
+    return (found,) if isinstance(found, int | str) else found
+
+
+def period_of(rule: Rule, occurrence: Value, today: date) -> str:
+    """The name of the period within which a person is told once."""
+    match rule.period:
+        case Period.ONCE:
+            return "once"
+        case Period.YEARLY:
+            return f"{today:%Y}"
+        case Period.MONTHLY:
+            return f"{today:%Y-%m}"
+        case Period.OCCURRENCE:
+            return day_of_number(int(occurrence)).isoformat()
+
+
+def said(rule: Rule, occurrence: Value, kind: Kind, today: date) -> tuple[Said, Said]:
+    """Title and body with the anchor's values. A date that is counted on (`after`) is the later one."""
+    values = {"date": "", "days": "", "number": ""}
+    if kind is Kind.DATE:
+        day = counted_on(day_of_number(int(occurrence)), rule.anchor.after)
+        values = {"date": day.isoformat(), "days": str(max((day - today).days, 0)), "number": ""}
+    elif kind is Kind.NUMBER:
+        values["number"] = str(occurrence)
+
+    def filled(words: Said) -> Said:
+        return Said.model_construct(zh=words.zh.format(**values), en=words.en.format(**values))
+
+    return filled(rule.title), filled(rule.body)
