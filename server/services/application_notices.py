@@ -13,7 +13,7 @@ from server.domain.wording import Words
 from server.services.application_steps import TEMPLATE
 from server.storage.applications import ApplicationStore
 
-PAGE = "pages/applications/index?id="
+PAGE = "pages/application/application?id="
 
 
 class ApplicationNotices:
