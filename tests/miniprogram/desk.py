@@ -63,8 +63,10 @@ class Desk:
 
     @asynccontextmanager
     async def warned(self, colour: str = "Orange") -> AsyncIterator[str]:
-        """An alert is in force meanwhile; its identifier."""
+        """An alert is in force meanwhile; its identifier. The all-clear is given however the test ends."""
         submitted = await self.prepare(colour)
         await self.release(submitted)
-        yield submitted["identifier"]
-        await self.cancel(submitted["identifier"])
+        try:
+            yield submitted["identifier"]
+        finally:
+            await self.cancel(submitted["identifier"])

@@ -125,7 +125,7 @@ async def telephone(browser: Browser, base: str, who: str, *, is_touch: bool, lo
     held.page.on("pageerror", lambda error: held.errors.append(f"uncaught: {error}"))
     yield held
     await context.close()
-    assert held.errors == []
+    assert held.errors == [], held.errors
 
 
 Hand = Callable[..., Awaitable[Telephone]]  # (who, is_touch=False, locale="zh-CN") -> a telephone

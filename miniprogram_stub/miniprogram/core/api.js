@@ -88,10 +88,11 @@ function fromKept(kept) {
 
 /**
  * Ask the server. `call`: `path` values, `query`, `body`, `version` (an ETag for If-Match), `key` (to repeat a request of
- * an earlier page), `keep` (show the last answer when there is no network), `raw` ('arraybuffer' for a file).
+ * an earlier page), `keep` (show the last answer when there is no network), `raw` ('arraybuffer' for a file), `isOnce` (for
+ * what is asked again soon anyway).
  *
  * @param {string} name
- * @param {{path?: object, query?: object, body?: any, version?: string, key?: string, keep?: boolean, raw?: 'arraybuffer', headers?: object}} [call]
+ * @param {{path?: object, query?: object, body?: any, version?: string, key?: string, keep?: boolean, isOnce?: boolean, raw?: 'arraybuffer', headers?: object}} [call]
  * @returns {Promise<{data: any, etag: string, at: number, isOld: boolean, status: number}>} `at`: when the server said so.
  * @throws {problems.Problem}
  */
@@ -104,7 +105,7 @@ async function ask(name, call = {}) {
   const request = () => /** @type {any} */ ({
     url, method, data: call.body, header: headersOf(method, call, key, kept), responseType: call.raw || 'text',
   })
-  const mayRepeat = method !== 'POST' || session.isIn()
+  const mayRepeat = !call.isOnce && (method !== 'POST' || session.isIn())
   let answer = await persist(request, mayRepeat)
   if (answer && answer.statusCode === 401 && session.isIn() && (await renew())) answer = await persist(request, mayRepeat)
   if (answer === null) {

@@ -8,28 +8,41 @@ const { ask } = require('./api')
 const EVERY_MS = 1000
 const SPREAD_MS = 400
 
-/** Call `changed()` after every change from now on; the answer ends it. Without a network it goes on trying. */
+/**
+ * Call `changed()` after every change from now on. `ready` is there when "now" is known: what is loaded after it misses
+ * nothing. `end()` ends it. Without a network it goes on trying.
+ */
 function watchAlerts(changed) {
   let etag = ''
   let isOver = false
   let isAsking = false
-  const timer = setInterval(async () => {
+  let isFirst = true // an answer after one that failed may be news already
+
+  const look = async () => {
     if (isAsking) return
     isAsking = true
+    const wasFirst = isFirst
+    isFirst = false
     try {
-      const answer = await ask('alerts.version', { headers: etag ? { 'If-None-Match': etag } : {} })
-      const isNew = answer.status !== 304 && etag !== '' && answer.etag !== etag
+      const answer = await ask('alerts.version', { isOnce: true, headers: etag ? { 'If-None-Match': etag } : {} })
+      const isNew = !wasFirst && answer.status !== 304 && answer.etag !== etag
       etag = answer.etag || etag
-      if (isNew && !isOver) setTimeout(() => isOver || changed(), Math.random() * SPREAD_MS)
+      if (isNew) setTimeout(() => isOver || changed(), Math.random() * SPREAD_MS)
     } catch (problem) {
       if (problem.status === undefined) throw problem
     } finally {
       isAsking = false
     }
-  }, EVERY_MS)
-  return () => {
-    isOver = true
-    clearInterval(timer)
+  }
+
+  const ready = look()
+  const timer = setInterval(look, EVERY_MS)
+  return {
+    ready,
+    end() {
+      isOver = true
+      clearInterval(timer)
+    },
   }
 }
 

@@ -6,7 +6,7 @@ const { page } = require('../../core/page')
 
 page({
   texts: require('./texts'),
-  data: { alert: {} },
+  data: { alert: null },
 
   async load({ id }) {
     const answer = await ask('alerts.get', { path: { identifier: id }, keep: true })

@@ -8,7 +8,7 @@ const { page } = require('../../core/page')
 page({
   texts: require('./texts'),
   needsLogIn: true,
-  data: { booking: {} },
+  data: { booking: null },
 
   async load({ id }) {
     const { data: each } = await ask('bookings.get', { path: { booking: id }, keep: true })

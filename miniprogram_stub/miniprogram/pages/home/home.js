@@ -20,16 +20,17 @@ page({
   data: { alerts: [], bookings: [], isIn: false },
 
   onShow() {
-    this.unwatch = watchAlerts(() => this.reload())
+    this.watch = watchAlerts(() => this.reload())
   },
   onHide() {
-    this.unwatch()
+    this.watch.end()
   },
   onUnload() {
-    if (this.unwatch) this.unwatch()
+    this.watch.end()
   },
 
   async load() {
+    await this.watch.ready
     const isIn = session.isIn()
     const [alerts, bookings] = await Promise.all([
       inForce(),

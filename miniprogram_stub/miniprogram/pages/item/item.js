@@ -6,7 +6,7 @@ const { page } = require('../../core/page')
 
 page({
   texts: require('./texts'),
-  data: { item: {} },
+  data: { item: null },
 
   async load({ id }) {
     const answer = await ask('items.get', { path: { catalogue_item: id }, keep: true })
