@@ -10,6 +10,7 @@ const RPX = /(-?(?:\d+\.)?\d+)rpx\b/g
 /** `12rpx` as CSS: a screen is 750 wide, and a wide one is shown as a telephone. */
 export const rpx = (text) => text.replaceAll(RPX, 'calc(var(--rpx) * $1)')
 
+const WALLED = new Set(['id', 'attribute', 'tag', 'universal'])
 const isTag = (name) => name === 'page' || BUILT_IN.has(name)
 
 function parsed(path, faults, above = []) {
@@ -34,14 +35,11 @@ function css({ path, kind, scope, hosts }, faults) {
   const root = parsed(`${path}.wxss`, faults)
   const change = selectorParser((selectors) => {
     selectors.walk((node) => {
-      if (node.type === 'tag' && isTag(node.value)) node.value = `wx-${node.value}`
+      const isHost = node.type === 'pseudo' && node.value === ':host'
+      if (kind === 'component' && WALLED.has(node.type)) faults.push(`${path}.wxss: ${node} in a component`)
+      else if (node.type === 'tag' && isTag(node.value)) node.value = `wx-${node.value}`
       else if (node.type === 'class' && kind === 'component') node.value = `${scope}--${node.value}`
-      else if (node.type === 'pseudo' && node.value === ':host') {
-        const host = selectorParser().astSync(`:is(${[...hosts].join(', ')})`)
-        node.replaceWith(host.first.first)
-      } else if (kind === 'component' && ['id', 'attribute', 'tag', 'universal'].includes(node.type)) {
-        if (node.parent?.parent?.parent?.type !== 'pseudo') faults.push(`${path}.wxss: ${node} in a component`)
-      }
+      else if (isHost) node.value = `:is(${[...hosts].join(', ')})`
     })
     if (kind !== 'page') return
     selectors.each((selector) => {

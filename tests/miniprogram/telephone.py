@@ -1,7 +1,7 @@
 """A citizen's telephone: one page of a real Chromium that runs the mini-program, and the hand that holds it.
 
-A test says what a person sees and does: `see`, `tap`, `fill`. Everything that waits has a bound. What the program writes
-to the console as an error fails the test that made it.
+A test says what a person sees and does: `see`, `tap`, `fill`. Everything that waits has a bound. What the program
+writes to the console as an error or a warning fails the test that made it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
-MINI = Path(__file__).parents[2] / "miniprogram_stub"
+from tests.miniprogram.harness import MINI
+
 PATIENCE_MS = 8_000
 SCREEN = {"width": 390, "height": 780}
 NETWORK = re.compile(r"Failed to load resource")  # Chromium's own word for a refusal: the page tells it in better words

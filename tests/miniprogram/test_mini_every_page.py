@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from tests.api.test_contract import operations
+from tests.api.test_main_job import City
 from tests.miniprogram.desk import Desk
-from tests.miniprogram.telephone import MINI, Hand
+from tests.miniprogram.harness import MINI, asked
+from tests.miniprogram.telephone import Hand
 
 PAGES: tuple[str, ...] = tuple(json.loads((MINI / "miniprogram" / "app.json").read_text("utf-8"))["pages"])
 # What WeChat's own audit asks of a page: more makes a cheap telephone slow.
@@ -31,3 +34,10 @@ async def test_axe_finds_nothing_on_any_page_and_none_is_too_large(telephones: H
                 large.append((path, size))
     assert found == []
     assert large == []
+
+
+async def test_every_operation_that_the_program_names_is_in_the_contract(town: City):
+    contract = {name for name, _ in operations((await town.api("GET", "/openapi.json")).json)}
+    named = asked()
+    assert len(named) > 50
+    assert sorted(name for name in named.values() if name not in contract) == []
