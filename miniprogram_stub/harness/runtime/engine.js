@@ -8,10 +8,9 @@ const RPX = /(-?(?:\d+\.)?\d+)rpx\b/g
 const ROLES_TO_PRESS = new Set(['button', 'link', 'tab', 'checkbox', 'radio', 'switch', 'menuitem', 'option'])
 const HEADING = 'heading'
 
-/** An attribute as HTML knows it. WeChat's role is `aria-role`; ids come with a prefix of their component. */
+/** An attribute as HTML knows it. WeChat's role is `aria-role`. */
 function setAttribute(element, plain, name, value) {
   if (name === 'style') element.style.cssText = value.replaceAll(RPX, 'calc(var(--rpx) * $1)')
-  else if (name === 'id') plain('id', value.replace(/^.*--/, ''))
   else if (name === 'aria-role') {
     plain('role', value)
     if (value === HEADING && !element.hasAttribute('aria-level')) plain('aria-level', '2')
@@ -24,6 +23,8 @@ function createElement(tag) {
   const element = document.createElement(BUILT_IN.has(tag) ? `wx-${tag}` : tag)
   const plain = element.setAttribute.bind(element)
   element.setAttribute = (name, value) => setAttribute(element, plain, name, String(value))
+  // The engine's ids begin with one of their component; those of a page are known by their own.
+  Object.defineProperty(element, 'id', { get: () => element.getAttribute('id') ?? '', set: (id) => plain('id', id.replace(/^.*--/, '')) })
   return element
 }
 
