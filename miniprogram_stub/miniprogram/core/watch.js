@@ -1,12 +1,11 @@
 // Whether alerts have changed, asked once a second while a page is on the screen and somebody may see it.
 //
 // /v1/feeds/version is a few bytes that the server keeps ready, and a 304 while nothing changes. When it changes, a
-// million telephones would ask for their alerts in the same moment: each waits a little of its own first.
+// million telephones ask for their alerts, spread over that second as their own clocks are.
 
 const { ask } = require('./api')
 
 const EVERY_MS = 1000
-const SPREAD_MS = 400
 
 /**
  * Call `changed()` after every change from now on. `ready` is there when "now" is known: what is loaded after it misses
@@ -27,7 +26,7 @@ function watchAlerts(changed) {
       const answer = await ask('alerts.version', { isOnce: true, headers: etag ? { 'If-None-Match': etag } : {} })
       const isNew = !wasFirst && answer.status !== 304 && answer.etag !== etag
       etag = answer.etag || etag
-      if (isNew) setTimeout(() => isOver || changed(), Math.random() * SPREAD_MS)
+      if (isNew && !isOver) changed()
     } catch (problem) {
       if (problem.status === undefined) throw problem
     } finally {
