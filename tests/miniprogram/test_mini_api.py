@@ -90,6 +90,16 @@ def test_a_refusal_is_told_once_in_words_with_its_field():
     assert len(done["sent"]) == 1
 
 
+def test_every_faulty_field_has_its_own_words():
+    faults = [{"field": "name", "detail": "太短"}, {"field": "age", "detail": "不是数字"}]
+    answer = {
+        "statusCode": 422,
+        "data": {"code": "form_faulty", "title": "name：太短", "field": "name", "errors": faults},
+    }
+    problem = run(f"return {HOLD}", [answer])["result"]["problem"]
+    assert problem["fields"] == {"name": "太短", "age": "不是数字"}
+
+
 def test_a_long_wait_is_told_and_not_waited_for():
     busy = {"statusCode": 429, "data": {"code": "too_many_requests", "title": "t"}, "header": {"Retry-After": "60"}}
     assert len(run(f"return {HOLD}", [busy])["sent"]) == 1

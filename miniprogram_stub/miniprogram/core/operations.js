@@ -62,6 +62,14 @@ module.exports = {
   'waiting.accept': 'POST /v1/waiting/{entry}/accept',
   'waiting.decline': 'POST /v1/waiting/{entry}/decline',
 
+  // bulletins
+  'bulletins.list': 'GET /v1/bulletins',
+  'bulletins.get': 'GET /v1/bulletins/{bulletin}',
+  'bulletins.topics': 'GET /v1/bulletins/topics',
+  'follows.list': 'GET /v1/me/follows',
+  'follows.add': 'PUT /v1/me/follows',
+  'follows.remove': 'DELETE /v1/me/follows/{follow}',
+
   // catalogue
   'items.find': 'GET /v1/items',
   'items.get': 'GET /v1/items/{catalogue_item}',
@@ -75,6 +83,7 @@ module.exports = {
   'inbox.readUntil': 'POST /v1/me/inbox/read',
   'inbox.readItem': 'POST /v1/me/inbox/{item}/read',
   'inbox.readAlert': 'POST /v1/me/inbox/alerts/{identifier}/read',
+  'inbox.readBulletin': 'POST /v1/me/inbox/bulletins/{bulletin}/read',
   'notices.shown': 'POST /v1/notices/shown',
   'notices.read': 'POST /v1/notices/read',
 

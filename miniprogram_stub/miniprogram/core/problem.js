@@ -4,10 +4,10 @@ const i18n = require('./i18n')
 
 /**
  * `code` is the server's stable one, or `offline`. `fields` maps the names of fields to their words. `status` is 0 when
- * no answer came.
+ * no answer came. `body` is the whole of the server's: `work` to do, steps that are `allowed`.
  */
 class Problem extends Error {
-  /** @param {{code: string, title: string, detail?: string, status?: number, fields?: Record<string, string>, requestId?: string, retryAfterS?: number}} given */
+  /** @param {{code: string, title: string, detail?: string, status?: number, fields?: Record<string, string>, requestId?: string, retryAfterS?: number, body?: any}} given */
   constructor(given) {
     super(given.title)
     this.code = given.code
@@ -17,6 +17,7 @@ class Problem extends Error {
     this.fields = given.fields || {}
     this.requestId = given.requestId || ''
     this.retryAfterS = given.retryAfterS || 0
+    this.body = given.body || {}
   }
 
   /** As plain data for a page: what <hm-page> shows. */
@@ -35,8 +36,8 @@ function ofAnswer(status, body, retryAfterS) {
   const { broken } = i18n.common()
   const told = body && typeof body === 'object' && body.code ? body : {}
   const fields = {}
-  for (const each of told.errors || []) fields[each.field || each.pointer || ''] = each.detail || each.title || each.message || ''
   if (told.field) fields[told.field] = told.title
+  for (const each of told.errors || []) fields[each.field] = each.detail
   return new Problem({
     code: told.code || 'unexpected',
     title: told.title || broken.title,
@@ -45,6 +46,7 @@ function ofAnswer(status, body, retryAfterS) {
     fields,
     requestId: told.request_id || '',
     retryAfterS,
+    body: told,
   })
 }
 
