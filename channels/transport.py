@@ -400,9 +400,7 @@ class Transport:
             for curl in good:
                 slot = self._active[curl]
                 status, body = curl.getinfo(pycurl.RESPONSE_CODE), b"".join(slot.chunks)
-                self._finish(
-                    slot, Reply(State.ANSWERED, status, body, _retry_after_s(curl, status), etag=slot.etag)
-                )
+                self._finish(slot, Reply(State.ANSWERED, status, body, _retry_after_s(curl, status), etag=slot.etag))
             for curl, error, text in bad:
                 slot = self._active[curl]
                 if slot.refusal is _Refusal.DEAD_CONNECTION:

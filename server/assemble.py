@@ -51,6 +51,7 @@ from server.services.booking_news import Shelves as BookingShelves
 from server.services.broadcasts import Broadcasts
 from server.services.consents import Consents
 from server.services.control import Control
+from server.services.forecasts import WeatherShelves
 from server.services.notices import Notices
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
@@ -62,6 +63,7 @@ from server.services.subjects import Subjects
 from server.services.uses import Uses
 from server.services.waiting_news import WaitingNews
 from server.services.watching import LOOK_EVERY_S, Watching
+from server.services.weather_notices import WeatherNotices
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import (
@@ -84,6 +86,7 @@ from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
 from server.storage.followers import Followers
+from server.storage.forecasts import ForecastStore
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
@@ -92,8 +95,10 @@ from server.storage.rates import Rates
 from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.tokens import RedisTokens
+from server.storage.typhoons import TyphoonStore
 from server.storage.uses import UseStore
 from server.storage.vault import SealedError, Vault
+from server.storage.weather_subscriptions import WeatherSubscriptionStore
 
 log = structlog.get_logger()
 
@@ -165,6 +170,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         booking_news = BookingNews(shelves, wording.templates, clock.now)
         waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
         applied = ApplicationStore(db, persons, vault, outbox)
+        skies = WeatherShelves(WeatherSubscriptionStore(db), ForecastStore(db), TyphoonStore(db))
+        sky = WeatherNotices(skies, divisions, wording.templates, clock.now)
         world = World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
@@ -195,7 +202,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             notices=notices,
             booking_news=booking_news,
             waiting_news=waiting_news,
-            subjects=Subjects([notices, booking_news, waiting_news, ApplicationNotices(applied, wording.templates)]),
+            subjects=Subjects(
+                [notices, booking_news, waiting_news, ApplicationNotices(applied, wording.templates), sky]
+            ),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 from server.domain.broadcasts import Lane
 from server.domain.china import CHINA
 from server.domain.outbox import Entry, Standing
+from server.domain.profile import Label
+from server.domain.typhoons import Point
 from server.domain.weather_conditions import Condition
 from server.domain.working_days import WorkingDays
 
@@ -27,6 +30,15 @@ CATCH_UP = timedelta(hours=2)  # so late it still is; after that it is dropped a
 LASTS = timedelta(hours=4)  # quiet hours may hold a notice back: after that nobody plans a day by it
 EVERY_DAY = frozenset(range(1, 8))
 DAILY, ONLY_IF = "weather.daily", "weather.only_if"  # templates
+
+
+class PlaceSeen(NamedTuple):
+    """A place as the weather needs it: without what is sealed. `point`: latitude and longitude, WGS-84."""
+
+    id: str
+    label: Label
+    division: str
+    point: Point | None
 
 
 @dataclass(frozen=True, slots=True)

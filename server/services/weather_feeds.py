@@ -10,8 +10,8 @@ less and less often. Who reads a forecast always sees how old it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -19,9 +19,8 @@ import structlog
 
 from server.domain.alerts.finding import Finding, Gravity
 from server.domain.errors import HuiminError, TooManyError, UnavailableError
-from server.domain.forecasts import Forecast
 from server.domain.partners import Partner, retry_in_s
-from server.domain.typhoons import Typhoon
+from server.domain.weather_feeds import AlertFile, FeedFault, Gathered, Memory
 from server.services.intake import Intake, Unreadable
 from server.storage.forecasts import ForecastStore
 from server.storage.partners import PartnerStore
@@ -32,47 +31,6 @@ LEASE_S = 120.0  # a look is a few dozen requests of five seconds at most, sever
 MOST_ALERTS = 50  # of one look; the intake takes sixty a minute of one partner
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class FeedFault:
-    """One thing of a feed that could not be used: where, and why. The rest of the feed went on."""
-
-    name: str
-    code: str
-    zh: str
-    en: str
-    line: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AlertFile:
-    """A live alert as bytes. `name` is how the feed calls it, `version` changes when its content may have."""
-
-    name: str
-    version: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What is known of a feed from earlier looks: names with their versions, ETags by URL, and our clock's time."""
-
-    versions: Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
-    sent: Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
-    etags: Mapping[str, str]
-    now: datetime
-
-
-@dataclass(slots=True)
-class Gathered:
-    """What one look gave. `etags` replace those that are kept; `as_of`: the newest thing that the feed itself dates."""
-
-    alerts: list[AlertFile] = field(default_factory=list)
-    forecasts: list[Forecast] = field(default_factory=list)
-    typhoons: list[Typhoon] = field(default_factory=list)
-    faults: list[FeedFault] = field(default_factory=list)
-    etags: dict[str, str] = field(default_factory=dict)
 
 
 class Feed(Protocol):
@@ -86,6 +44,24 @@ class Feed(Protocol):
     async def gather(self, memory: Memory) -> Gathered:
         """What is new. UnavailableError if nothing at all could be had; single faults are in what it gives."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier looks at one feed have seen: a `Memory`."""
+
+    store: WeatherFeedStore
+    feed: str
+    etags: Mapping[str, str]
+    now: datetime
+
+    async def versions(self, names: Sequence[str]) -> Mapping[str, str]:
+        """By name, of those that were seen to."""
+        return await self.store.versions(self.feed, names)
+
+    async def sent(self, names: Sequence[str]) -> Mapping[str, str]:
+        """By name, how a later message refers to it."""
+        return await self.store.sent(self.feed, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +149,8 @@ class WeatherFeeds:
     async def _look(self, plan: Plan, state: FeedState) -> None:
         """One look, and when the next one is."""
         name, store = plan.feed.name, self._stores.feeds
-        memory = Memory(
-            lambda names: store.versions(name, names), lambda names: store.sent(name, names), state.etags, self._now()
-        )
         try:
-            gathered = await plan.feed.gather(memory)
+            gathered = await plan.feed.gather(Known(store, name, state.etags, self._now()))
         except UnavailableError as error:
             wait_s = max(plan.every_s, retry_in_s(state.failures + 1, error.retry_after_s, self._jitter()))
             await store.fail(name, error.en, timedelta(seconds=wait_s))
@@ -187,7 +160,9 @@ class WeatherFeeds:
         faults = [*gathered.faults, *await self._keep(plan, gathered)]
         self.counts[name, "faults"] += len(faults)
         for fault in faults:
-            log.warning("weather_feed_fault", feed=name, name=fault.name, line=fault.line, code=fault.code, why=fault.en)
+            log.warning(
+                "weather_feed_fault", feed=name, name=fault.name, line=fault.line, code=fault.code, why=fault.en
+            )
         told = [f"{fault.name}:{fault.line or 0}: {fault.code} {fault.en}"[:300] for fault in faults]
         etags = gathered.etags if not faults else {}  # what was faulty is asked for again, whole
         await store.done(name, etags, told, timedelta(seconds=plan.every_s))
@@ -199,6 +174,7 @@ class WeatherFeeds:
             self.counts[name, "forecasts"] += await self._stores.forecasts.put(forecast)
         for typhoon in gathered.typhoons:
             self.counts[name, "typhoons"] += await self._stores.typhoons.put(typhoon)
+        await self._stores.typhoons.end(gathered.over)
         if not gathered.alerts:
             return []
         partner = await self._partner(plan.partner)

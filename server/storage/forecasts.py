@@ -1,4 +1,4 @@
-"""Forecasts by division in MongoDB: {_id: division, as_of, source, body}. Each is replaced as a whole, never by an older one."""
+"""Forecasts in MongoDB: {_id: division, as_of, source, body}. Replaced as a whole, never by an older one."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """What is known of feeds, in MongoDB: when each is looked at next, and which files it has given.
 
-`weather_feeds`: {_id: name, owner, until, next_at, failures, began_at, heard_at?, why?, faults, etags}. Leases and times
-are the database's. `weather_files`: {_id: "<feed>/<name>", feed, version, digest, sent, why, gone_at}: what was taken or
-refused, by name, version and SHA-256 of the content, for `KEPT_S`; `sent` is how a later message refers to it.
+`weather_feeds`: {_id: name, owner, until, is_taken, next_at, failures, began_at, heard_at?, why?, faults, etags}.
+Leases and times are the database's.
+`weather_files`: {_id: "<feed>/<name>", feed, version, digest, sent, why, gone_at}: what was taken or refused, by name,
+version and SHA-256 of the content, for `KEPT_S`; `sent` is how a later message refers to it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ReturnDocument
-from pymongo.errors import DuplicateKeyError
 
 from server.storage.mongo import Database, Document
 
 KEPT_S = 60 * 24 * 3600  # longer than any feed lists a file
 MAX_FAULTS = 50
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +55,33 @@ class WeatherFeedStore:
     async def claim(self, name: str, lease_s: float) -> FeedState | None:
         """The turn to look at it; None: its time has not come, or another process is looking."""
         lease = {"$add": ["$$NOW", round(lease_s * 1000)]}
-        free = {"_id": name, "$expr": {"$and": [{"$lte": ["$next_at", "$$NOW"]}, {"$lte": ["$until", "$$NOW"]}]}}
-        change: list[Document] = [
-            {
-                "$set": {
-                    "owner": self._owner,
-                    "until": lease,
-                    "began_at": {"$ifNull": ["$began_at", "$$NOW"]},
-                    "next_at": {"$ifNull": ["$next_at", LONG_AGO]},
-                    "failures": {"$ifNull": ["$failures", 0]},
-                }
-            }
-        ]
-        try:
-            found = await self._feeds.find_one_and_update(
-                free, change, upsert=True, return_document=ReturnDocument.AFTER
-            )
-        except DuplicateKeyError:  # it is there and not free
-            return None
-        return _to_state(found) if found else None
+        past = [{"$lte": [{"$ifNull": [name, "$$NOW"]}, "$$NOW"]} for name in ("$next_at", "$until")]
+        found = await self._feeds.find_one_and_update(
+            {"_id": name},
+            [
+                {"$set": {"is_taken": {"$and": past}}},
+                {
+                    "$set": {
+                        "owner": {"$cond": ["$is_taken", self._owner, "$owner"]},
+                        "until": {"$cond": ["$is_taken", lease, "$until"]},
+                        "began_at": {"$ifNull": ["$began_at", "$$NOW"]},
+                        "failures": {"$ifNull": ["$failures", 0]},
+                    }
+                },
+            ],
+            upsert=True,
+            return_document=ReturnDocument.AFTER,
+        )
+        assert found is not None
+        return _to_state(found) if found["is_taken"] else None
 
     async def done(self, name: str, etags: Mapping[str, str], faults: Sequence[str], wait: timedelta) -> None:
         """It answered; the next look is after `wait`."""
         pairs = [[url, etag] for url, etag in etags.items()]  # a URL has dots
         await self._finish(
-            name, {"failures": 0, "heard_at": "$$NOW", "why": "", "faults": list(faults[:MAX_FAULTS]), "etags": pairs}, wait
+            name,
+            {"failures": 0, "heard_at": "$$NOW", "why": "", "faults": list(faults[:MAX_FAULTS]), "etags": pairs},
+            wait,
         )
 
     async def fail(self, name: str, why: str, wait: timedelta) -> None:
