@@ -132,6 +132,7 @@ def _copy(model: Document, number: int) -> Document:
         "_id": secrets.token_hex(16), "number": f"copy-{number}", "code_index": os.urandom(16), "citizen": citizen,
         "actor": citizen, "people": [citizen], "changed_at": at, "is_open": is_open, "due_at": at + timedelta(days=30),
         "units": ["bench-unit"] if is_open else [],
+        "inboxes": ["bench-unit|44", "bench-unit|4403"] if is_open else [],
     }  # fmt: skip
 
 

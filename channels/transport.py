@@ -32,11 +32,11 @@ import pycurl
 
 from channels.call import Call, Reply, State, WaitingRoom
 from channels.sockets import Endpoint, Lent, Sockets
+from channels.unpacking import Unpacking
 from server.settings import Account
 
 MAX_REPLY_BYTES = 262_144  # 200 SMS statuses with an echoed reference each need 60 to 150 kB
 MAX_WAITING = 65_536
-MAX_ETAG = 200
 CONNECT_TIMEOUT_MS = 3_000
 FETCH_TIMEOUT_S = 5.0
 SHARD_SIZE = 64  # requests at a time on one multi handle: its connections (h1) or streams (h2, on one connection)
@@ -82,7 +82,7 @@ class _Refusal(Enum):
 class _Slot:
     """A reusable libcurl handle and the request it carries now."""
 
-    __slots__ = ("call", "chunks", "curl", "dead", "etag", "has_begun", "index", "loop", "refusal", "room", "shard")
+    __slots__ = ("call", "chunks", "curl", "dead", "has_begun", "index", "loop", "refusal", "shard", "unpacking")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, shard: _Shard, dead: set[Endpoint]) -> None:
         self.loop = loop
@@ -94,8 +94,7 @@ class _Slot:
         self.index = 0
         self.has_begun = False
         self.refusal: _Refusal | None = None
-        self.etag = ""
-        self.room = 0
+        self.unpacking: Unpacking | None = None
 
     def may_begin(self, _peer: str, local_ip: str, _peer_port: int, local_port: int) -> int:
         """The hook: libcurl asks just before it writes a request, also when it wants to write one again."""
@@ -130,22 +129,8 @@ class _Slot:
         self.index = index
         self.has_begun = False
         self.refusal = None
-        self.etag = ""
-        self.room = 0
-
-    def take(self, max_bytes: int, chunk: bytes) -> int | None:
-        """One piece of an answer as it was before it was packed; what unpacks to too much breaks off."""
-        self.room += len(chunk)
-        if self.room > max_bytes:
-            return 0
-        self.chunks.append(chunk)
-        return None
-
-    def hear(self, line: bytes) -> None:
-        """One line of the head of an answer; asked for only of feeds."""
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"etag":
-            self.etag = value.strip()[:MAX_ETAG].decode("latin-1")
+        if self.unpacking is not None:
+            self.unpacking.begin()
 
     @property
     def state_of_failure(self) -> State:
@@ -267,8 +252,9 @@ class Transport:
         if self._limits.may_reach is not None:
             curl.setopt(pycurl.OPENSOCKETFUNCTION, partial(_open_socket, self._limits.may_reach))
         if self._limits.is_feed:
-            curl.setopt(pycurl.HEADERFUNCTION, slot.hear)
-            curl.setopt(pycurl.WRITEFUNCTION, partial(slot.take, self._limits.max_reply_bytes))
+            slot.unpacking = Unpacking(slot.chunks, self._limits.max_reply_bytes)
+            curl.setopt(pycurl.HEADERFUNCTION, slot.unpacking.hear)
+            curl.setopt(pycurl.WRITEFUNCTION, slot.unpacking.take)
             curl.setopt(pycurl.ACCEPT_ENCODING, "gzip")
         if self._limits.ca_file is not None:
             curl.setopt(pycurl.CAINFO, os.fspath(self._limits.ca_file))
@@ -400,7 +386,8 @@ class Transport:
             for curl in good:
                 slot = self._active[curl]
                 status, body = curl.getinfo(pycurl.RESPONSE_CODE), b"".join(slot.chunks)
-                self._finish(slot, Reply(State.ANSWERED, status, body, _retry_after_s(curl, status), etag=slot.etag))
+                etag = slot.unpacking.etag if slot.unpacking else ""
+                self._finish(slot, Reply(State.ANSWERED, status, body, _retry_after_s(curl, status), etag=etag))
             for curl, error, text in bad:
                 slot = self._active[curl]
                 if slot.refusal is _Refusal.DEAD_CONNECTION:

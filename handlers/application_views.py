@@ -1,4 +1,4 @@
-"""What citizens, the public and officers send about applications, and what each of them sees of one."""
+"""What citizens and the public send about applications, and what they see of one; officers: staff_application_views."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handlers.problems import FieldProblem
 from server.domain.applications import Application, Line
 from server.domain.wording import Words
 from server.services.applications import Draft, Seen
-from server.services.deciding import Decision, Filed
+from server.services.deciding import Filed
 
 _LINE = {
     "seq": 1,
@@ -45,7 +45,7 @@ _SUMMARY = {
     "submitted_at": "2026-11-24T01:30:00Z",
 }
 _FORM = {"bank_card": "6222020200112230000"}
-_VIEW = {
+VIEW = {
     **_SUMMARY,
     "item_version": 3,
     "code": "K7M2QX9RTW",
@@ -60,14 +60,15 @@ _VIEW = {
 }
 
 
-def _example(value: Any) -> ConfigDict:
+def example(value: Any) -> ConfigDict:
+    """Nothing else, unchangeable, and what it looks like."""
     return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"example": value})
 
 
 class DraftForm(BaseModel):
     """What somebody begins: an item, and what is known already."""
 
-    model_config = _example({"item": "elder-allowance", "form": _FORM})
+    model_config = example({"item": "elder-allowance", "form": _FORM})
 
     item: str = Field(min_length=2, max_length=60)
     account: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$", description="for whom, if not for oneself")
@@ -81,7 +82,7 @@ class DraftForm(BaseModel):
 class FormForm(BaseModel):
     """The whole form as it is filled in now, complete or not."""
 
-    model_config = _example({"form": _FORM})
+    model_config = example({"form": _FORM})
 
     form: Mapping[str, Any] = Field(max_length=100)
 
@@ -89,7 +90,7 @@ class FormForm(BaseModel):
 class InvitationForm(BaseModel):
     """Somebody who has to confirm."""
 
-    model_config = _example({"account": "9d53a1c0e2b4d6f84b1de8c2f4a84c6e", "role": "spouse"})
+    model_config = example({"account": "9d53a1c0e2b4d6f84b1de8c2f4a84c6e", "role": "spouse"})
 
     account: str = Field(pattern=r"^[0-9a-f]{32}$")
     role: str = Field(pattern=r"^[a-z][a-z0-9_-]{1,39}$")
@@ -98,7 +99,7 @@ class InvitationForm(BaseModel):
 class SeatForm(BaseModel):
     """The booking that is held for it."""
 
-    model_config = _example({"booking": "Yk3b9sQ0x7fJt2LwPz5dNg"})
+    model_config = example({"booking": "Yk3b9sQ0x7fJt2LwPz5dNg"})
 
     booking: str = Field(min_length=8, max_length=64)
 
@@ -106,7 +107,7 @@ class SeatForm(BaseModel):
 class TrackForm(BaseModel):
     """The number and the code of the receipt."""
 
-    model_config = _example({"number": "440305-20261124-01234567-6", "code": "K7M2QX9RTW"})
+    model_config = example({"number": "440305-20261124-01234567-6", "code": "K7M2QX9RTW"})
 
     number: str = Field(min_length=10, max_length=40)
     code: str = Field(min_length=4, max_length=20)
@@ -121,10 +122,19 @@ class ListQuery(BaseModel):
     limit: int = Field(default=20, ge=1, le=100, examples=[20])
 
 
+class OwnQuery(ListQuery):
+    """Which part of the own list, or what has changed in it."""
+
+    since: str = Field(
+        default="", max_length=20, description="`sync` of the last walk: only what changed", examples=["1795484970000"]
+    )
+    after: str = Field(default="", max_length=80, description="`next` of the page before", examples=[""])
+
+
 class DeadlineView(BaseModel):
     """The clock, reckoned once at the last step: everybody reads the same day."""
 
-    model_config = _example(_DEADLINE)
+    model_config = example(_DEADLINE)
 
     due_on: date | None = Field(description="the last day in time")
     warn_on: date | None
@@ -150,7 +160,7 @@ class DeadlineView(BaseModel):
 class LineView(BaseModel):
     """One line of the timeline."""
 
-    model_config = _example(_LINE)
+    model_config = example(_LINE)
 
     seq: int
     at: datetime
@@ -177,7 +187,7 @@ class LineView(BaseModel):
 class SummaryView(BaseModel):
     """An application in a list: nothing of its form."""
 
-    model_config = _example(_SUMMARY)
+    model_config = example(_SUMMARY)
 
     id: str
     number: str
@@ -194,22 +204,30 @@ class SummaryView(BaseModel):
     @classmethod
     def of(cls, application: Application, language: str, state_words: tuple[str, str] = ("", "")) -> SummaryView:
         """As somebody reads it."""
-        return cls(**_summary(application, language, state_words))
+        return cls(**summary_of(application, language, state_words))
 
 
 class ListPage(BaseModel):
     """Some of them; `next` leads on."""
 
-    model_config = _example({"applications": [_SUMMARY], "next": None})
+    model_config = example({"applications": [_SUMMARY], "next": None})
 
     applications: tuple[SummaryView, ...]
     next: str | None
 
 
+class OwnPage(ListPage):
+    """Some of the own ones. What is gone is a draft that its owner has deleted: it is 404 by itself."""
+
+    model_config = example({"applications": [_SUMMARY], "sync": "1795484970000", "next": None})
+
+    sync: str = Field(description="the `since` of the next walk; equal on all pages of this one")
+
+
 class BroughtView(BaseModel):
     """A material that is there."""
 
-    model_config = _example(
+    model_config = example(
         {"material": "id_card", "means": "upload", "ref": "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8", "evidence": "9f86d0",
          "at": "2026-11-24T01:30:00Z", "as_of_at": None}
     )  # fmt: skip
@@ -225,7 +243,7 @@ class BroughtView(BaseModel):
 class ApplicationView(SummaryView):
     """One application, whole, for whom it belongs to."""
 
-    model_config = _example(_VIEW)
+    model_config = example(VIEW)
 
     item_version: int
     code: str = Field(description="with the number: opens the tracking page without a log-in")
@@ -242,42 +260,17 @@ class ApplicationView(SummaryView):
     def of_seen(cls, seen: Seen, language: str) -> ApplicationView:
         """For its citizen."""
         return cls(
-            **_summary(seen.application, language, seen.state_words),
-            **_whole(seen, language),
+            **summary_of(seen.application, language, seen.state_words),
+            **whole_of(seen, language),
             missing=tuple(each.id for each in seen.missing),
             code=seen.application.code,
-        )
-
-
-class FiledView(ApplicationView):
-    """One application, whole, for an officer."""
-
-    model_config = _example(_VIEW | {"code": "", "unit": "sz-civil-affairs", "answers": {}, "owner": "", "urged": 0})
-
-    unit: str
-    answers: Mapping[str, Any] = Field(description="what departments' sources said, by source")
-    owner: str = Field(description="the officer who has claimed it")
-    urged: int = Field(description="how often the applicant asked for speed")
-
-    @classmethod
-    def of_filed(cls, filed: Filed, language: str) -> FiledView:
-        """For the office; the tracking code is the applicant's own."""
-        return cls(
-            **_summary(filed.application, language, filed.state_words),
-            **_whole(filed, language),
-            missing=tuple(filed.missing),
-            code="",
-            unit=filed.application.unit,
-            answers=dict(filed.application.answers),
-            owner=filed.application.owner,
-            urged=filed.application.urged,
         )
 
 
 class TrackView(BaseModel):
     """Where an application stands, for whoever has its number and code: nothing personal."""
 
-    model_config = _example(
+    model_config = example(
         {"number": "440305-20261124-01234567-6", "name": "高龄老人津贴申领", "state": "submitted",
          "state_words": "已提交，等待受理", "deadline": _DEADLINE, "timeline": [_LINE]}
     )  # fmt: skip
@@ -302,65 +295,8 @@ class TrackView(BaseModel):
         )
 
 
-class InboxQuery(ListQuery):
-    """Which part of the unit's inbox."""
-
-    owner: str | None = Field(default=None, pattern=r"^(me|nobody)$", description="me, nobody, or all", examples=["me"])
-    state: str | None = Field(default=None, max_length=40, examples=["submitted"])
-    card: str | None = Field(default=None, pattern=r"^(none|yellow|red)$", examples=["red"])
-
-
-class ApplicationStepForm(BaseModel):
-    """A step of an officer."""
-
-    model_config = _example({"action": "ask", "reason": "material_unclear", "note": "身份证背面看不清"})
-
-    action: str = Field(pattern=r"^[a-z][a-z0-9_-]{1,39}$")
-    reason: str = Field(default="", pattern=r"^([a-z][a-z_]{1,39})?$", description="a template of reasons")
-    note: str = Field(default="", max_length=1000, description="what is said to the applicant besides")
-    task: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]{1,39})?$", description="of parallel work")
-
-    def decision(self, key: str) -> Decision:
-        """As the counter takes it."""
-        return Decision(self.action, self.reason, self.note.strip(), self.task, key)
-
-
-class TransferForm(BaseModel):
-    """To whom; "" puts it back for all."""
-
-    model_config = _example({"to": "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"})
-
-    to: str = Field(pattern=r"^([0-9a-f]{32})?$")
-
-
-class ReasonView(BaseModel):
-    """A template of reasons."""
-
-    model_config = _example(
-        {"id": "material_unclear", "actions": ["ask"], "zh": "上传的材料不清晰", "en": "A document cannot be read"}
-    )
-
-    id: str
-    actions: tuple[str, ...]
-    zh: str
-    en: str
-
-
-class ReasonsView(BaseModel):
-    """All of them."""
-
-    model_config = _example(
-        {
-            "reasons": [
-                {"id": "material_unclear", "actions": ["ask"], "zh": "上传的材料不清晰", "en": "It cannot be read"}
-            ]
-        }
-    )
-
-    reasons: tuple[ReasonView, ...]
-
-
-def _summary(application: Application, language: str, state_words: tuple[str, str]) -> dict[str, Any]:
+def summary_of(application: Application, language: str, state_words: tuple[str, str]) -> dict[str, Any]:
+    """What every view of one has."""
     return {
         "id": application.id,
         "number": application.number,
@@ -376,7 +312,8 @@ def _summary(application: Application, language: str, state_words: tuple[str, st
     }
 
 
-def _whole(seen: Seen | Filed, language: str) -> dict[str, Any]:
+def whole_of(seen: Seen | Filed, language: str) -> dict[str, Any]:
+    """What the applicant and the office see of one besides."""
     application = seen.application
     return {
         "item_version": application.item_version,

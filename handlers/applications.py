@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
 
 from handlers.application_views import (
     ApplicationView,
     DraftForm,
     FormForm,
     InvitationForm,
-    ListPage,
-    ListQuery,
+    OwnPage,
+    OwnQuery,
     SeatForm,
     SummaryView,
     TrackForm,
     TrackView,
 )
 from handlers.base import ApiHandler
-from server.domain.applications import Application
-from server.domain.errors import InvalidInputError
 from server.services.application_seats import ApplicationSeats, HandingIn
 from server.services.applications import Applications, Seen
+from server.services.inbox import Wanted
 from server.services.sources import Sources
-
-Position = tuple[datetime, str]
 
 
 class _OwnHandler(ApiHandler):
@@ -52,12 +48,11 @@ class ApplicationsHandler(_OwnHandler):
 
     async def get(self) -> None:
         """A page, newest change first; the Link header leads on."""
-        asked = self.asked(ListQuery)
-        found = await self.applications.page(self.caller, position_of(asked.after), asked.limit)
-        following = cursor_of(found[-1], found[-1].changed_at) if len(found) == asked.limit else None
-        self.link_next({"after": following})
-        views = tuple(SummaryView.of(e, self.language, self.applications.state_words(e)) for e in found)
-        self.respond(ListPage(applications=views, next=following))
+        asked = self.asked(OwnQuery)
+        page = await self.applications.page(self.caller, Wanted(asked.since, asked.after, asked.limit))
+        self.link_next({"after": page.next})
+        views = tuple(SummaryView.of(e, self.language, self.applications.state_words(e)) for e in page.applications)
+        self.respond(OwnPage(applications=views, sync=page.sync, next=page.next))
 
     async def post(self) -> None:
         """Begin a draft."""
@@ -169,23 +164,3 @@ class TrackHandler(_OwnHandler):
         form = self.given(TrackForm)
         application, words = await self.applications.track(form.number.strip(), form.code.strip())
         self.respond(TrackView.of(application, words, self.language))
-
-
-def cursor_of(application: Application, at: datetime) -> str:
-    """Where a page ended."""
-    return f"{int(at.timestamp() * 1000):x}-{application.id}"
-
-
-def position_of(cursor: str) -> Position | None:
-    """What `cursor_of` gave; InvalidInputError `cursor_invalid`."""
-    if not cursor:
-        return None
-    at, _, id_ = cursor.partition("-")
-    try:
-        moment = datetime.fromtimestamp(int(at, 16) / 1000, UTC)
-        is_ours = len(bytes.fromhex(id_)) == 16
-    except (ValueError, OverflowError, OSError):
-        is_ours = False
-    if not is_ours:
-        raise InvalidInputError("cursor_invalid", zh="续页标记无效", en="this cursor is not one of ours", field="after")
-    return moment, id_

@@ -44,6 +44,7 @@ _ACCOUNT = _OFFICER | {
     "state": "invited",
     "created_at": "2026-11-24T01:30:00Z",
     "changed_at": "2026-11-24T01:30:00Z",
+    "can_be_called": False,
 }
 _ENTRY = {
     "seq": 4711,
@@ -200,6 +201,7 @@ class AccountView(OfficerView):
     state: AccountState
     created_at: datetime
     changed_at: datetime
+    can_be_called: bool = Field(description="whether duty calls reach a telephone; else they are lines of a log")
 
     @classmethod
     def about(cls, account: Account) -> AccountView:
@@ -210,6 +212,7 @@ class AccountView(OfficerView):
             state=account.state,
             created_at=account.created_at,
             changed_at=account.changed_at,
+            can_be_called=account.can_be_called,
         )
 
 

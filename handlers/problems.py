@@ -88,6 +88,10 @@ _NEXT_BY_CODE: Mapping[str, tuple[str, str]] = {
         "请在 acknowledged 中列出已知悉的警告代码，或修改内容。",
         "List the codes of the warnings you accept in `acknowledged`, or change the alert.",
     ),
+    "asked_already": (
+        "请由主管说明理由后以 ask-again 再次要求补正，或受理、不予受理。",
+        "Decide on what is there, or have a supervisor ask again and say why: POST .../ask-again.",
+    ),
     "proof_of_work_needed": (
         "请求过多：请求解 work 后，在 proof 中带上 challenge 与解重发。",
         "Too much is asked for: solve `work` and send it again with the challenge and the solution in `proof`.",

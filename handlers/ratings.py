@@ -20,9 +20,10 @@ _SAID = {
 }
 _RATING = {"id": "9f86d081884c7d659a2feaa0c55ad015", **_SAID, "rated_on": "2026-12-01", "state": "open",
            "due_on": "2026-12-22"}  # fmt: skip
-_TICKET = {**_RATING, "unit": "sz-civil-affairs", "item": "elder-allowance", "steps": []}
+_TICKET = {**_RATING, "is_overdue": False, "unit": "sz-civil-affairs", "item": "elder-allowance", "steps": []}
 _TALLY = {"unit": "sz-civil-affairs", "ratings": 12, "mean": 4.5, "levels": {"5": 10, "4": 0, "3": 0, "2": 2, "1": 0},
-          "tags": {"over_statutory_time": 1}, "bad": 2, "fixed": 1, "late": 0}  # fmt: skip
+          "tags": {"over_statutory_time": 1}, "bad": 2, "fixed": 1, "late": 0, "on_time": 1,
+          "on_time_share": 1.0}  # fmt: skip
 
 
 def _example(value: Any) -> ConfigDict:
@@ -80,13 +81,14 @@ class RatingTicketView(RatingView):
 
     unit: str
     item: str
+    is_overdue: bool = Field(description="past its deadline, and not over")
     steps: tuple[Mapping[str, Any], ...]
 
     @classmethod
-    def of(cls, rating: Rating) -> RatingTicketView:
+    def of(cls, rating: Rating, *, is_overdue: bool) -> RatingTicketView:
         """With what was done so far."""
         steps = tuple({"action": s.action.value, "note": s.note, "on": s.on.isoformat()} for s in rating.steps)
-        return cls(**RatingView.fields(rating), unit=rating.unit, item=rating.item, steps=steps)
+        return cls(**RatingView.fields(rating), unit=rating.unit, item=rating.item, is_overdue=is_overdue, steps=steps)
 
 
 class TicketsQuery(BaseModel):
@@ -94,11 +96,13 @@ class TicketsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    state: TicketState = Field(default=TicketState.OPEN, examples=["open"])
+    state: TicketState | None = Field(
+        default=None, description="without one: all with which something is still to be done", examples=["open"]
+    )
 
 
 class TicketsView(BaseModel):
-    """Some of them, nearest deadline first."""
+    """Some of them, overdue ones first, then by deadline."""
 
     model_config = _example({"tickets": [_TICKET]})
 
@@ -114,6 +118,23 @@ class TicketForm(BaseModel):
     note: str = Field(min_length=2, max_length=1000)
 
 
+class ContactForm(BaseModel):
+    """What a number is asked for."""
+
+    model_config = _example({"purpose": "核实补发情况并回访"})
+
+    purpose: str = Field(min_length=2, max_length=200, description="the person reads it")
+
+
+class ContactView(BaseModel):
+    """Where the person can be called."""
+
+    model_config = _example({"rating": "9f86d081884c7d659a2feaa0c55ad015", "phones": ["+8613800138000"]})
+
+    rating: str
+    phones: tuple[str, ...] = Field(description="none: the person has left; write down that nobody was reached")
+
+
 class TallyView(BaseModel):
     """The figures of one unit."""
 
@@ -126,7 +147,9 @@ class TallyView(BaseModel):
     tags: Mapping[str, int]
     bad: int
     fixed: int = Field(description="bad ratings that were answered")
-    late: int = Field(description="bad ratings past their deadline")
+    late: int = Field(description="bad ratings past their deadline, answered since or not")
+    on_time: int = Field(description="bad ratings that were answered by their deadline")
+    on_time_share: float | None = Field(description="of those whose time is over or that were answered; null: none")
 
 
 class FiguresQuery(BaseModel):
@@ -165,6 +188,10 @@ class _RatingHandler(ApiHandler):
         """`ratings` holds the verbs."""
         self.ratings = ratings
 
+    def view(self, rating: Rating) -> RatingTicketView:
+        """A ticket as a supervisor sees it today."""
+        return RatingTicketView.of(rating, is_overdue=self.ratings.is_overdue(rating))
+
 
 class RatingHandler(_RatingHandler):
     """The rating of one case."""
@@ -197,12 +224,14 @@ class FiguresHandler(_RatingHandler):
         views = []
         for tally in found:
             count = sum(tally.levels.values())
+            judged = tally.on_time + tally.late
             mean = sum(level * n for level, n in tally.levels.items()) / count
             views.append(
                 TallyView(
                     unit=tally.unit, ratings=count, mean=round(mean, 2),
                     levels={str(level): n for level, n in tally.levels.items()}, tags=tally.tags, bad=tally.bad,
-                    fixed=tally.fixed, late=tally.late,
+                    fixed=tally.fixed, late=tally.late, on_time=tally.on_time,
+                    on_time_share=round(tally.on_time / judged, 4) if judged else None,
                 )
             )  # fmt: skip
         self.respond(FiguresView(units=tuple(views)))
@@ -214,7 +243,7 @@ class TicketsHandler(_RatingHandler):
     async def get(self) -> None:
         """Those of the own units."""
         found = await self.ratings.tickets(self.officer, self.asked(TicketsQuery).state)
-        self.respond(TicketsView(tickets=tuple(map(RatingTicketView.of, found))))
+        self.respond(TicketsView(tickets=tuple(map(self.view, found))))
 
 
 class TicketHandler(_RatingHandler):
@@ -223,4 +252,13 @@ class TicketHandler(_RatingHandler):
     async def post(self, rating: str) -> None:
         """A step."""
         form = self.given(TicketForm)
-        self.respond(RatingTicketView.of(await self.ratings.step(self.officer, rating, form.action, form.note)))
+        self.respond(self.view(await self.ratings.step(self.officer, rating, form.action, form.note)))
+
+
+class ContactHandler(_RatingHandler):
+    """Whom to call back."""
+
+    async def post(self, rating: str) -> None:
+        """The numbers, for a purpose that the person reads."""
+        contact = await self.ratings.contact(self.officer, rating, self.given(ContactForm).purpose)
+        self.respond(ContactView(rating=contact.rating, phones=tuple(contact.phones)))

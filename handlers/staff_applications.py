@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
-from handlers.application_views import (
+from handlers.application_views import ListPage, SummaryView
+from handlers.base import ApiHandler
+from handlers.staff_application_views import (
     ApplicationStepForm,
+    AskAgainForm,
     FiledView,
     InboxQuery,
-    ListPage,
     ReasonsView,
     ReasonView,
-    SummaryView,
     TransferForm,
 )
-from handlers.applications import cursor_of, position_of
-from handlers.base import ApiHandler
+from server.domain.applications import Application
+from server.domain.errors import InvalidInputError
 from server.domain.reasons import Reason
 from server.services.deciding import Deciding, Filed, Sought
 
@@ -82,6 +84,15 @@ class StepHandler(_StaffHandler):
         self.show(await self.deciding.decide(self.officer, application, decision))
 
 
+class AskAgainHandler(_StaffHandler):
+    """补正 a second time."""
+
+    async def post(self, application: str) -> None:
+        """By a supervisor, with the reason."""
+        decision = self.given(AskAgainForm).decision(self.idempotency_key or secrets.token_hex(8))
+        self.show(await self.deciding.ask_again(self.officer, application, decision))
+
+
 class ReasonsHandler(ApiHandler):
     """Templates of reasons."""
 
@@ -93,3 +104,23 @@ class ReasonsHandler(ApiHandler):
         """The list."""
         views = [ReasonView(id=r.id, actions=tuple(sorted(r.actions)), zh=r.zh, en=r.en) for r in self.reasons.values()]
         self.respond(ReasonsView(reasons=tuple(views)))
+
+
+def cursor_of(application: Application, at: datetime) -> str:
+    """Where a page ended."""
+    return f"{int(at.timestamp() * 1000):x}-{application.id}"
+
+
+def position_of(cursor: str) -> tuple[datetime, str] | None:
+    """What `cursor_of` gave; InvalidInputError `cursor_invalid`."""
+    if not cursor:
+        return None
+    at, _, id_ = cursor.partition("-")
+    try:
+        moment = datetime.fromtimestamp(int(at, 16) / 1000, UTC)
+        is_ours = len(bytes.fromhex(id_)) == 16
+    except (ValueError, OverflowError, OSError):
+        is_ours = False
+    if not is_ours:
+        raise InvalidInputError("cursor_invalid", zh="续页标记无效", en="this cursor is not one of ours", field="after")
+    return moment, id_

@@ -97,10 +97,18 @@ async def recount(counters: Counters, broadcasts: Broadcasts, now: Callable[[], 
     return True
 
 
-async def call_chiefs(alerts: Alerts, officers: Officers) -> None:
-    """A red alert waits: the next chief on the list is called, for now by a line in the log that pages the desk."""
-    accounts = await officers.accounts(None)
-    active = [account.officer for account in accounts if account.state is AccountState.ACTIVE]
-    for call in await alerts.overdue([officer for officer in active if Role.CHIEF in officer.roles]):
+async def call_chiefs(alerts: Alerts, officers: Officers, tell: Callable[[], Awaitable[int]]) -> None:
+    """A red alert waits: the next chief on the list is called, on the telephone and by a line in the log of the desk.
+
+    Who has bound a telephone comes before who has none: each call that nobody hears costs two minutes.
+    """
+    accounts = [account for account in await officers.accounts(None) if account.state is AccountState.ACTIVE]
+    chiefs = [account for account in accounts if Role.CHIEF in account.officer.roles]
+    able = {account.officer.id for account in chiefs if account.can_be_called}
+    for call in await alerts.overdue([a.officer for a in sorted(chiefs, key=lambda a: not a.can_be_called)]):
         chief = call.chief.id if call.chief else None
-        log.warning("red_alert_waits", alert=call.identifier, chief=chief, nth=call.nth, waited_s=round(call.waited_s))
+        log.warning(
+            "red_alert_waits", alert=call.identifier, chief=chief, can_be_called=chief in able, nth=call.nth,
+            waited_s=round(call.waited_s),
+        )  # fmt: skip
+    await tell()  # also what a process that died has left

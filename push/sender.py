@@ -62,7 +62,9 @@ class PageRun:
         self._quiet = asyncio.Event()
         self._attempt = 1
         self._ranks = effective(page)
-        self._off = {c: opt_outs(broadcast.topic, page.lane, c) for c in CHANNELS}  # what keeps it back on each channel
+        self._off = {  # what keeps it back on each channel
+            c: frozenset[str]() if broadcast.always_rings else opt_outs(broadcast.topic, page.lane, c) for c in CHANNELS
+        }
         self._why = dict(page.why)
         self._not_again = set(page.resent)  # sent a second time already, or may not be sent any more
         self.result = Result()
@@ -109,7 +111,7 @@ class PageRun:
 
     async def _drop(self, todo: Sequence[int], reach: Mapping[int, Reach]) -> list[int]:
         """Take out who may not get it, with the reason; people in quiet hours move to a page of a later time."""
-        now, lane = self._parts.now(), self._page.lane
+        now, lane, rings = self._parts.now(), self._page.lane, self._broadcast.always_rings
         nobody = self._why_not()
         why: dict[int, str] = {}
         final: dict[int, int] = {}
@@ -123,7 +125,7 @@ class PageRun:
                 final[i], why[i] = ranks.SUPPRESSED, "moot"
             elif reason := self._opted_out(person.off):
                 final[i], why[i] = ranks.SUPPRESSED, reason
-            elif person.quiet and (until := quiet_until(person.quiet, lane, now)):
+            elif not rings and person.quiet and (until := quiet_until(person.quiet, lane, now)):
                 if until < self._page.expires_at:
                     later.setdefault(until, []).append(i)
                 else:

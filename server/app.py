@@ -32,6 +32,7 @@ from server import (
     assemble_inbox,
     assemble_privacy,
     assemble_waiting,
+    assemble_weather,
 )
 from server.assemble import Assembly
 from server.assemble_applications import ApplicationParts
@@ -39,6 +40,7 @@ from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
 from server.assemble_catalogue import CatalogueParts
 from server.assemble_citizens import CitizenParts
+from server.assemble_duty import duty_binding
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
 from server.domain.errors import NotFoundError
@@ -52,6 +54,7 @@ from server.routes import (
     codes,
     desk,
     divisions,
+    duty,
     inbox,
     joining,
     office,
@@ -62,6 +65,7 @@ from server.routes import (
     relations,
     session,
     waiting,
+    weather,
 )
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
@@ -141,7 +145,9 @@ def public_routes(services: Services) -> list[Route]:
         *booking_routes(services),
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
         *catalogue.routes(services.catalogue, services.public.shelf),
+        *weather.routes(assemble_weather.weather(services.assembly), services.public.shelf),
         *applications.routes(services.applications),
+        *duty.routes(duty_binding(services.assembly)),
     ]
 
 

@@ -36,11 +36,13 @@ from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.assemble_skies import weather_notices
 from server.assemble_verifier import verifier_of
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
 from server.domain.preferences import Topics
 from server.domain.templates import Registry
+from server.domain.wording import Wording
 from server.services.alerts import Alerts
 from server.services.application_notices import ApplicationNotices
 from server.services.audit import AuditLog
@@ -51,7 +53,8 @@ from server.services.booking_news import Shelves as BookingShelves
 from server.services.broadcasts import Broadcasts
 from server.services.consents import Consents
 from server.services.control import Control
-from server.services.forecasts import WeatherShelves
+from server.services.duty_notices import DutyNotices
+from server.services.duty_notices import Shelves as DutyShelves
 from server.services.notices import Notices
 from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
@@ -63,7 +66,6 @@ from server.services.subjects import Subjects
 from server.services.uses import Uses
 from server.services.waiting_news import WaitingNews
 from server.services.watching import LOOK_EVERY_S, Watching
-from server.services.weather_notices import WeatherNotices
 from server.settings import Account as AccountSettings
 from server.settings import AliyunSmsAccount, FcmAccount, Settings, TencentSmsAccount, WeChatAccount
 from server.storage import (
@@ -85,8 +87,8 @@ from server.storage.audit import AuditStore, CheckpointFile
 from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
+from server.storage.duty import CardBoard, DutyPhones
 from server.storage.followers import Followers
-from server.storage.forecasts import ForecastStore
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
@@ -95,10 +97,8 @@ from server.storage.rates import Rates
 from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.tokens import RedisTokens
-from server.storage.typhoons import TyphoonStore
 from server.storage.uses import UseStore
 from server.storage.vault import SealedError, Vault
-from server.storage.weather_subscriptions import WeatherSubscriptionStore
 
 log = structlog.get_logger()
 
@@ -133,6 +133,7 @@ class Assembly:
     notices: Notices
     booking_news: BookingNews
     waiting_news: WaitingNews
+    duty: DutyNotices
     subjects: Subjects
     verifier: Verifier
     templates: Registry
@@ -157,10 +158,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         await mongo.prepare(db)
         clock = DatabaseClock(db, time.monotonic)
         await clock.measure()
-        divisions = catalogues.load_divisions()
-        vault = _vault(settings)
-        numbers = {division.code: division.index for division in divisions.by_index.values()}
-        people = citizens.Citizens(db, vault, partial(_number, numbers))
+        divisions, vault = catalogues.load_divisions(), _vault(settings)
+        people = _people(db, vault, divisions)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording, topics = catalogues.load_texts(), catalogues.load_topics()
@@ -169,12 +168,11 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         shelves = _booking_shelves(db, outbox, persons)
         booking_news = BookingNews(shelves, wording.templates, clock.now)
         waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
-        applied = ApplicationStore(db, persons, vault, outbox)
-        skies = WeatherShelves(WeatherSubscriptionStore(db), ForecastStore(db), TyphoonStore(db))
-        sky = WeatherNotices(skies, divisions, wording.templates, clock.now)
-        world = World(divisions, wording, topics=topics)
+        applied, world = ApplicationStore(db, persons, vault, outbox), World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
+        moves, duty = ApplicationNotices(applied, wording.templates), _duty(db, vault, outbox, wording, clock)
+        sky = weather_notices(db, divisions, wording.templates, clock.now)
         yield Assembly(
             settings=settings,
             db=db,
@@ -202,14 +200,18 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             notices=notices,
             booking_news=booking_news,
             waiting_news=waiting_news,
-            subjects=Subjects(
-                [notices, booking_news, waiting_news, ApplicationNotices(applied, wording.templates), sky]
-            ),
+            duty=duty,
+            subjects=Subjects([notices, booking_news, waiting_news, moves, duty, sky]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
             stack=stack,
         )
+
+
+def _people(db: mongo.Database, vault: Vault, divisions: Divisions) -> citizens.Citizens:
+    numbers = {division.code: division.index for division in divisions.by_index.values()}
+    return citizens.Citizens(db, vault, partial(_number, numbers))
 
 
 def _consents(db: mongo.Database, persons: PersonVault, now: Callable[[], datetime]) -> Consents:
@@ -255,7 +257,7 @@ def duties(assembly: Assembly, parts: Parts) -> list[Duty]:
     return [
         Duty("finish_interrupted", 5.0, desk.finish_interrupted),
         Duty("expire", 5.0, desk.expire),
-        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers)),
+        Duty("call_chiefs", 5.0, partial(call_chiefs, desk, assembly.officers, assembly.duty.call)),
         Duty("sign_audit", 60.0, assembly.audit.sign),
         Duty("measure", 1.0, meter.tell),
         Duty("recount", 60.0, partial(recount, assembly.counters, assembly.broadcast_store, assembly.now)),
@@ -316,6 +318,13 @@ def receipts(assembly: Assembly) -> Receipts:
 def _vault(settings: Settings) -> Vault:
     keys = {version: key.get_secret_value() for version, key in settings.keys.items()}
     return Vault(keys, b64decode(settings.index_key.get_secret_value()), os.urandom, settings.data_key_version)
+
+
+def _duty(db: mongo.Database, vault: Vault, outbox: Outbox, wording: Wording, clock: DatabaseClock) -> DutyNotices:
+    kept = officers.OfficerStore(db, vault)
+    shelves = DutyShelves(AlertStore(db), kept, DutyPhones(db, vault), CardBoard(db), outbox)
+    days, table = catalogues.load_working_days(), catalogues.load_escalation()
+    return DutyNotices(shelves, wording.templates, table, days, clock.now)
 
 
 def _booking_shelves(db: mongo.Database, outbox: Outbox, people: PersonVault) -> BookingShelves:

@@ -19,7 +19,7 @@ from server.services.attachments import Attachments, NoScanner
 from server.services.deciding import Deciding
 from server.services.item_terms import ItemTerms, Shelf
 from server.services.papers import Papers
-from server.services.ratings import Ratings
+from server.services.ratings import CallBacks, Ratings
 from server.services.source_sandbox import NoRegisters, SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
 from server.storage.attachments import AttachmentStore
@@ -77,7 +77,9 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Boo
         applications=counter,
         deciding=desk,
         attachments=Attachments(ground, counter, desk, files, NoScanner()),
-        ratings=Ratings(ground, counter, marks, load_questionnaire()),
+        ratings=Ratings(
+            ground, counter, marks, load_questionnaire(), CallBacks(assembly.citizens, assembly.uses, colleagues)
+        ),
         seats=ApplicationSeats(ground, steps, counter, bookings),
         sources=Sources(ground, counter, _permits(assembly), _registers(assembly)),
         papers=Papers(ground, counter, seed, assembly.settings.city, assembly.settings.public_url),
@@ -100,7 +102,9 @@ def application_duties(assembly: Assembly) -> list[Duty]:
     parts = applications(assembly, CatalogueStore(assembly.db), Nobody(), booking(assembly).bookings)
     return [
         Duty("application_log", 5.0, parts.steps.finish),
+        Duty("rating_log", 5.0, parts.ratings.finish),
         Duty("application_cards", 60.0, parts.steps.show_cards),
+        Duty("duty_cards", 60.0, assembly.duty.tell_cards),
         Duty("application_seats", 5.0, parts.seats.sweep),
         Duty("application_files", 600.0, parts.attachments.sweep),
     ]

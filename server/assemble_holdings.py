@@ -13,6 +13,7 @@ from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
 from server.assemble_profile import profile_holdings
 from server.assemble_public import public
+from server.assemble_weather import weather_holding
 from server.services.account_holdings import (
     AccountHolding,
     StoreHolding,
@@ -23,7 +24,11 @@ from server.services.holdings import Holding
 from server.storage.address_book import AddressBook
 from server.storage.attachments import AttachmentStore
 from server.storage.calendars import CalendarStore
+from server.storage.catalogues import load_facts
+from server.storage.duty import DutyPhones
+from server.storage.facts import FactStore
 from server.storage.joins import JoinStore
+from server.storage.offers import OfferStore
 from server.storage.ratings import RatingStore
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore
@@ -46,7 +51,6 @@ EXCEPTIONS: Mapping[str, str] = {
     "item_versions": NOT_ABOUT_CITIZENS,
     "items": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
-    "officers": NOT_ABOUT_CITIZENS,
     "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
@@ -54,7 +58,12 @@ EXCEPTIONS: Mapping[str, str] = {
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "resources": NOT_ABOUT_CITIZENS,
+    "runs": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
+    "forecasts": NOT_ABOUT_CITIZENS,
+    "typhoons": NOT_ABOUT_CITIZENS,
+    "weather_feeds": NOT_ABOUT_CITIZENS,
+    "weather_files": NOT_ABOUT_CITIZENS,
     "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
 
@@ -67,6 +76,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     db, vault, people = assembly.db, assembly.vault, assembly.person_vault
     book, joins = AddressBook(db, vault), JoinStore(db)
     return (
+        weather_holding(assembly),  # names places: it sees which of them become one
         *profile_holdings(assembly),
         # After what else stands in the same two documents: places, grants, wishes.
         StoreHolding("addresses", ("addresses", "citizens"), book),
@@ -76,6 +86,9 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         *booking_holdings(assembly),
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         CalendarHolding(CalendarStore(db)),
+        StoreHolding("duty", ("officers", "officer_codes"), DutyPhones(db, vault)),
+        StoreHolding("facts", ("facts", "fact_statements", "fact_conflicts"), FactStore(db, load_facts())),
+        StoreHolding("offers", ("offers",), OfferStore(db)),
         assembly.consents,
         assembly.uses,
         AccountHolding(assembly.accounts, RealNameStore(db, vault, people), people, joins),

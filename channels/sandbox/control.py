@@ -9,7 +9,8 @@ POST expire-tokens  every access token given out is expired
 POST flush          {"timeout_s": 30}; send all pending receipts now -> {"pending", "sent", "given_up"}
 GET  texts          ?phone=%2B8613800138000: what this phone shows, newest first -> {"texts": [{"at", "provider",
                     "template", "text"}]}; the last texts of the last phones are kept
-PUT  weather        {"rain_percent", "aqi", "low_c", "high_c", "wind_kmh", "location"}: what it is like; null = as it comes
+PUT  weather        {"rain_percent", "aqi", "low_c", "high_c", "wind_kmh", "location"}: what it is
+                    like; null = as it comes
 PUT  typhoon        {"lat", "lon", "is_active"}
 PUT  alerts         {"warnings": [...], "files": {"name.xml": "<alert ...>"}}: what is in force
 PUT  weather-broken {"answers": {"/v7/air/now": [200, "<html>"]}}: answers that are wrong

@@ -228,8 +228,8 @@ class Weather:
         """It comes from the south-east and goes north-west."""
         radius = {"neRadius": "260", "seRadius": "220", "swRadius": "180", "nwRadius": "220"}
         return {
-            "lat": f"{self._typhoon.lat + 0.5 * step:.1f}", "lon": f"{self._typhoon.lon - 0.9 * step:.1f}", "type": "TY",
-            "pressure": "965", "windSpeed": "38", "moveSpeed": "18", "moveDir": "NW", "move360": "315",
+            "lat": f"{self._typhoon.lat + 0.5 * step:.1f}", "lon": f"{self._typhoon.lon - 0.9 * step:.1f}",
+            "type": "TY", "pressure": "965", "windSpeed": "38", "moveSpeed": "18", "moveDir": "NW", "move360": "315",
             "windRadius30": radius,
         }  # fmt: skip
 

@@ -79,11 +79,11 @@ def list_(*, json_: Json = False) -> None:
         if json_:
             _print_json([_facts(account) for account in accounts])
             return
-        table = Table("id", "name", "person", "roles", "unit", "division", "events", "state", box=None)
+        table = Table("id", "name", "person", "roles", "unit", "division", "events", "state", "can be called", box=None)
         for a in accounts:
             o = a.officer
-            roles = " ".join(sorted(o.roles))
-            table.add_row(o.id, o.name, o.person, roles, o.unit.name, o.division, " ".join(o.events), a.state)
+            roles, called = " ".join(sorted(o.roles)), "yes" if a.can_be_called else "no"
+            table.add_row(o.id, o.name, o.person, roles, o.unit.name, o.division, " ".join(o.events), a.state, called)
         Console().print(table)
 
     _run(work)
@@ -207,6 +207,7 @@ def _facts(account: Account) -> dict[str, Any]:
         "events": list(officer.events),
         "institutions": list(officer.institutions),
         "state": account.state,
+        "can_be_called": account.can_be_called,
         "created_at": account.created_at,
     }
 

@@ -30,8 +30,10 @@ class Deed(StrEnum):
     APPLICATION_READ = "application.read"
     APPLICATION_STEP = "application.step"  # claim, take a step of the workflow
     APPLICATION_ASSIGN = "application.assign"  # hand on the own work; a supervisor anybody's
+    APPLICATION_ASK_AGAIN = "application.ask_again"  # 一次告知: ask for more a second time
     RATING_READ = "rating.read"  # bad ratings of the own units
     RATING_STEP = "rating.step"  # answer one, call back, appeal, decide an appeal
+    RATING_CONTACT = "rating.contact"  # whom to call back, and where
     ACKNOWLEDGEMENT_READ = "acknowledgement.read"  # how many people say that they are safe or need help
     ACKNOWLEDGEMENT_HELP = "acknowledgement.help"  # who needs help: where, and the numbers
     BROADCAST_READ = "broadcast.read"  # progress, report
@@ -101,8 +103,10 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.APPLICATION_READ: Grant(_COUNTER, Reach.SUBTREE),
     Deed.APPLICATION_STEP: Grant(_DECIDING, Reach.SUBTREE),
     Deed.APPLICATION_ASSIGN: Grant(_COUNTER, Reach.SUBTREE),
+    Deed.APPLICATION_ASK_AGAIN: Grant(_SUPERVISOR, Reach.SUBTREE),
     Deed.RATING_READ: Grant(_SUPERVISOR, Reach.SUBTREE),
     Deed.RATING_STEP: Grant(_SUPERVISOR, Reach.SUBTREE),
+    Deed.RATING_CONTACT: Grant(_SUPERVISOR, Reach.SUBTREE),
     Deed.ACKNOWLEDGEMENT_READ: Grant(_DESK, Reach.MEETS),
     Deed.ACKNOWLEDGEMENT_HELP: Grant(_DESK, Reach.SUBTREE),
     Deed.BROADCAST_READ: Grant(_DESK, Reach.MEETS),

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from stdnum.iso7064 import mod_11_10
 
+from server.domain.audit import SYSTEM, Detail, Event
 from server.domain.catalogue import Item, Material
 from server.domain.catalogue_forms import check
 from server.domain.china import china_day
@@ -27,6 +28,7 @@ from server.domain.workflow import FIRST, Act, Guard, Moved, Party, Refused, Sta
 
 MAX_STEPS = 300  # of one timeline; an application that needs more is handled elsewhere
 MAX_DRAFTS = 50  # of one citizen
+ASKING = ("ask", "ask_again")  # 补正
 NUMBER_DIGITS = 8
 
 
@@ -110,7 +112,7 @@ class Stage(StrEnum):
 
     WANTED = "wanted"  # the seat is about to be confirmed: that decides for both
     KEPT = "kept"
-    DROPPED = "dropped"  # it could not be: the seat is about to be freed
+    DROPPED = "dropped"  # it could not be, or the application came to nothing: the seat is about to be freed
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,11 @@ class Application:
         return self.seat is not None and self.seat.stage is not Stage.KEPT
 
     @property
+    def asked(self) -> int:
+        """How often the applicant was asked for more; more than once is an exception that a supervisor answers for."""
+        return sum(line.action in ASKING for line in self.timeline)
+
+    @property
     def is_open(self) -> bool:
         """Whether the unit has something to do, or waits for the citizen."""
         return self.standing.clock.runs in (Runs.INTAKE, Runs.WORK, Runs.PAUSED)
@@ -193,6 +200,7 @@ def facts(terms: Terms, application: Application, faults: Sequence[Fault]) -> fr
         Guard.FORM_VALID: not faults,
         Guard.MATERIALS_COMPLETE: not missing(terms, application),
         Guard.ALL_AGREED: agreed,
+        Guard.NOT_ASKED: not application.asked,
     }
     return frozenset(guard for guard, is_so in said.items() if is_so)
 
@@ -226,6 +234,7 @@ def stepped(application: Application, workflow: Workflow, moved: Moved, act: Act
         note=by.note,
         key=by.key,
     )
+    row = workflow.by_name[standing.state]
     is_end = standing.clock.runs is Runs.DONE
     card = card_on(standing.clock, china_day(now))
     return replace(
@@ -241,13 +250,26 @@ def stepped(application: Application, workflow: Workflow, moved: Moved, act: Act
         card=card,
         card_at=next_card_at(standing.clock, card),
         urged=application.urged + (step.action == "urge"),
+        seat=_seat_after(application.seat, now, is_lost=row.is_end and not row.is_granted),
     )
 
 
 def carded(application: Application, now: datetime) -> Application:
-    """The card as it is now."""
+    """The card as it is now; who keeps a copy of the list is told."""
     card = card_on(application.standing.clock, china_day(now))
-    return replace(application, card=card, card_at=next_card_at(application.standing.clock, card))
+    return replace(application, card=card, card_at=next_card_at(application.standing.clock, card), changed_at=now)
+
+
+def events_of(application: str, lines: Iterable[Line]) -> list[Event]:
+    """Lines of a timeline as the log has them. The key makes recording one a second time no second entry."""
+    found = []
+    for line in lines:
+        details: dict[str, Detail] = {"seq": line.seq, "state": line.state, "party": line.party.value}
+        details |= {"task": line.task} if line.task else {}
+        key = f"application/{application}/{line.seq}"
+        action = f"application.{line.action}"
+        found.append(Event(line.who or SYSTEM, action, f"application/{application}", details=details, key=key))
+    return found
 
 
 def units_of(own: str, workflow: Workflow, standing: Standing) -> tuple[str, ...]:
@@ -287,6 +309,18 @@ def refusal_of(refused: Refused, workflow: Workflow) -> HuiminError:
             return _guarded(refused)
 
 
+def asking_words(named: Sequence[Material], there: Sequence[Material]) -> str:
+    """All that has to be brought, in one list: what the officer named, and whatever is not there at all.
+
+    行政许可法 第三十二条: the applicant is told once, and everything. "" if it is about no paper.
+    """
+    listed = list({each.id: each for each in (*named, *there)}.values())
+    if not listed:
+        return ""
+    zh, en = "、".join(each.name.zh for each in listed), ", ".join(each.name.en for each in listed)
+    return f"需补正：{zh}\nTo bring: {en}"
+
+
 def unknown() -> NotFoundError:
     """The same for one that is not there and one that is not the caller's."""
     return NotFoundError("application_unknown", zh="没有这个办件", en="there is no such application")
@@ -319,6 +353,13 @@ def is_number(text: str) -> bool:
     return len(digits) == 23 and digits.isascii() and digits.isdigit() and mod_11_10.is_valid(digits)
 
 
+def _seat_after(seat: Seat | None, now: datetime, *, is_lost: bool) -> Seat | None:
+    """A seat that is kept for what came to nothing is to be freed: anybody may do it from now on."""
+    if seat is None or seat.stage is not Stage.KEPT or not is_lost:
+        return seat
+    return replace(seat, stage=Stage.DROPPED, until=now)
+
+
 def _is_first(standing: Standing) -> bool:
     return standing.state == FIRST
 
@@ -335,6 +376,13 @@ def _line_words(workflow: Workflow, moved: Moved, act: Act) -> Words:
 
 
 def _guarded(refused: Refused) -> HuiminError:
+    if Guard.NOT_ASKED in refused.missing:
+        return StepRefusedError(
+            "asked_already",
+            zh="补正须一次告知，已告知过；再次补正须由主管说明理由",
+            en="the applicant was asked once already; a second time takes a supervisor and a reason",
+            allowed=tuple(action for action in refused.allowed if action not in ASKING),
+        )
     told: Mapping[Guard, tuple[str, str]] = {
         Guard.FORM_VALID: ("表单未填写正确", "the form is not filled in right"),
         Guard.MATERIALS_COMPLETE: ("材料不齐", "materials are missing"),

@@ -90,6 +90,9 @@ class Broadcast(BaseModel):
     wait_s: float = Field(default=120.0, description="ladder: how long a person may stay unreached on one channel")
     is_loud: bool = True
     is_exercise: bool = False
+    always_rings: bool = Field(
+        default=False, description="no quiet hours and no opt-outs: a duty call, to whoever asked for it"
+    )
     texts: Mapping[str, Any]
     audience: Audience
     digest: str = ""

@@ -100,6 +100,7 @@ class Account(BaseModel):
     created_at: datetime
     changed_at: datetime
     sessions_since: datetime = Field(description="sessions begun before the last lock or recovery are void")
+    can_be_called: bool = Field(default=False, description="a citizen's account is bound, over which duty calls go")
 
 
 NEW_OFFICER: JsonDict = {

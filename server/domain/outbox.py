@@ -51,6 +51,7 @@ class Standing:
     order: tuple[str, ...] = CHANNELS
     wait_s: float = 120.0
     is_loud: bool = True
+    always_rings: bool = False
 
     def broadcast(self, day: str, now: datetime) -> Broadcast:
         """The standing broadcast of a day (YYYYMMDD in China)."""
@@ -67,6 +68,7 @@ class Standing:
             order=self.order,
             wait_s=self.wait_s,
             is_loud=self.is_loud,
+            always_rings=self.always_rings,
             texts={"wechat": {"zh": {"template_id": self.wechat_template}}},
             audience=Audience(citizens=()),
             ranges=RANGES,

@@ -1,7 +1,8 @@
 """好差评: one rating of a finished case, and what a bad one sets going. Pure.
 
 Five levels, 5 very satisfied to 1 very dissatisfied; the last two are bad ratings. A bad rating is a ticket with a
-deadline: the unit answers, somebody who did not handle the case calls the person back, and that ends it. A rating that
+deadline: the unit answers, somebody who did not handle the case calls the person back, and that ends it; nothing else
+does, but that the person was not reached on several days. In time is what was answered by the deadline. A rating that
 was a mistake or malicious may be appealed; whoever decides is not who appealed; an excluded one counts nowhere.
 """
 
@@ -23,6 +24,7 @@ RATE_WITHIN = timedelta(days=90)
 TICKET_DAYS = 15  # working days, as Sichuan's cities have it
 BAD = 2  # this level and below
 MAX_COMMENT = 500
+TRIES = 3  # days on which nobody was reached, after which a ticket may be closed without a call-back
 
 
 class _Model(BaseModel):
@@ -57,7 +59,7 @@ class TicketState(StrEnum):
     NONE = "none"
     OPEN = "open"
     ANSWERED = "answered"  # put right, or explained
-    CLOSED = "closed"  # the person was called back
+    CLOSED = "closed"  # the person was called back, or could not be
     APPEALED = "appealed"
     EXCLUDED = "excluded"  # a mistake or malicious: counts nowhere
 
@@ -67,6 +69,7 @@ class TicketAction(StrEnum):
 
     ANSWER = "answer"
     CALL_BACK = "call_back"
+    NOT_REACHED = "not_reached"  # one try
     APPEAL = "appeal"
     EXCLUDE = "exclude"  # the appeal is right
     UPHOLD = "uphold"  # it is not
@@ -76,12 +79,16 @@ STEPS: Mapping[tuple[TicketState, TicketAction], TicketState] = MappingProxyType
     {
         (TicketState.OPEN, TicketAction.ANSWER): TicketState.ANSWERED,
         (TicketState.ANSWERED, TicketAction.CALL_BACK): TicketState.CLOSED,
+        (TicketState.ANSWERED, TicketAction.NOT_REACHED): TicketState.ANSWERED,  # and CLOSED with the last try
         (TicketState.OPEN, TicketAction.APPEAL): TicketState.APPEALED,
         (TicketState.ANSWERED, TicketAction.APPEAL): TicketState.APPEALED,
         (TicketState.APPEALED, TicketAction.EXCLUDE): TicketState.EXCLUDED,
         (TicketState.APPEALED, TicketAction.UPHOLD): TicketState.OPEN,
     }
 )
+
+
+UNFINISHED = tuple(dict.fromkeys(state for state, _ in STEPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,7 @@ class Rating:
     comment: str
     questionnaire: int
     rated_on: date
-    handlers: frozenset[str] = frozenset()  # officers who handled the case: they see neither rating nor ticket
+    handlers: frozenset[str] = frozenset()  # accounts and human beings that handled the case: they see none of it
     state: TicketState = TicketState.NONE
     due_on: date | None = None
     steps: Sequence[TicketStep] = field(default=())
@@ -118,6 +125,17 @@ class Rating:
     def is_bad(self) -> bool:
         """Whether it is a bad rating (差评)."""
         return self.stars <= BAD
+
+    @property
+    def answered_on(self) -> date | None:
+        """When it was put right; None while it is not, also after a refused appeal."""
+        if self.state not in (TicketState.ANSWERED, TicketState.CLOSED):
+            return None
+        return max((step.on for step in self.steps if step.action is TicketAction.ANSWER), default=None)
+
+    def is_overdue(self, today: date) -> bool:
+        """Whether somebody still has to do something, and the deadline is over."""
+        return self.state in UNFINISHED and self.due_on is not None and self.due_on < today
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +175,15 @@ def stepped(rating: Rating, step: TicketStep) -> Rating:
     appealed_by = {each.person for each in rating.steps if each.action is TicketAction.APPEAL}
     if step.action in (TicketAction.EXCLUDE, TicketAction.UPHOLD) and step.person in appealed_by:
         raise ForbiddenError("ticket_same_person", zh="申诉须由他人复核", en="an appeal is decided by another person")
-    return replace(rating, state=after, steps=(*rating.steps, step))
+    steps = (*rating.steps, step)
+    return replace(rating, state=TicketState.CLOSED if _is_given_up(steps) else after, steps=steps)
+
+
+def _is_given_up(steps: Sequence[TicketStep]) -> bool:
+    """Whether the last answer was followed by tries on enough days: two calls within an hour are one."""
+    since = max((n for n, step in enumerate(steps) if step.action is TicketAction.ANSWER), default=0)
+    tries = {step.on for step in steps[since:] if step.action is TicketAction.NOT_REACHED}
+    return steps[-1].action is TicketAction.NOT_REACHED and len(tries) >= TRIES
 
 
 def load_questionnaire(data: Any) -> Questionnaire:

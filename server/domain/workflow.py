@@ -37,6 +37,7 @@ class Party(StrEnum):
     APPLICANT = "applicant"  # or who acts for them
     CLERK = "clerk"  # 受理
     APPROVER = "approver"  # 审批
+    SUPERVISOR = "supervisor"  # answers for the unit: lets it ask a second time
     SYSTEM = "system"
 
 
@@ -46,6 +47,7 @@ class Guard(StrEnum):
     FORM_VALID = "form_valid"
     MATERIALS_COMPLETE = "materials_complete"
     ALL_AGREED = "all_agreed"  # everybody who applies together has confirmed
+    NOT_ASKED = "not_asked"  # 一次告知: the applicant has not been asked for more yet
 
 
 class _Model(BaseModel):

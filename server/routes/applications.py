@@ -8,6 +8,7 @@ from handlers import application_views as views
 from handlers import applications as own
 from handlers import attachments as files
 from handlers import papers, ratings
+from handlers import staff_application_views as staff_views
 from handlers import staff_applications as staff
 from handlers.routing import ATTACHMENT_BYTES, CITIZEN, PUBLIC, Operation, Route, officer
 from server.assemble_applications import ApplicationParts
@@ -26,8 +27,8 @@ def _own(parts: ApplicationParts) -> list[Route]:
     gives = partial(Operation, entry=CITIZEN, gives=views.ApplicationView)
     listed = {
         "GET": Operation(
-            summary="The caller's applications, newest change first",
-            entry=CITIZEN, query=views.ListQuery, gives=views.ListPage,
+            summary="The caller's applications, newest change first; with `since` what has changed",
+            entry=CITIZEN, query=views.OwnQuery, gives=views.OwnPage,
         ),
         "POST": gives(summary="Begin a draft", takes=views.DraftForm, status=201),
     }  # fmt: skip
@@ -130,12 +131,16 @@ def _ratings(parts: ApplicationParts) -> list[Route]:
     asked = Operation(summary="What a rating asks", entry=PUBLIC, gives=ratings.QuestionsView)
     figures = Operation(summary="Ratings by unit", entry=PUBLIC, query=ratings.FiguresQuery, gives=ratings.FiguresView)
     tickets = Operation(
-        summary="Bad ratings of the own units, nearest deadline first; no person is named",
+        summary="Bad ratings of the own units, overdue ones first; no person is named",
         entry=officer(Deed.RATING_READ), query=ratings.TicketsQuery, gives=ratings.TicketsView,
     )  # fmt: skip
     step = Operation(
         summary="Answer a bad rating, call back, appeal, decide an appeal",
         entry=officer(Deed.RATING_STEP), takes=ratings.TicketForm, gives=ratings.RatingTicketView,
+    )  # fmt: skip
+    contact = Operation(
+        summary="Whom to call back: numbers, for a purpose that the person reads; not for who handled the case",
+        entry=officer(Deed.RATING_CONTACT), takes=ratings.ContactForm, gives=ratings.ContactView,
     )  # fmt: skip
     return [
         Route("/v1/applications/{application}/rating", ratings.RatingHandler, one, given),
@@ -143,6 +148,7 @@ def _ratings(parts: ApplicationParts) -> list[Route]:
         Route("/v1/ratings/figures", ratings.FiguresHandler, {"GET": figures}, given),
         Route("/v1/staff/ratings", ratings.TicketsHandler, {"GET": tickets}, given),
         Route("/v1/staff/ratings/{rating}/steps", ratings.TicketHandler, {"POST": step}, given),
+        Route("/v1/staff/ratings/{rating}/contact", ratings.ContactHandler, {"POST": contact}, given),
     ]
 
 
@@ -152,20 +158,24 @@ def _staff(parts: ApplicationParts) -> list[Route]:
     one = "/v1/staff/applications/{application}"
     inbox = Operation(
         summary="The inbox of the officer's unit, nearest deadline first",
-        entry=read, query=views.InboxQuery, gives=views.ListPage,
+        entry=read, query=staff_views.InboxQuery, gives=views.ListPage,
     )  # fmt: skip
-    reasons = Operation(summary="Templates of reasons", entry=read, gives=views.ReasonsView)
+    reasons = Operation(summary="Templates of reasons", entry=read, gives=staff_views.ReasonsView)
     whole = Operation(
-        summary="One application; the applicant reads that it was looked at", entry=read, gives=views.FiledView
+        summary="One application; the applicant reads that it was looked at", entry=read, gives=staff_views.FiledView
     )
-    claim = Operation(summary="Take it on; of two one wins", entry=step, gives=views.FiledView)
+    claim = Operation(summary="Take it on; of two one wins", entry=step, gives=staff_views.FiledView)
     transfer = Operation(
         summary="Hand it on, or back to all; a supervisor anybody's",
-        entry=officer(Deed.APPLICATION_ASSIGN), takes=views.TransferForm, gives=views.FiledView,
+        entry=officer(Deed.APPLICATION_ASSIGN), takes=staff_views.TransferForm, gives=staff_views.FiledView,
     )  # fmt: skip
     take = Operation(
         summary="A step of its workflow: accept, ask for more, approve, reject, complete, deliver",
-        entry=step, takes=views.ApplicationStepForm, gives=views.FiledView,
+        entry=step, takes=staff_views.ApplicationStepForm, gives=staff_views.FiledView,
+    )  # fmt: skip
+    again = Operation(
+        summary="补正 a second time: once is the rule, a supervisor answers for the exception",
+        entry=officer(Deed.APPLICATION_ASK_AGAIN), takes=staff_views.AskAgainForm, gives=staff_views.FiledView,
     )  # fmt: skip
     return [
         Route("/v1/staff/applications", staff.StaffApplicationsHandler, {"GET": inbox}, given),
@@ -174,4 +184,5 @@ def _staff(parts: ApplicationParts) -> list[Route]:
         Route(f"{one}/claim", staff.ClaimHandler, {"POST": claim}, given),
         Route(f"{one}/transfer", staff.TransferHandler, {"POST": transfer}, given),
         Route(f"{one}/steps", staff.StepHandler, {"POST": take}, given),
+        Route(f"{one}/ask-again", staff.AskAgainHandler, {"POST": again}, given),
     ]

@@ -9,6 +9,9 @@ Three writes, each to one document, each only if nobody was quicker, and anybody
 If the seat cannot be confirmed the application says so first (`dropped`), then the seat is freed, then the application
 is a draft again. The order matters: whoever has confirmed it meanwhile finds that the application does not want it any
 more, and the seat is freed after that, so a confirmation that comes too late meets a seat that is gone.
+
+An application that comes to nothing (withdrawn, refused, rejected) drops the seat it kept with the very step that ends
+it, and `sweep` frees the seat: by the office, so that no cut-off keeps it and the citizen gets no strike.
 """
 
 from __future__ import annotations
@@ -99,8 +102,8 @@ class ApplicationSeats:
         for application in found:
             try:
                 await self.settle(application)
-            except (ConflictError, NotFoundError):
-                continue  # decided: neither
+            except (ConflictError, NotFoundError, UnavailableError):
+                continue  # decided: neither; or it is busy, and the next time will do
         return len(found)
 
     async def _want(self, caller: Caller, before: Application, what: HandingIn) -> Application:

@@ -1,9 +1,9 @@
 """One step of an application, whoever takes it: judged, written with its notices, in the log before it is answered.
 
-Which order survives kill -9? State, clock, line and notices are one write. The log follows under a key made of the
-application and the line's number; until it has the line the application is marked, and `finish` records it later: a
-second time is no second entry. Two who act at once are judged one after the other: the second one sees what the first
-has done.
+Which order survives kill -9? State, clock, line, notices and what the log is to say are one write. The log follows;
+until it has the event the application keeps it, and `finish` records it later: under its key a second time is no second
+entry. Claiming and handing on go the same way. Two who act at once are judged one after the other: the second one sees
+what the first has done.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from server.domain.applications import (
     Application,
     By,
     Items,
-    Line,
     Terms,
     carded,
     changed,
     done_before,
+    events_of,
     facts,
     number_of,
     refusal_of,
     stepped,
     unknown,
 )
-from server.domain.audit import SYSTEM, Detail, Event
+from server.domain.audit import SYSTEM, Event
 from server.domain.broadcasts import Lane
 from server.domain.china import china_day
 from server.domain.deadlines import Calendar, Card
@@ -137,15 +137,18 @@ class ApplicationSteps:
 
     async def record(self, application: Application) -> None:
         """The last line enters the log."""
-        await self._ground.audit.record(*(_event(application, line) for line in application.timeline[-1:]))
-        await self._ground.store.mark_logged(application.id, application.version)
+        await self.log(application.id, events_of(application.id, application.timeline[-1:]))
+
+    async def log(self, application: str, events: Sequence[Event]) -> None:
+        """What was written together with these enters the log."""
+        await self._ground.audit.record(*events)
+        await self._ground.store.mark_logged(application, [event.key for event in events])
 
     async def finish(self) -> int:
         """Record what somebody did not live to; how many there were. To be called every few seconds, by anybody."""
         found = await self._ground.store.find_unlogged(self._ground.now() - SETTLED, AT_ONCE)
-        for application in found:
-            await self._ground.audit.record(*(_event(application, line) for line in application.timeline))
-            await self._ground.store.mark_logged(application.id, application.version)
+        for application, events in found:
+            await self.log(application, events)
         return len(found)
 
     async def show_cards(self) -> int:
@@ -154,13 +157,10 @@ class ApplicationSteps:
         found = await self._ground.store.find_carded(now, AT_ONCE)
         for application in found:
             after = carded(application, now)
-            if await self._ground.store.swap(application, after, is_logged=True) and after.card is not Card.NONE:
+            events = _card_events(after)
+            if await self._ground.store.swap(application, after, events=events):
                 log.info("application_card", application=application.id, card=after.card.value)
-                key = f"application/{application.id}/{after.card.value}/{application.standing.clock.due_on}"
-                details = {"card": after.card.value, "unit": application.unit, "owner": application.owner}
-                await self._ground.audit.record(
-                    Event(SYSTEM, "application.card", _object(application), details=details, key=key)
-                )
+                await self.log(application.id, events)
         return len(found)
 
     def _numbered(self, application: Application, moved: Moved, now: datetime) -> Application:
@@ -196,17 +196,11 @@ def about_of(application: str, seq: int) -> str:
     return f"{application}.{seq}"
 
 
-def _object(application: Application) -> str:
-    return f"application/{application.id}"
-
-
-def _event(application: Application, line: Line) -> Event:
-    details: dict[str, Detail] = {"seq": line.seq, "state": line.state, "party": line.party.value}
-    details |= {"task": line.task} if line.task else {}
-    return Event(
-        line.who or SYSTEM,
-        f"application.{line.action}",
-        _object(application),
-        details=details,
-        key=f"application/{application.id}/{line.seq}",
-    )
+def _card_events(application: Application) -> list[Event]:
+    """That it is near its deadline, or past it, and whose work it is."""
+    if application.card is Card.NONE:
+        return []
+    object_ = f"application/{application.id}"
+    key = f"{object_}/{application.card.value}/{application.standing.clock.due_on}"
+    details = {"card": application.card.value, "unit": application.unit, "owner": application.owner}
+    return [Event(SYSTEM, "application.card", object_, details=details, key=key)]

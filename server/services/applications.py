@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -35,10 +35,12 @@ from server.domain.errors import (
     TooManyError,
 )
 from server.domain.faults import Fault, refuse_faulty
+from server.domain.inbox import After, read_after, read_since, sync_of, write_after, write_moment
 from server.domain.relations import Scope
 from server.domain.wording import Words
 from server.domain.workflow import Act, Party
 from server.services.application_steps import ApplicationSteps, Ground
+from server.services.inbox import Wanted
 from server.storage.attachments import AttachmentStore
 
 URGE_EVERY = timedelta(hours=24)
@@ -64,6 +66,15 @@ class Draft:
     item: str
     subject: str | None = None
     form: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of a list. `sync` is the `since` of the next walk, `next` the `after` of the next page."""
+
+    applications: Sequence[Application]
+    sync: str
+    next: str | None
 
 
 class Applications:
@@ -108,9 +119,20 @@ class Applications:
         found = await self._own(caller, application, Scope.SEE)
         return self._seen(found, await self._steps.terms(found))
 
-    async def page(self, caller: Caller, after: tuple[datetime, str] | None, limit: int) -> list[Application]:
-        """The caller's, newest change first."""
-        return await self._ground.store.page_of(caller.id, after, limit)
+    async def page(self, caller: Caller, wanted: Wanted) -> Listed:
+        """The caller's, newest change first; InvalidInputError `cursor_invalid`.
+
+        What changes during a walk may be left out of it; the next one, `since` its `sync`, has it.
+        """
+        now = self._ground.now()
+        since = read_since(wanted.since) if wanted.since else None
+        after = read_after(wanted.after) if wanted.after else None
+        place = (after.due_at, after.item) if after else None
+        found = await self._ground.store.page_of(caller.id, place, wanted.limit + 1, since)
+        page = found[: wanted.limit]
+        sync = after.sync if after else sync_of(now)
+        more = After(sync, page[-1].changed_at, page[-1].id) if len(found) > wanted.limit else None
+        return Listed(page, write_moment(sync), write_after(more) if more else None)
 
     async def save(self, caller: Caller, application: str, version: int, form: Mapping[str, Any]) -> Seen:
         """Write over what was filled in, complete or not, while it is the applicant's turn.
@@ -210,10 +232,11 @@ class Applications:
         after = replace(before, agreements=agreed, version=before.version + 1, changed_at=now)
         if agreed != tuple(before.agreements):
             self._refuse_closed(before)
-            await self.write(before, after)
             key = f"application/{before.id}/agree/{caller.account.public}/{after.version}"
             event = Event(caller.account.public, "application.agree", f"application/{before.id}", key=key)
-            await self._ground.audit.record(event)
+            if not await self._ground.store.swap(before, after, events=[event]):
+                raise changed()
+            await self._steps.log(before.id, [event])
         return self._seen(after if agreed != tuple(before.agreements) else before, await self._steps.terms(before))
 
     def state_words(self, application: Application) -> tuple[str, str]:

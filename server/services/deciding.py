@@ -8,13 +8,14 @@ person's list of uses before it is shown.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from server.domain.access import Deed, may, refuse
-from server.domain.applications import Application, By, Terms, missing, unknown
+from server.domain.applications import ASKING, Application, By, Terms, asking_words, missing, unknown
 from server.domain.audit import Event
+from server.domain.catalogue import Material
 from server.domain.errors import ConflictError, InvalidInputError
 from server.domain.faults import Fault
 from server.domain.officers import Account, AccountState, Officer, Role
@@ -25,7 +26,12 @@ from server.services.uses import Uses, user_of
 from server.storage.application_documents import sort_key
 from server.storage.applications import Wanted
 
-PARTIES: Mapping[Role, Party] = {Role.CLERK: Party.CLERK, Role.APPROVER: Party.APPROVER}
+PARTIES: Mapping[Role, Party] = {
+    Role.CLERK: Party.CLERK,
+    Role.APPROVER: Party.APPROVER,
+    Role.SUPERVISOR: Party.SUPERVISOR,
+}
+AGAIN = "ask_again"
 SEEN_FIELDS = ("form", "materials")
 
 
@@ -43,13 +49,17 @@ class Filed:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A step of an officer. `reason` names a template, `note` is said besides; both are for the applicant to read."""
+    """A step of an officer. `reason` names a template, `note` is said besides; both are for the applicant to read.
+
+    `materials`: of asking for more, which papers; those that are not there at all are added.
+    """
 
     action: str
     reason: str = ""
     note: str = ""
     task: str = ""
     key: str = ""
+    materials: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +124,11 @@ class Deciding:
         """It is this officer's work from now on. ConflictError `application_claimed`: it is somebody else's."""
         found = await self._reached(officer, application, Deed.APPLICATION_STEP)
         if found.owner != officer.id:
-            claimed = await self._ground.store.claim(application, officer.id, "", self._ground.at())
+            event = self._event(officer, "application.claim", found)
+            claimed = await self._ground.store.claim(application, "", officer.id, self._ground.at(), event)
             if claimed is None:
                 raise ConflictError("application_claimed", zh="已由他人认领或已办结", en="another officer has it")
-            await self._ground.audit.record(Event(officer.id, "application.claim", f"application/{found.id}"))
+            await self._steps.log(application, [event])
             found = claimed
         return await self._filed(officer, found)
 
@@ -132,12 +143,16 @@ class Deciding:
                 "colleague_unknown", zh="此人不能办理该件", en="this officer could not work on it", field="to"
             )
         before = found.owner if Role.SUPERVISOR in officer.roles else officer.id
-        moved = await self._ground.store.claim(application, to, before, self._ground.at())
+        event = self._event(officer, Deed.APPLICATION_ASSIGN, found, to=to)
+        moved = await self._ground.store.claim(application, before, to, self._ground.at(), event)
         if moved is None:
             raise ConflictError("application_claimed", zh="不在您名下", en="it is not yours to hand on")
-        event = Event(officer.id, Deed.APPLICATION_ASSIGN, f"application/{found.id}", details={"to": to})
-        await self._ground.audit.record(event)
+        await self._steps.log(application, [event])
         return await self._filed(officer, moved)
+
+    def _event(self, officer: Officer, action: str, application: Application, **details: str) -> Event:
+        key = f"application/{application.id}/{self._ground.random(16).hex()}"
+        return Event(officer.id, action, f"application/{application.id}", details=details, key=key)
 
     async def _could_work(self, colleague: str, application: Application) -> bool:
         """Whether an account is in use, at the counter, and of a unit that has this in its inbox."""
@@ -152,23 +167,41 @@ class Deciding:
         found = await self._reached(officer, application, Deed.APPLICATION_STEP)
         if found.owner not in ("", officer.id) and not decision.task:
             raise ConflictError("application_claimed", zh="已由他人认领", en="another officer has it")
+        return await self._stepped(officer, found, decision)
+
+    async def ask_again(self, officer: Officer, application: str, decision: Decision) -> Filed:
+        """A supervisor lets the applicant be asked a second time, and says why; whoever has claimed it keeps it.
+
+        InvalidInputError `reason_unknown`, `material_unknown`; StepRefusedError `step_not_allowed`, `reason_missing`.
+        """
+        found = await self._reached(officer, application, Deed.APPLICATION_ASK_AGAIN)
+        return await self._stepped(officer, found, replace(decision, action=AGAIN))
+
+    async def _stepped(self, officer: Officer, found: Application, decision: Decision) -> Filed:
         act = Act(decision.action, task=decision.task, units=frozenset(officer.institutions))
         terms = await self._steps.terms(found)
         party = _party(officer, found, terms, decision.action)
         unit = next(iter({found.unit, *found.units} & {*officer.institutions}), "")
-        by = By(party, who=officer.id, unit=unit, note=self._note(decision), key=decision.key)
+        by = By(party, who=officer.id, unit=unit, note=self._note(decision, found, terms), key=decision.key)
         return await self._filed(officer, await self._steps.take(found, act, by))
 
-    def _note(self, decision: Decision) -> str:
-        """The template's words and what was said besides, in both languages as far as they are."""
+    def _note(self, decision: Decision, application: Application, terms: Terms) -> str:
+        """The template's words, what was said besides and which papers, in both languages as far as they are."""
+        parts = [*self._template(decision), decision.note]
+        if any(parts) and decision.action in ASKING:
+            parts.append(asking_words(_named(decision, terms), missing(terms, application)))
+        return "\n".join(part for part in parts if part)
+
+    def _template(self, decision: Decision) -> tuple[str, ...]:
         if not decision.reason:
-            return decision.note
+            return ()
         reason = self._reasons.get(decision.reason)
-        if reason is None or decision.action not in reason.actions:
+        wanted = ASKING[0] if decision.action in ASKING else decision.action
+        if reason is None or wanted not in reason.actions:
             raise InvalidInputError(
                 "reason_unknown", zh="没有这个理由模板", en="there is no such reason for this", field="reason"
             )
-        return "\n".join(part for part in (reason.zh, reason.en, decision.note) if part)
+        return (reason.zh, reason.en)
 
     async def _reached(self, officer: Officer, application: str, deed: Deed) -> Application:
         """What is out of reach does not exist, drafts neither."""
@@ -184,15 +217,26 @@ class Deciding:
         terms = await self._steps.terms(application)
         parties = {PARTIES[role] for role in officer.roles & PARTIES.keys()}
         state = application.standing.state
-        allowed = sorted({action for party in parties for action in terms.workflow.allowed(state, party)})
+        allowed = {action for party in parties for action in terms.workflow.allowed(state, party)}
+        allowed -= {ASKING[0]} if application.asked else set()
         return Filed(
             application=application,
             terms=terms,
             faults=terms.faults(application.form),
             missing=[each.id for each in missing(terms, application)],
-            allowed=allowed,
+            allowed=sorted(allowed),
             state_words=self._steps.state_words(application),
         )
+
+
+def _named(decision: Decision, terms: Terms) -> list[Material]:
+    """The papers that an officer names; InvalidInputError `material_unknown`."""
+    known = {each.id: each for each in terms.item.materials}
+    if not known.keys() >= {*decision.materials}:
+        raise InvalidInputError(
+            "material_unknown", zh="该事项没有这份材料", en="the item has no such material", field="materials"
+        )
+    return [known[each] for each in decision.materials]
 
 
 def _party(officer: Officer, application: Application, terms: Terms, action: str) -> Party:

@@ -1,6 +1,6 @@
 """The file of a broadcast: its report, and the list of people who have to be telephoned.
 
-The list is the one place where an officer sees phone numbers in clear: a purpose has to be given, and the look is in
+The list shows an officer phone numbers in clear: a purpose has to be given, and the look is in
 the audit log before the first number is opened. Pages of the list are cut by a sealed mark, so that no internal id
 leaves, and nobody is skipped or doubled when receipts come in between. Each person on the list finds the look among the
 uses of their data.

@@ -2,10 +2,13 @@
 
 {_id, number, code_index, code: sealed, citizen, actor, people: [who may see it], item, item_version, item_name,
 workflow, unit, units: [whose inbox], division, owner, state, back, tasks, clock, form: sealed, brought, agreements,
-timeline: [{seq, at, action, state, party, words, note: sealed, ...}], version, created_at, changed_at, submitted_at,
-ended_at, is_open, due_at, card, card_at, urged, seat, is_unlogged}
+asked, timeline: [{seq, at, action, state, party, words, note: sealed, ...}], version, created_at, changed_at,
+submitted_at, ended_at, is_open, due_at, card, card_at, urged, seat, inboxes, unlogged: [{key, actor,
+action, details, at}]}
 
-`due_at` is what an inbox is sorted by: the deadline, or NEVER while nothing is due.
+`due_at` is what an inbox is sorted by: the deadline, or NEVER while nothing is due. `inboxes` are all pairs of a unit
+that has it and a division that it lies in, "unit|division", so that one index finds both. `unlogged` is what the audit
+log does not have yet.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from types import MappingProxyType
 import orjson
 
 from server.domain.applications import Agreement, Application, Brought, Line, Means, Seat, Stage
+from server.domain.audit import Event
 from server.domain.deadlines import Card, Clock, Runs
+from server.domain.divisions import prefix
 from server.domain.wording import Words
 from server.domain.workflow import Party, Standing
 from server.storage.mongo import Document
@@ -33,6 +38,15 @@ def sort_key(application: Application) -> datetime:
     """What an inbox is sorted by."""
     due_at = application.standing.clock.due_at
     return due_at.astimezone(UTC) if due_at else NEVER
+
+
+def inbox_of(unit: str, division: str) -> str:
+    """What the inbox of a unit's officers for a division is called.
+
+    >>> inbox_of("sz-civil-affairs", "440300")
+    'sz-civil-affairs|4403'
+    """
+    return f"{unit}|{prefix(division)}"
 
 
 def form_owner(application: str) -> str:
@@ -56,9 +70,11 @@ def fields_of(application: Application) -> Document:
         "agreements": [
             {"citizen": a.citizen, "role": a.role, "agreed_at": a.agreed_at} for a in application.agreements
         ],
+        "inboxes": [f"{unit}|{above}" for unit in application.units for above in _above(application.division)],
         "is_open": application.is_open,
         "due_at": sort_key(application),
         "card": application.card.value,
+        "asked": application.asked,
         "seat": _from_seat(application.seat),
     }
     return document | ({"number": application.number} if application.number else {})
@@ -118,6 +134,24 @@ def to_application(d: Document, vault: Vault | None = None) -> Application:
         card=Card(d["card"]),
         seat=_to_seat(d.get("seat")),
     )
+
+
+def from_event(event: Event, at: datetime) -> Document:
+    """What the log is to say; its object is the application."""
+    return {
+        "key": event.key, "actor": event.actor, "action": event.action, "details": dict(event.details), "at": at,
+    }  # fmt: skip
+
+
+def to_event(application: str, d: Document) -> Event:
+    """The inverse."""
+    return Event(d["actor"], d["action"], f"application/{application}", details=d["details"], key=d["key"])
+
+
+def _above(division: str) -> list[str]:
+    """The division and those above it, province down, as `prefix` writes them."""
+    own = prefix(division)
+    return [own[:n] for n in (2, 4, 6, 9, 12) if n <= len(own)]
 
 
 def _to_line(application: str, d: Document, vault: Vault | None) -> Line:

@@ -1,13 +1,12 @@
 """Applications in MongoDB: one document each, changed only if it is still the version that was read.
 
 A step is one compare-and-set: state, clock and the new line of the timeline are written together or not at all, and the
-notices of the step in the same transaction. `is_unlogged` marks what the audit log does not have yet. The shapes are in
-`application_documents`.
+notices of the step in the same transaction. What the audit log is to say of a write is part of it (`unlogged`) until
+the log has it. The shapes are in `application_documents`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,15 +14,18 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 
-from server.domain.applications import Application
-from server.domain.divisions import prefix
+from server.domain.applications import Application, events_of
+from server.domain.audit import Event
 from server.domain.outbox import Entry
 from server.storage.application_documents import (
     fields_of,
+    from_event,
     from_line,
+    inbox_of,
     sealed_code,
     sealed_form,
     to_application,
+    to_event,
 )
 from server.storage.mongo import Database, Document, Session, in_transaction
 from server.storage.outbox import Outbox
@@ -61,7 +63,7 @@ class ApplicationStore:
         """A new draft. ShreddedError for somebody who was erased."""
         vault = await self._people.of(application.citizen)
         document = fields_of(application) | {"_id": application.id, "form": sealed_form(application, vault)}
-        await self._applications.insert_one(document | {"timeline": [], "is_unlogged": False})
+        await self._applications.insert_one(document | {"timeline": [], "unlogged": []})
 
     async def find(self, application: str) -> Application | None:
         """One of them, opened. What belongs to nobody any more comes without what was sealed."""
@@ -84,9 +86,13 @@ class ApplicationStore:
         cursor = self._applications.find({"_id": {"$in": list(ids)}})
         return {d["_id"]: to_application(d) async for d in cursor}
 
-    async def page_of(self, citizen: int, after: tuple[datetime, str] | None, limit: int) -> list[Application]:
-        """A person's, newest change first, without anything that is sealed."""
+    async def page_of(
+        self, citizen: int, after: tuple[datetime, str] | None, limit: int, since: datetime | None = None
+    ) -> list[Application]:
+        """A person's, or what changed of it since then, newest change first, without anything that is sealed."""
         query: Document = {"people": citizen} | _beyond("changed_at", after, "$lt")
+        if since:
+            query["changed_at"] = {"$gt": since}
         cursor = self._applications.find(query).sort([("changed_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
         return [to_application(d) async for d in cursor]
 
@@ -97,9 +103,8 @@ class ApplicationStore:
     async def inbox(self, wanted: Wanted) -> list[Application]:
         """What a unit has to work on, nearest deadline first, without anything that is sealed."""
         query: Document = {
-            "units": {"$in": list(wanted.units)},
+            "inboxes": {"$in": [inbox_of(unit, wanted.division) for unit in wanted.units]},
             "is_open": True,
-            "division": {"$regex": f"^{re.escape(prefix(wanted.division))}"},
         }
         named = {"owner": wanted.owner, "state": wanted.state, "card": wanted.card}
         query |= {name: value for name, value in named.items() if value is not None}
@@ -108,15 +113,23 @@ class ApplicationStore:
         return [to_application(d) async for d in cursor]
 
     async def swap(
-        self, before: Application, after: Application, entries: Sequence[Entry] = (), *, is_logged: bool = False
+        self,
+        before: Application,
+        after: Application,
+        entries: Sequence[Entry] = (),
+        *,
+        is_logged: bool = False,
+        events: Sequence[Event] = (),
     ) -> bool:
         """Write `after` if `before` is still the newest, with the notices of the step; False: it is not.
 
-        `is_logged`: a change that is nobody's step, which the audit log need not have.
+        Lines that are new, and `events`, are what the log has to get. `is_logged`: a change that it need not have.
         """
         change = await self._change(before, after)
         if not is_logged:
-            change["$set"]["is_unlogged"] = True
+            fresh = after.timeline[len(before.timeline) :]
+            waiting = [from_event(event, after.changed_at) for event in (*events_of(after.id, fresh), *events)]
+            change["$push"] = change.get("$push", {}) | {"unlogged": {"$each": waiting}}
         query = {"_id": before.id, "version": before.version}
         if not entries:
             return (await self._applications.update_one(query, change)).matched_count == 1
@@ -129,34 +142,37 @@ class ApplicationStore:
 
         return await in_transaction(self._db, work)
 
-    async def claim(self, application: str, officer: str, before: str, now: datetime) -> Application | None:
-        """It is this officer's from now on, if it was `before`'s ("" nobody's); None: it is not."""
+    async def claim(self, application: str, before: str, to: str, now: datetime, event: Event) -> Application | None:
+        """It is `to`'s from now on, if it was `before`'s ("" nobody's); None: it is not. The log has `event` to get."""
         document = await self._applications.find_one_and_update(
             {"_id": application, "owner": before, "is_open": True},
-            {"$set": {"owner": officer, "changed_at": now}, "$inc": {"version": 1}},
+            {
+                "$set": {"owner": to, "changed_at": now},
+                "$inc": {"version": 1},
+                "$push": {"unlogged": from_event(event, now)},
+            },
             return_document=ReturnDocument.AFTER,
         )
         return await self._opened(document) if document else None
 
-    async def mark_logged(self, application: str, version: int) -> None:
-        """The audit log has everything up to this version."""
-        query = {"_id": application, "version": version}
-        await self._applications.update_one(query, {"$set": {"is_unlogged": False}})
+    async def mark_logged(self, application: str, keys: Sequence[str]) -> None:
+        """The audit log has the events with these keys."""
+        change = {"$pull": {"unlogged": {"key": {"$in": list(keys)}}}}
+        await self._applications.update_one({"_id": application}, change)
 
-    async def find_unlogged(self, before: datetime, limit: int) -> list[Application]:
-        """Those whose last step somebody did not live to record."""
-        query = {"is_unlogged": True, "changed_at": {"$lt": before}}
-        return [to_application(d) async for d in self._applications.find(query).limit(limit)]
+    async def find_unlogged(self, before: datetime, limit: int) -> list[tuple[str, list[Event]]]:
+        """Applications with the events that somebody did not live to record, of which one is as old as that."""
+        cursor = self._applications.find(overdue("unlogged.at", before), {"unlogged": 1}).limit(limit)
+        return [(d["_id"], [to_event(d["_id"], each) for each in d["unlogged"]]) async for d in cursor]
 
     async def find_carded(self, now: datetime, limit: int) -> list[Application]:
         """Those whose card changes by now."""
-        query = {"card_at": {"$lte": now}}
+        query = overdue("card_at", now)
         return [to_application(d) async for d in self._applications.find(query).sort("card_at", 1).limit(limit)]
 
     async def find_with_seat(self, now: datetime, limit: int) -> list[Application]:
         """Those whose seat somebody left half-way."""
-        query = {"seat.until": {"$lte": now}}
-        found = await self._applications.find(query).limit(limit).to_list()
+        found = await self._applications.find(overdue("seat.until", now)).limit(limit).to_list()
         return [await self._opened(d) for d in found]
 
     async def delete_draft(self, before: Application) -> bool:
@@ -222,6 +238,11 @@ class ApplicationStore:
             return to_application(document, await self._people.of(document["citizen"]))
         except ShreddedError:
             return to_application(document)
+
+
+def overdue(name: str, now: datetime) -> Document:
+    """Whose time of this name has come. With the type: only so is the partial index of the name used."""
+    return {name: {"$lte": now, "$type": "date"}}
 
 
 def _beyond(name: str, after: tuple[datetime, str] | None, compare: str) -> Document:

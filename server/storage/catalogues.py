@@ -17,6 +17,8 @@ from server.domain import (
     booking_seed,
     consents,
     divisions,
+    duty,
+    facts,
     preferences,
     ratings,
     reasons,
@@ -53,6 +55,11 @@ def load_texts(data: Path = DATA) -> wording.Wording:
 def load_consents(data: Path = DATA) -> consents.Purposes:
     """What citizens may agree to, with all versions of the texts."""
     return consents.load(_yaml(data / "consents.yaml"))
+
+
+def load_facts(data: Path = DATA) -> facts.Facts:
+    """What may be known of citizens, and who may state it."""
+    return facts.load_facts(_yaml(data / "facts.yaml"))
 
 
 def load_working_days(data: Path = DATA) -> WorkingDays:
@@ -112,6 +119,11 @@ def load_source_policy(data: Path = DATA) -> sources.Policy:
 def load_questionnaire(data: Path = DATA) -> ratings.Questionnaire:
     """What ratings ask."""
     return ratings.load_questionnaire(_yaml(data / "ratings.yaml"))
+
+
+def load_escalation(data: Path = DATA) -> duty.Escalation:
+    """Who is told of cards."""
+    return duty.load_escalation(_yaml(data / "escalation.yaml"))
 
 
 def read_sources(data: Path) -> wording.Sources:

@@ -79,6 +79,11 @@ class OfficerStore:
         document = await self._officers.find_one({"_id": str(officer_id)}, {"totp": 0, "link": 0})
         return self._account(document) if document else None
 
+    async def find_many(self, officer_ids: Iterable[str]) -> list[Account]:
+        """Those of these that exist."""
+        found = self._officers.find({"_id": {"$in": list(officer_ids)}}, {"totp": 0, "link": 0})
+        return [self._account(d) async for d in found]
+
     async def find_credentials(self, name: str) -> Credentials | None:
         """By the name to log in with."""
         return self._credentials(await self._officers.find_one({"index": self._index(name)}))
@@ -173,6 +178,7 @@ class OfficerStore:
             created_at=document["created_at"],
             changed_at=document["changed_at"],
             sessions_since=document["sessions_since"],
+            can_be_called="phone" in document,
         )
 
 

@@ -1,7 +1,7 @@
 """Ratings in MongoDB, apart from the cases they are about.
 
 {_id, case: blind index of the application, citizen, unit, division, item, stars, indicators, tags, comment: sealed,
-questionnaire, rated_on, handlers, state, due_on, steps, version}
+questionnaire, rated_on, handlers, state, due_on, answered_on, steps, version, is_unlogged}
 
 `case` makes one rating per case and leads nowhere without the index key. `citizen` is whose key seals the comment, and
 whose rating it is to export and erase; it is never shown.
@@ -26,7 +26,10 @@ AT_MOST = 200
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The figures of one unit. `levels`: how many gave 1 to 5 stars."""
+    """The figures of one unit. `levels`: how many gave 1 to 5 stars.
+
+    Of the bad ones: `fixed` are answered, `on_time` by their deadline; `late` are past it, answered since or not.
+    """
 
     unit: str
     levels: Mapping[int, int]
@@ -34,6 +37,7 @@ class Tally:
     bad: int
     fixed: int
     late: int
+    on_time: int
 
 
 class RatingStore:
@@ -66,29 +70,57 @@ class RatingStore:
         document = await self._ratings.find_one({"_id": rating})
         return (await self._opened(document), document["version"]) if document else None
 
-    async def tickets(self, units: Sequence[str], state: TicketState) -> list[Rating]:
-        """The bad ratings of some units in one state, longest due first."""
-        query = {"unit": {"$in": list(units)}, "state": state.value}
+    async def rater_of(self, rating: str) -> int:
+        """Whose rating it is; 0 for somebody who was erased. Never to be shown with the rating."""
+        document = await self._ratings.find_one({"_id": rating}, {"citizen": 1})
+        return int(document["citizen"]) if document else 0
+
+    async def tickets(
+        self, units: Sequence[str], states: Sequence[TicketState], handlers: Sequence[str]
+    ) -> list[Rating]:
+        """The bad ratings of some units in these states, longest due first; none of what one of `handlers` handled."""
+        query = {
+            "unit": {"$in": list(units)},
+            "state": {"$in": [state.value for state in states]},
+            "handlers": {"$nin": list(handlers)},
+        }
         documents = await self._ratings.find(query).sort("due_on", 1).limit(AT_MOST).to_list()
         return [await self._opened(d) for d in documents]
 
     async def swap(self, rating: Rating, version: int) -> bool:
-        """Write a step if nobody was quicker."""
+        """Write a step if nobody was quicker. The log does not have it yet: see `mark_logged`."""
         result = await self._ratings.update_one(
             {"_id": rating.id, "version": version},
             {
-                "$set": {"state": rating.state.value, "steps": [_from_step(each) for each in rating.steps]},
+                "$set": {
+                    "state": rating.state.value,
+                    "steps": [_from_step(each) for each in rating.steps],
+                    "answered_on": rating.answered_on.isoformat() if rating.answered_on else None,
+                    "is_unlogged": True,
+                },
                 "$inc": {"version": 1},
             },
         )
         return result.matched_count == 1
+
+    async def mark_logged(self, rating: str, steps: int) -> None:
+        """The log has all of so many steps."""
+        query = {"_id": rating, "steps": {"$size": steps}}
+        await self._ratings.update_one(query, {"$unset": {"is_unlogged": ""}})
+
+    async def find_unlogged(self, limit: int) -> list[Rating]:
+        """Tickets with a step that the log may not have."""
+        cursor = self._ratings.find({"is_unlogged": True}).limit(limit)
+        return [_to_rating(d, "") async for d in cursor]
 
     async def tally(self, today: date, unit: str | None = None) -> list[Tally]:
         """The public figures by unit; what was excluded counts nowhere."""
         match: Document = {"state": {"$ne": TicketState.EXCLUDED.value}} | ({"unit": unit} if unit else {})
         is_bad = {"$lte": ["$stars", 2]}
         is_fixed = {"$in": ["$state", [TicketState.ANSWERED.value, TicketState.CLOSED.value]]}
-        is_late = {"$and": [is_bad, {"$not": [is_fixed]}, {"$lt": ["$due_on", today.isoformat()]}]}
+        fixed_on = {"$ifNull": ["$answered_on", today.isoformat()]}
+        is_late = {"$and": [is_bad, {"$lt": ["$due_on", fixed_on]}]}
+        is_on_time = {"$and": [is_bad, is_fixed, {"$gte": ["$due_on", fixed_on]}]}
         group: Document = {
             "_id": "$unit",
             **{f"l{n}": {"$sum": {"$cond": [{"$eq": ["$stars", n]}, 1, 0]}} for n in range(1, 6)},
@@ -96,6 +128,7 @@ class RatingStore:
             "bad": {"$sum": {"$cond": [is_bad, 1, 0]}},
             "fixed": {"$sum": {"$cond": [{"$and": [is_bad, is_fixed]}, 1, 0]}},
             "late": {"$sum": {"$cond": [is_late, 1, 0]}},
+            "on_time": {"$sum": {"$cond": [is_on_time, 1, 0]}},
         }
         found = await self._ratings.aggregate([{"$match": match}, {"$group": group}, {"$sort": {"_id": 1}}])
         return [_to_tally(d) async for d in found]
@@ -172,4 +205,4 @@ def _to_tally(d: Document) -> Tally:
     for some in d["tags"]:
         for tag in some:
             tags[tag] = tags.get(tag, 0) + 1
-    return Tally(d["_id"], {n: d[f"l{n}"] for n in range(1, 6)}, tags, d["bad"], d["fixed"], d["late"])
+    return Tally(d["_id"], {n: d[f"l{n}"] for n in range(1, 6)}, tags, d["bad"], d["fixed"], d["late"], d["on_time"])

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from io import BytesIO
 
 import pytest
 from PIL import Image
 
 from server.assemble import Assembly
+from server.assemble_booking import booking
+from server.domain.booking import Ask, State
+from server.domain.china import china_day
 from server.domain.officers import Role
 from tests.api.application_doors import Counter, counter_of, make_application
+from tests.api.booking_town import resource, slot
 from tests.api.client import Citizens, Officers
 from tests.domain.items import MATERIAL, item
 from tests.services.application_world import officer
@@ -128,4 +133,87 @@ async def test_a_finished_case_is_rated_and_everybody_reads_the_figures(
     assert (await api("POST", path, step, token=supervisor)).json["state"] == "answered"
     [figures] = (await api("GET", "/v1/ratings/figures")).json["units"]
     assert (figures["ratings"], figures["mean"], figures["bad"], figures["fixed"]) == (1, 1.0, 1, 1)
+    assert (figures["on_time"], figures["on_time_share"]) == (1, 1.0)
     assert (await api("GET", "/v1/ratings/questions")).json["version"] == 1
+
+
+async def test_who_calls_a_rater_back_gets_numbers_and_the_ticket_itself_names_nobody(
+    counter: Counter, citizens: Citizens, officers: Officers
+):
+    api, mine = counter.api, await citizens.enter(OWNER)
+    clerk, supervisor = officers.enter(officer(Role.CLERK)), officers.enter(officer(Role.SUPERVISOR, name="s"))
+    both = officers.enter(officer(Role.CLERK, Role.SUPERVISOR))  # the clerk who refused it
+    made = await make_application(counter.assembly, api, OWNER, mine)
+    one = f"/v1/applications/{made['application']}"
+    await api("POST", f"{one}/submit", b"", token=mine, If_Match='"v1"')
+    await api("POST", f"/v1/staff{one[3:]}/steps", {"action": "refuse", "reason": "not_needed"}, token=clerk)
+    rating = (await api("POST", f"{one}/rating", {"stars": 1}, token=mine)).json["id"]
+    await counter.assembly.citizens.bind(OWNER, "sms", "+8613812345678")
+    path = f"/v1/staff/ratings/{rating}/contact"
+    asked = {"purpose": "核实情况并回访"}
+    assert (await api("POST", path, asked, token=clerk)).status == 403
+    assert (await api("POST", path, asked, token=both)).status == 404
+    assert (await api("POST", path, {}, token=supervisor)).status == 422
+    told = await api("POST", path, asked, token=supervisor)
+    assert (told.status, told.json) == (200, {"rating": rating, "phones": ["+8613812345678"]})
+    listed = (await api("GET", "/v1/staff/ratings", token=supervisor)).json["tickets"]
+    assert made["application"] not in str(listed)
+    assert "13812345678" not in str(listed)
+
+
+async def test_an_officer_who_asks_for_papers_twice_reads_who_may_and_a_supervisor_does(
+    counter: Counter, citizens: Citizens, officers: Officers
+):
+    api, mine = counter.api, await citizens.enter(OWNER)
+    clerk, supervisor = officers.enter(officer(Role.CLERK)), officers.enter(officer(Role.SUPERVISOR, name="s"))
+    made = await make_application(counter.assembly, api, OWNER, mine)
+    one = f"/v1/applications/{made['application']}"
+    desk = f"/v1/staff{one[3:]}"
+    await api("POST", f"{one}/submit", b"", token=mine, If_Match='"v1"')
+    ask = {"action": "ask", "reason": "material_unclear", "materials": ["id_card"]}
+    first = await api("POST", f"{desk}/steps", ask, token=clerk)
+    assert (first.json["state"], first.json["asked"]) == ("supplement", 1)
+    seen = await api("GET", one, token=mine)
+    assert seen.json["timeline"][-1]["note"].endswith("To bring: ID card")
+    await api("POST", f"{one}/supply", b"", token=mine, If_Match=seen.headers["Etag"])
+    again = await api("POST", f"{desk}/steps", ask, token=clerk, Accept_Language="en")
+    assert (again.status, again.code, again.json["allowed"]) == (409, "asked_already", ["accept", "refuse"])
+    assert "supervisor" in again.json["detail"]
+    why = {"note": "补正的照片仍不清晰", "materials": ["id_card"]}
+    assert (await api("POST", f"{desk}/ask-again", why, token=clerk)).status == 403
+    assert (await api("POST", f"{desk}/ask-again", {"note": ""}, token=supervisor)).status == 422
+    done = await api("POST", f"{desk}/ask-again", why, token=supervisor)
+    assert (done.json["state"], done.json["asked"]) == ("supplement", 2)
+
+
+async def test_a_phone_that_keeps_a_copy_of_the_list_asks_for_changes(counter: Counter, citizens: Citizens):
+    api, mine = counter.api, await citizens.enter(OWNER)
+    for _ in range(3):
+        made = await api("POST", "/v1/applications", {"item": "elder-allowance"}, token=mine)
+    first = await api("GET", "/v1/applications?limit=2", token=mine)
+    rest = await api("GET", f"/v1/applications?limit=2&after={first.json['next']}", token=mine)
+    assert (len(first.json["applications"]), len(rest.json["applications"])) == (2, 1)
+    assert (rest.json["sync"], rest.json["next"]) == (first.json["sync"], None)
+    changed = (await api("GET", f"/v1/applications?since={rest.json['sync']}", token=mine)).json["applications"]
+    assert made.json["id"] in [each["id"] for each in changed]
+    later = int(rest.json["sync"]) + 3_600_000
+    assert (await api("GET", f"/v1/applications?since={later}", token=mine)).json["applications"] == []
+    assert (await api("GET", "/v1/applications?since=now", token=mine)).code == "cursor_invalid"
+
+
+async def test_who_withdraws_gives_up_the_seat_that_was_booked_with_it(counter: Counter, citizens: Citizens):
+    api, mine = counter.api, await citizens.enter(OWNER)
+    desk = booking(counter.assembly)
+    await desk.schedules.create(resource("clinic-1"))
+    day = china_day(counter.assembly.now()) + timedelta(days=1)
+    held = await desk.bookings.hold(Ask(slot(day, 9), "online", OWNER, OWNER, "k"))
+    made = await make_application(counter.assembly, api, OWNER, mine)
+    one = f"/v1/applications/{made['application']}"
+    wanted = {"booking": held.booking.code}
+    done = await api("POST", f"{one}/submit-with-seat", wanted, token=mine, If_Match='"v1"')
+    assert (done.status, done.json["state"]) == (200, "submitted")
+    assert (await desk.bookings.get(held.booking.code, OWNER)).state is State.BOOKED
+    assert (await api("POST", f"{one}/withdraw", b"", token=mine)).json["state"] == "withdrawn"
+    assert await counter.parts.seats.sweep() == 1
+    assert not (await desk.bookings.get(held.booking.code, OWNER)).is_live
+    assert (await api("GET", one, token=mine)).json["state"] == "withdrawn"

@@ -17,8 +17,9 @@ from server.domain.citizens import Kind
 from server.domain.relations import Kind as RelationKind
 from server.domain.relations import Relation, Role, Scope, State
 from server.storage.citizens import NewCitizen, Place
+from server.storage.indexes import INDEXES
 from server.storage.joins import JoinStore
-from server.storage.mongo import INDEXES, Session, in_transaction
+from server.storage.mongo import Session, in_transaction
 from server.storage.person_keys import ShreddedError
 from server.storage.real_names import RealNameStore
 from server.storage.relations import RelationStore

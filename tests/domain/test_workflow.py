@@ -38,15 +38,17 @@ ACTIONS = sorted({step.action for workflow in WORKFLOWS.values() for step in wor
 STANDARD = WORKFLOWS["standard"]
 
 # Who may do what in which state of the standard workflow, written down a second time and by hand: A applicant, C clerk,
-# P approver, S system. What is not here is refused.
+# P approver, V supervisor, S system. What is not here is refused.
 MATRIX = {
     ("draft", "submit"): "A",
     ("submitted", "accept"): "C",
     ("submitted", "refuse"): "C",
     ("submitted", "ask"): "CP",
+    ("submitted", "ask_again"): "V",
     ("submitted", "withdraw"): "A",
     ("submitted", "urge"): "A",
     ("accepted", "ask"): "CP",
+    ("accepted", "ask_again"): "V",
     ("accepted", "approve"): "P",
     ("accepted", "reject"): "P",
     ("accepted", "withdraw"): "A",
@@ -57,7 +59,7 @@ MATRIX = {
     ("approved", "urge"): "A",
     ("completed", "deliver"): "C",
 }
-LETTER = {Party.APPLICANT: "A", Party.CLERK: "C", Party.APPROVER: "P", Party.SYSTEM: "S"}
+LETTER = {Party.APPLICANT: "A", Party.CLERK: "C", Party.APPROVER: "P", Party.SUPERVISOR: "V", Party.SYSTEM: "S"}
 
 
 def step(workflow: Workflow, standing: Standing, action: str, party: Party, **more: Any) -> Moved | Refused:

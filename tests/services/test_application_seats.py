@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from server.domain.booking import State
 from server.domain.errors import ConflictError, HuiminError, StepRefusedError
 from server.services.application_seats import PATIENCE, ApplicationSeats, HandingIn
 from server.storage.mongo import Database
-from tests.services.application_world import FORM, OTHER, OWNER, Town, caller, race
+from tests.services.application_world import APPROVER, FORM, OTHER, OWNER, Town, caller, race
 from tests.services.booking_world import Clock, ask, slot_at
 from tests.services.booking_world import Town as Hall
 
@@ -141,3 +142,54 @@ async def test_killed_at_any_step_it_is_both_or_neither(both: Both, db: Database
             break
     assert ("submitted", True) in seen
     assert ("draft", False) in seen
+
+
+@pytest.mark.parametrize("deed", ["withdraw", "refuse"])
+async def test_what_comes_to_nothing_gives_its_seat_back(both: Both, deed: str):
+    what = await both.ready()
+    await both.seats.submit(caller(), what)
+    if deed == "withdraw":
+        await both.town.counter.withdraw(caller(), what.application, "w")
+    else:
+        await both.town.decide(what.application, "refuse", reason="not_needed")
+    assert [await both.another().sweep(), await both.another().sweep()] == [1, 0]
+    state, is_booked = await both.are(what)
+    assert (state in ("withdrawn", "refused"), is_booked) == (True, False)
+    assert (await both.town.counter.get(caller(), what.application)).application.seat is None
+
+
+async def test_what_is_granted_keeps_its_seat(both: Both):
+    what = await both.ready()
+    await both.seats.submit(caller(), what)
+    await both.town.decide(what.application, "accept")
+    await both.town.decide(what.application, "approve", APPROVER)
+    await both.town.decide(what.application, "complete")
+    assert await both.another().sweep() == 0
+    assert await both.are(what) == ("completed", True)
+
+
+async def test_killed_anywhere_a_withdrawn_application_keeps_no_seat_and_another_keeps_its(
+    both: Both, mongo_url: str, tmp_path: Path
+):
+    ends = set()
+    for touch in itertools.count(1):
+        what = await both.ready()
+        await both.seats.submit(caller(), what)
+        killed = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.services.killed_officer", mongo_url, str(tmp_path), what.application,
+            "withdraw", str(touch), cwd=ROOT, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        code = await asyncio.wait_for(killed.wait(), 20)
+        both.pass_(1)
+        await both.another().sweep()
+        assert await both.another().sweep() == 0
+        end = await both.are(what)
+        assert end in {("submitted", True), ("withdrawn", False)}, touch
+        ends.add(end)
+        if code == 0:
+            break
+        if end[1]:  # the next round wants a seat on this day too
+            await both.town.counter.withdraw(caller(), what.application, "w")
+            await both.another().sweep()
+        both.pass_(3_600)  # a freed seat is offered again after a while
+    assert ends == {("submitted", True), ("withdrawn", False)}

@@ -15,9 +15,11 @@ from server.domain.errors import (
     TooManyError,
 )
 from server.domain.faults import FaultyInputError
+from server.domain.inbox import OVERLAP
 from server.domain.officers import Role
 from server.services.application_steps import SETTLED
-from server.services.deciding import Sought
+from server.services.deciding import Decision, Sought
+from server.services.inbox import Wanted
 from server.storage.mongo import Database
 from tests.domain.items import item
 from tests.services.application_world import APPROVER, CLERK, FORM, OTHER, OWNER, Town, caller, officer, race
@@ -192,6 +194,27 @@ async def test_an_inbox_is_sorted_by_deadline_and_read_page_by_page(town: Town):
         after = (at, page[-1].id)
     assert sorted(found) == sorted(ids)
     assert found[-1] == ids[0]
+
+
+async def test_who_keeps_a_copy_of_the_list_asks_only_for_what_has_changed(town: Town):
+    ids = [(await town.draft()).application.id for _ in range(5)]
+    first = await town.counter.page(caller(), Wanted(limit=3))
+    await town.counter.save(caller(), ids[4], 1, {"reason": "一"})  # during the walk, with a clock that stands still
+    second = await town.counter.page(caller(), Wanted(limit=3, after=first.next or ""))
+    assert {each.id for each in (*first.applications, *second.applications)} == {*ids}
+    assert (second.sync, second.next) == (first.sync, None)
+    town.clock.pass_(seconds=OVERLAP.total_seconds() + 60)
+    since = (await town.counter.page(caller(), Wanted(since=first.sync))).sync
+    assert (await town.counter.page(caller(), Wanted(since=since))).applications == []
+    await town.counter.submit(caller(), ids[1], 1, "k")
+    await town.desk.decide(CLERK, ids[1], Decision("accept"))
+    town.clock.pass_(seconds=1)
+    found = await town.counter.page(caller(), Wanted(since=since))
+    assert [each.id for each in found.applications] == [ids[1]]
+    town.clock.pass_(seconds=30)  # the overlap: what a slow write may still show is told a second time
+    assert (await town.counter.page(caller(), Wanted(since=found.sync))).applications[0].id == ids[1]
+    with pytest.raises(InvalidInputError, match="cursor_invalid"):
+        await town.counter.page(caller(), Wanted(since="yesterday"))
 
 
 async def test_a_withdrawn_application_is_over_and_leaves_the_inbox(town: Town):

@@ -8,7 +8,8 @@ import pytest
 
 from server.domain.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from server.domain.officers import Role
-from server.domain.ratings import RATE_WITHIN, Said, TicketAction, TicketState
+from server.domain.ratings import RATE_WITHIN, STEPS, TRIES, Said, TicketAction, TicketState
+from server.storage.catalogues import load_questionnaire
 from server.storage.mongo import Database
 from tests.domain.items import item
 from tests.services.application_world import CLERK, OTHER, OWNER, Town, caller, officer, race
@@ -63,6 +64,86 @@ async def test_a_bad_rating_is_a_ticket_that_is_answered_and_called_back(town: T
     assert town.log.actions().count("rating.step") == 2
 
 
+async def test_nothing_but_a_call_back_or_tries_on_three_days_closes_a_ticket(town: Town):
+    rating = await town.ratings.rate(caller(), await finished(town), BAD)
+    closing = {step for step, after in STEPS.items() if after is TicketState.CLOSED}
+    assert closing == {(TicketState.ANSWERED, TicketAction.CALL_BACK)}
+    await town.ratings.step(SUPERVISOR, rating.id, TicketAction.ANSWER, "已补发")
+    for day in range(TRIES):
+        for _ in range(2):  # a second call on the same day is no second try
+            found = await town.ratings.tickets(SUPERVISOR, TicketState.ANSWERED)
+            assert [each.id for each in found] == [rating.id]
+            after = await town.ratings.step(SUPERVISOR, rating.id, TicketAction.NOT_REACHED, "无人接听")
+            if day == TRIES - 1:
+                break
+        town.clock.pass_(days=1)
+    assert after.state is TicketState.CLOSED
+    with pytest.raises(ConflictError, match="ticket_step"):
+        await town.ratings.step(SUPERVISOR, rating.id, TicketAction.NOT_REACHED, "无人接听")
+
+
+async def test_who_calls_back_gets_the_number_for_a_purpose_and_the_rater_reads_that(town: Town):
+    rating = await town.ratings.rate(caller(), await finished(town), BAD)
+    with pytest.raises(InvalidInputError, match="purpose_missing"):
+        await town.ratings.contact(SUPERVISOR, rating.id, " ")
+    assert (await town.uses.page(OWNER, "", 10))[0] == []
+    contact = await town.ratings.contact(SUPERVISOR, rating.id, "核实补发情况")
+    assert contact.phones == [f"+86138{OWNER:08d}"]
+    [use] = (await town.uses.page(OWNER, "", 10))[0]
+    assert (use.purpose, use.fields, use.about) == ("差评回访：核实补发情况", ("phone",), rating.id)
+    [event] = [e for e in town.log.events.values() if e.action == "rating.contact"]
+    assert (event.actor, event.object) == (SUPERVISOR.id, f"rating/{rating.id}")
+    assert str(OWNER) not in str(event)
+
+
+async def test_who_handled_the_case_or_comes_when_it_is_over_gets_no_number(town: Town):
+    rating = await town.ratings.rate(caller(), await finished(town), BAD)
+    handler, stranger = officer(Role.CLERK, Role.SUPERVISOR), officer(Role.SUPERVISOR, name="t", institution="sz-tax")
+    for nobody in (handler, stranger):
+        with pytest.raises(NotFoundError, match="rating_unknown_ticket"):
+            await town.ratings.contact(nobody, rating.id, "核实补发情况")
+    with pytest.raises(ForbiddenError, match="role_missing"):
+        await town.ratings.contact(CLERK, rating.id, "核实补发情况")
+    await town.ratings.step(SUPERVISOR, rating.id, TicketAction.ANSWER, "已补发")
+    await town.ratings.step(SUPERVISOR, rating.id, TicketAction.CALL_BACK, "已回访")
+    with pytest.raises(ConflictError, match="ticket_step"):
+        await town.ratings.contact(SUPERVISOR, rating.id, "核实补发情况")
+    assert (await town.uses.page(OWNER, "", 10))[0] == []
+
+
+async def test_overdue_tickets_come_first_and_the_figures_tell_the_share_on_time(town: Town):
+    old = await town.ratings.rate(caller(), await finished(town), BAD)
+    early = await town.ratings.rate(caller(OTHER), await finished(town, OTHER), BAD)
+    await town.ratings.step(SUPERVISOR, early.id, TicketAction.ANSWER, "已补发")
+    town.clock.pass_(days=28)
+    new = await town.ratings.rate(caller(), await finished(town), BAD)
+    await town.ratings.step(SUPERVISOR, new.id, TicketAction.APPEAL, "误评")
+    found = await town.ratings.tickets(SUPERVISOR)
+    assert {each.id for each in found[:2]} == {old.id, early.id}
+    assert [town.ratings.is_overdue(each) for each in found] == [True, True, False]
+    await town.ratings.step(SUPERVISOR, old.id, TicketAction.ANSWER, "迟了")
+    [tally] = await town.ratings.figures(None)
+    assert (tally.bad, tally.fixed, tally.late, tally.on_time) == (3, 2, 1, 1)
+
+
+async def test_two_who_answer_at_once_do_it_once(town: Town):
+    rating = await town.ratings.rate(caller(), await finished(town), BAD)
+    deeds = [town.ratings.step(by, rating.id, TicketAction.ANSWER, "已处理") for by in (SUPERVISOR, COLLEAGUE)]
+    found = await race(*deeds)
+    assert sum(isinstance(each, ConflictError) for each in found) == 1
+    assert town.log.actions().count("rating.step") == 1
+
+
+async def test_a_step_of_a_ticket_that_nobody_lived_to_record_is_recorded_later_once(town: Town):
+    rating = await town.ratings.rate(caller(), await finished(town), BAD)
+    town.log.fails = True
+    with pytest.raises(ConnectionError):
+        await town.ratings.step(SUPERVISOR, rating.id, TicketAction.ANSWER, "已补发")
+    town.log.fails = False
+    assert [await town.ratings.finish(), await town.ratings.finish()] == [1, 0]
+    assert town.log.actions().count("rating.step") == 1
+
+
 async def test_who_handled_the_case_sees_neither_rating_nor_rater(town: Town, db: Database):
     both = officer(Role.CLERK, Role.SUPERVISOR, name="a")  # the clerk who completed it, with a second role
     case = await finished(town)
@@ -76,6 +157,23 @@ async def test_who_handled_the_case_sees_neither_rating_nor_rater(town: Town, db
     assert stored is not None
     assert case not in str(stored)
     assert "两个月" not in str(stored)
+
+
+async def test_a_second_account_of_who_handled_the_case_sees_nothing_either(town: Town):
+    town.hired = {CLERK.id: CLERK}
+    twin = officer(Role.SUPERVISOR, name="z").model_copy(update={"person": CLERK.person})
+    rating = await town.ratings.rate(caller(), await finished(town), BAD)
+    assert await town.ratings.tickets(twin) == []
+    with pytest.raises(NotFoundError, match="rating_unknown_ticket"):
+        await town.ratings.contact(twin, rating.id, "核实补发情况")
+    assert [each.id for each in await town.ratings.tickets(SUPERVISOR)] == [rating.id]
+
+
+def test_the_standard_is_what_is_asked():
+    """国办发〔2019〕51号: the whole (the stars) and four indicators; and the tags of what the law forbids."""
+    asked = load_questionnaire()
+    assert [each.zh for each in asked.indicators] == ["办事效率", "办事指南精确度", "办事便捷度", "平台操作性"]
+    assert {"over_statutory_time", "added_conditions", "extra_materials"} <= {t.id for t in asked.tags if t.is_bad}
 
 
 async def test_an_appeal_is_decided_by_another_person_and_an_excluded_rating_counts_nowhere(town: Town):

@@ -10,7 +10,7 @@ import pytest
 
 from push import retention as engine
 from server.domain.erasure import FADING
-from server.storage.mongo import INDEXES
+from server.storage.indexes import INDEXES
 from server.storage.retention import KEPT, rows
 
 ROOT = Path(__file__).parents[2]

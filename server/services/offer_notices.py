@@ -1,0 +1,170 @@
+"""What offers say, and how they reach the outbox. A `Subject` of the engine.
+
+Promises. An offer is told once. Offers of the digest's lane are told together: one notice a person and day, which names
+every offer that is open when it is sent; an offer that comes too late for today's digest is in the next one. What was
+answered, taken back or stopped meanwhile is told to nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Protocol
+
+from server.domain.broadcasts import Lane
+from server.domain.china import CHINA, china_day
+from server.domain.facts import Facts
+from server.domain.notices import Notice, frame_of, notice_texts
+from server.domain.offers import OPEN, Offer, State
+from server.domain.outbox import Entry, Standing, Texts
+from server.domain.rules import Lane as RuleLane
+from server.domain.rules import Rule, said
+from server.domain.templates import Registry
+from server.domain.wording import Words
+from server.storage.offers import OfferStore
+from server.storage.outbox import Outbox
+
+URGENT, MADE, DIGEST = "offer.urgent", "offer.made", "offer.digest"
+DIGEST_AT = time(18, 0)  # in China: after work, before quiet hours
+NAMED_AT_MOST = 3  # offers that a digest's notice names; it says how many more there are
+PAGE, LIST_PAGE = "pages/offer/index?id=", "pages/offers/index"
+
+
+class KnownRules(Protocol):
+    """Rules by name and version, whether in force or not."""
+
+    async def find(self, wanted: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], Rule]:
+        """Those of these that exist and were not stopped."""
+        ...
+
+
+class Telling:
+    """Puts offers into the outbox."""
+
+    def __init__(self, offers: OfferStore, outbox: Outbox, now: Callable[[], datetime]) -> None:
+        self._offers = offers
+        self._outbox = outbox
+        self._now = now
+
+    async def tell(self, offers: Sequence[Offer], rule: Rule) -> None:
+        """See to it that these are told, those of them that are not yet. May be repeated by anybody."""
+        known = await self._offers.find([offer.id for offer in offers])
+        left = [offer for offer in known.values() if offer.state is State.FOUND]
+        if rule.lane is RuleLane.DIGEST:
+            await self._collect(left)
+        else:
+            await self._outbox.put([self._entry(offer, rule.lane) for offer in left])
+        await self._offers.raise_to([offer.id for offer in left], State.OFFERED, self._now())
+
+    async def take_back(self, ids: Collection[str]) -> None:
+        """What waits of these is not sent any more."""
+        await self._outbox.withdraw_many([key_of(each) for each in ids], self._now())
+
+    def _entry(self, offer: Offer, lane: RuleLane) -> Entry:
+        is_urgent = lane is RuleLane.TRANSACTIONAL
+        return Entry(
+            key_of(offer.id), URGENT if is_urgent else MADE, offer.citizen, offer.id,
+            Lane.TRANSACTIONAL if is_urgent else Lane.REMINDER, offer.found_at, offer.expires_at,
+        )  # fmt: skip
+
+    async def _collect(self, left: Sequence[Offer]) -> None:
+        """Into the next digest of their person that is sure not to have left before they are in it."""
+        day = next_digest_day(self._now())
+        while left:
+            by_digest: dict[str, list[Offer]] = defaultdict(list)
+            for offer in left:
+                by_digest[digest_id(offer.citizen, day)].append(offer)
+            for digest, several in by_digest.items():
+                await self._offers.move_digest([offer.id for offer in several], digest)
+            entries = [_digest_entry(digest, several[0].citizen, day) for digest, several in by_digest.items()]
+            await self._outbox.put(entries)
+            waiting = await self._outbox.find_waiting([entry.key for entry in entries])
+            left = [o for digest, several in by_digest.items() if key_of(digest) not in waiting for o in several]
+            day += timedelta(days=1)
+
+
+class OfferNotices:
+    """The words."""
+
+    def __init__(
+        self, offers: OfferStore, rules: KnownRules, facts: Facts, registry: Registry, now: Callable[[], datetime]
+    ) -> None:
+        self._offers = offers
+        self._rules = rules
+        self._facts = facts
+        self._now = now
+        self._frame = frame_of(registry)
+        wechat = self._frame.wechat.id
+        self._standing = (
+            Standing(URGENT, Lane.TRANSACTIONAL, topic="offer", wechat_template=wechat),
+            Standing(MADE, Lane.REMINDER, topic="offer", wechat_template=wechat),
+            Standing(DIGEST, Lane.DIGEST, topic="offer", wechat_template=wechat, is_loud=False),
+        )
+
+    @property
+    def standing(self) -> Sequence[Standing]:
+        """An urgent one, the usual one, and the digest."""
+        return self._standing
+
+    async def render(self, template: str, abouts: Sequence[str]) -> Mapping[str, Texts]:
+        """The words of these offers or digests as they are now; what is moot is left out."""
+        if template == DIGEST:
+            found = await self._offers.of_digests(abouts)
+        else:
+            found = {name: [each] for name, each in (await self._offers.find(abouts)).items() if each.state in OPEN}
+        rules = await self._rules.find({(o.rule, o.version) for several in found.values() for o in several})
+        texts: dict[str, Texts] = {}
+        for about, several in found.items():
+            told = [(o, rules[o.rule, o.version]) for o in several if (o.rule, o.version) in rules]
+            if told:
+                notice = self._digest(told) if template == DIGEST else self._single(*told[0])
+                texts[about] = notice_texts(notice, self._frame)
+        return texts
+
+    def words(self, offer: Offer, rule: Rule) -> tuple[Words, Words]:
+        """Title and body of one offer."""
+        kind = self._facts.by_id[rule.anchor.fact].kind
+        title, body = said(rule, offer.occurrence, kind, china_day(self._now()))
+        return Words(title.zh, title.en), Words(body.zh, body.en)
+
+    def texts(self, offer: Offer, rule: Rule) -> Texts:
+        """What one offer says on every channel."""
+        return notice_texts(self._single(offer, rule), self._frame)
+
+    def _single(self, offer: Offer, rule: Rule) -> Notice:
+        title, body = self.words(offer, rule)
+        return Notice(title, body, f"{PAGE}{offer.id}", offer.found_at)
+
+    def _digest(self, told: Sequence[tuple[Offer, Rule]]) -> Notice:
+        if len(told) == 1:
+            return self._single(*told[0])
+        titles = [self.words(*each)[0] for each in told]
+        more = len(titles) - NAMED_AT_MOST
+        zh, en = "；".join(t.zh for t in titles[:NAMED_AT_MOST]), "; ".join(t.en for t in titles[:NAMED_AT_MOST])
+        if more > 0:
+            zh, en = f"{zh}，另有{more}项", f"{en}, and {more} more"
+        title = Words(f"有{len(titles)}项服务与您有关", f"{len(titles)} services for you")
+        return Notice(title, Words(zh, en), LIST_PAGE, max(offer.found_at for offer, _ in told))
+
+
+def key_of(offer_or_digest: str) -> str:
+    """Its key in the outbox."""
+    return f"offer/{offer_or_digest}"
+
+
+def digest_id(citizen: int, day: date) -> str:
+    """One digest a person and day; who does not know the citizen's secret id cannot guess it."""
+    return hashlib.blake2b(f"digest|{citizen}|{day.isoformat()}".encode(), digest_size=16).hexdigest()
+
+
+def next_digest_day(now: datetime) -> date:
+    """The day whose digest has not been due yet."""
+    local = now.astimezone(CHINA)
+    return local.date() + timedelta(days=local.time() >= DIGEST_AT)
+
+
+def _digest_entry(digest: str, citizen: int, day: date) -> Entry:
+    due_at = datetime.combine(day, DIGEST_AT, CHINA)
+    return Entry(key_of(digest), DIGEST, citizen, digest, Lane.DIGEST, due_at, due_at + timedelta(days=2))
