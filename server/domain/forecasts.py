@@ -161,9 +161,9 @@ def outlook(forecast: Forecast, at: datetime) -> Outlook | None:
     local = at.astimezone(CHINA)
     is_today = local.time() < EVENING
     day = local.date() if is_today else local.date() + timedelta(days=1)
-    ends_at = datetime.combine(day + timedelta(days=1), time(), CHINA)
-    begins_at = at - timedelta(hours=1) if is_today else ends_at - timedelta(days=1)
-    hours = [hour for hour in forecast.hours if begins_at < hour.at < ends_at]
+    begins_at = datetime.combine(day, time(), CHINA)
+    ends_at, one = begins_at + timedelta(days=1), timedelta(hours=1)
+    hours = [hour for hour in forecast.hours if begins_at <= hour.at < ends_at and hour.at + one > at]
     whole = next((each for each in forecast.days if each.day == day), None)
     if whole is None and not hours:
         return None

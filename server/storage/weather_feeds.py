@@ -102,11 +102,13 @@ class WeatherFeedStore:
 
     async def remember(self, feed: str, seen: Seen, data: bytes) -> None:
         """This file need not be looked at again."""
+        id_ = _id(feed, seen.name)
         document = {
-            "feed": feed, "version": seen.version, "digest": _digest(data), "sent": seen.sent, "why": seen.why,
+            "_id": id_, "feed": feed, "version": seen.version, "digest": _digest(data), "sent": seen.sent,
+            "why": seen.why,
         }  # fmt: skip
         fresh = {"$mergeObjects": [{"$literal": document}, {"gone_at": {"$add": ["$$NOW", KEPT_S * 1000]}}]}
-        await self._files.update_one({"_id": _id(feed, seen.name)}, [{"$set": fresh}], upsert=True)
+        await self._files.update_one({"_id": id_}, [{"$replaceWith": fresh}], upsert=True)
 
     async def remember_same(self, feed: str, name: str, version: str, data: bytes) -> bool:
         """Whether this content was seen to before, under any name; then this name is remembered too."""
