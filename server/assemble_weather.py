@@ -30,6 +30,7 @@ from server.storage.profiles import Profiles
 from server.storage.typhoons import TyphoonStore
 from server.storage.weather_feeds import WeatherFeedStore
 from server.storage.weather_subscriptions import WeatherSubscriptionStore
+from server.telemetry import Figures, Kept, Level
 
 AT_ONCE = 4  # connections to one feed
 MAX_ANSWER_BYTES = 2 << 20  # after unpacking
@@ -84,11 +85,21 @@ def _feed(each: AlertFilesFeed | WeatherApiFeed, city: City, stack: AsyncExitSta
     return AlertPage(each, transport) if isinstance(each, AlertFilesFeed) else WeatherApi(each, city, transport)
 
 
-def weather_duties(assembly: Assembly, stack: AsyncExitStack) -> list[Duty]:
-    """What a worker process does for the weather."""
+def weather_duties(assembly: Assembly, stack: AsyncExitStack, registry: Figures) -> list[Duty]:
+    """What a worker process does for the weather; how it fares is told by the process's metrics."""
+    looking, telling = feeds(assembly, stack), planning(assembly)
+    registry.register(
+        Kept("huimin_weather_feeds", "What came of looking at feeds.", ("feed", "what"), lambda: dict(looking.counts))
+    )
+    registry.register(
+        Level("huimin_weather_feed_age_seconds", "Since a feed was last heard.", ("feed",), lambda: looking.ages)
+    )
+    registry.register(
+        Kept("huimin_weather_notices", "Wishes looked at, told and dropped.", ("what",), lambda: telling.counts)
+    )
     return [
-        Duty("weather_feeds", POLL_EVERY_S, feeds(assembly, stack).poll),
-        Duty("weather_notices", PLAN_EVERY_S, planning(assembly).plan),
+        Duty("weather_feeds", POLL_EVERY_S, looking.poll),
+        Duty("weather_notices", PLAN_EVERY_S, telling.plan),
     ]
 
 

@@ -111,7 +111,7 @@ class WeatherFeeds:
         self._intake = intake
         self._now = now
         self._jitter = jitter
-        self.counts: Counter[tuple[str, str]] = Counter()  # by feed and what came of it, for metrics
+        self.counts: Counter[tuple[str, ...]] = Counter()  # by feed and what came of it, for metrics
         self.ages: dict[tuple[str, ...], float] = {}  # seconds since each feed was last heard, for metrics
         self._told_silent: set[str] = set()
 

@@ -29,7 +29,7 @@ from tests.channels.scripted import Request as Asked
 HOSTILE: dict[str, tuple[int, bytes]] = {
     "a web page": (200, b"<html><body>login</body></html>"),
     "a code of failure under 200": (200, b'{"code":"500"}'),
-    "numbers that are none": (200, b'{"code":"200","updateTime":"2026-07-24T08:00+08:00","hourly":[{"fxTime":"2026-07-24T09:00+08:00","temp":NaN}]}'),
+    "numbers that are none": (200, b'{"code":"200","updateTime":"2026-07-24T08:00+08:00","hourly":[{"temp":NaN}]}'),
     "wrong types": (200, b'{"code":200,"hourly":{"temp":[]}}'),
     "ten megabytes": (200, b'{"code":"200","x":"' + b"x" * 10_000_000 + b'"}'),
     "a redirect": (302, b""),
@@ -124,7 +124,8 @@ def cap(name: str, sender: str = WEATHER_SENDERS[1], at: str | None = None, head
 <eventCode><valueName>GB/T 35561</valueName><value>11B03</value></eventCode>
 <expires>{ends}</expires><senderName>沙箱气象台</senderName><headline>{headline}</headline>
 <description>预计有强降水。</description><instruction>注意防御。</instruction>
-<area><areaDesc>南山区</areaDesc><geocode><valueName>CPEAS Geographic Code</valueName><value>440305</value></geocode></area>
+<area><areaDesc>南山区</areaDesc>
+<geocode><valueName>CPEAS Geographic Code</valueName><value>440305</value></geocode></area>
 </info></alert>"""
 
 
@@ -134,7 +135,8 @@ def told(id_: str, **changes: Any) -> dict[str, Any]:
     ends = time.strftime("%Y-%m-%dT%H:%M+08:00", time.gmtime(time.time() + 14 * 3600))
     return {
         "id": id_, "sender": "深圳市气象台", "pubTime": now, "title": "深圳市气象台发布大风蓝色预警", "endTime": ends,
-        "status": "active", "severityColor": "Blue", "type": "1006", "typeName": "大风", "text": "注意防风。", "related": "",
+        "status": "active", "severityColor": "Blue", "type": "1006", "typeName": "大风", "text": "注意防风。",
+        "related": "",
     } | changes  # fmt: skip
 
 
@@ -279,8 +281,10 @@ async def test_a_page_cannot_lead_to_another_server(station: Station):
     "page",
     [
         '<rss version="2.0"><channel><item><link>a.xml</link><guid>1</guid></item></channel></rss>',
-        '<feed xmlns="http://www.w3.org/2005/Atom"><entry><link href="x.html"/>'
-        '<link type="application/cap+xml" href="a.xml"/><updated>2026-07-24T08:00:00Z</updated></entry></feed>',
+        (
+            '<feed xmlns="http://www.w3.org/2005/Atom"><entry><link href="x.html"/>'
+            '<link type="application/cap+xml" href="a.xml"/><updated>2026-07-24T08:00:00Z</updated></entry></feed>'
+        ),
     ],
 )
 async def test_a_page_may_be_rss_or_atom(station: Station, page: str):
