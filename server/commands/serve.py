@@ -27,6 +27,7 @@ from server import assemble, assemble_log_in, assemble_manners, assemble_privacy
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.assemble_applications import application_duties
 from server.assemble_booking import booking_duties
+from server.assemble_bulletins import bulletin_duties
 from server.assemble_weather import weather_duties
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
@@ -115,6 +116,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
             duties += booking_duties(assembly, stop)
             duties += weather_duties(assembly, stack, figures)
             duties += application_duties(assembly)
+            duties += bulletin_duties(assembly)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:

@@ -56,6 +56,10 @@ class Deed(StrEnum):
     ITEM_READ = "item.read"  # drafts and versions of the catalogue
     ITEM_WRITE = "item.write"
     ITEM_PUBLISH = "item.publish"
+    BULLETIN_READ = "bulletin.read"  # drafts of public notices, and their history
+    BULLETIN_WRITE = "bulletin.write"  # draft, change, hand in
+    BULLETIN_PUBLISH = "bulletin.publish"  # publish or return what somebody else wrote
+    BULLETIN_WITHDRAW = "bulletin.withdraw"
     SESSION_OWN = "session.own"  # see and end one's own sessions, confirm the second factor
     AUDIT_READ = "audit.read"
     AUDIT_VERIFY = "audit.verify"
@@ -85,6 +89,7 @@ _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _CLERK = frozenset({Role.CLERK})
 _PLANNER = frozenset({Role.PLANNER})
 _EDITOR = frozenset({Role.EDITOR})
+_APPROVER = frozenset({Role.APPROVER})
 
 _DECIDING = frozenset({Role.CLERK, Role.APPROVER})
 _SUPERVISOR = frozenset({Role.SUPERVISOR})
@@ -129,6 +134,10 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ITEM_READ: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.BULLETIN_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_WRITE: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.BULLETIN_PUBLISH: Grant(_APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_WITHDRAW: Grant(_APPROVER, Reach.SUBTREE),
     Deed.SESSION_OWN: Grant(frozenset(Role), Reach.OWN),
     Deed.AUDIT_READ: Grant(_AUDITOR, Reach.SUBTREE),  # of the city: the log is one
     Deed.AUDIT_VERIFY: Grant(_AUDITOR, Reach.SUBTREE),

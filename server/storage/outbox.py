@@ -1,10 +1,10 @@
 """The outbox: personal notices that wait until they are due, in MongoDB.
 
 `outbox`: {_id: key, template, citizen, about, lane, due_at, expires_at, state, batch, done_at, is_late, item,
-changed_at, read_at, withdrawn_at}. An entry leaves `waiting` once and never comes back: `taken` by a batch and then `paged`,
-`withdrawn`, or `late` (dropped, its time was over); `is_late` marks one that left well after it was due. It stays for
-months: a key that is put again does nothing, and the entry is what its citizen finds in the inbox (`inbox.py`), under
-the name `item`. `changed_at` is the database's time of what an inbox would see.
+changed_at, read_at, withdrawn_at}. An entry leaves `waiting` once and never comes back: `taken` by a batch and then
+`paged`, `withdrawn`, or `late` (dropped, its time was over); `is_late` marks one that left well after it was due. It
+stays for months: a key that is put again does nothing, and the entry is what its citizen finds in the inbox
+(`inbox.py`), under the name `item`. `changed_at` is the database's time of what an inbox would see.
 `batches`: {_id, template, day, keys, began_at, places}. Written before it claims anything and deleted when its pages
 stand. Claiming is repeatable, the places are decided by compare-and-set, page ids follow from both: whoever finishes a
 batch that its filler left, and however many do at once, each entry stands on its pages exactly once.
