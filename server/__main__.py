@@ -37,6 +37,7 @@ from server.commands import (
     sandbox,
     serve,
     version,
+    weather,
 )
 from server.commands import run as run_city
 from server.domain.errors import ConfigurationError, HuiminError, InvalidInputError
@@ -79,6 +80,7 @@ def command_line() -> typer.Typer:
     app.add_typer(catalogue.app, name="catalogue", rich_help_panel=HOUSE)
     app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
     app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
+    app.add_typer(weather.app, name="weather", rich_help_panel=HOUSE)
     app.add_typer(keys.app, name="keys", rich_help_panel=HOUSE)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)

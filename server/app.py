@@ -34,6 +34,7 @@ from server import (
     assemble_inbox,
     assemble_privacy,
     assemble_waiting,
+    assemble_weather,
 )
 from server.assemble import Assembly
 from server.assemble_applications import ApplicationParts
@@ -68,6 +69,7 @@ from server.routes import (
     relations,
     session,
     waiting,
+    weather,
 )
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
@@ -150,6 +152,7 @@ def public_routes(services: Services) -> list[Route]:
         *booking_routes(services),
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
         *catalogue.routes(services.catalogue, services.public.shelf),
+        *weather.routes(assemble_weather.weather(services.assembly), services.public.shelf),
         *applications.routes(services.applications),
         *bulletins.routes(services.bulletins, services.public.shelf, services.assembly.settings.public_url),
         *duty.routes(duty_binding(services.assembly)),

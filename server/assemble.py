@@ -36,6 +36,7 @@ from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.assemble_skies import weather_notices
 from server.assemble_verifier import verifier_of
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
@@ -158,8 +159,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         clock = DatabaseClock(db, time.monotonic)
         await clock.measure()
         divisions, vault = catalogues.load_divisions(), _vault(settings)
-        numbers = {division.code: division.index for division in divisions.by_index.values()}
-        people = citizens.Citizens(db, vault, partial(_number, numbers))
+        people = _people(db, vault, divisions)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording, topics = catalogues.load_texts(), catalogues.load_topics()
@@ -172,6 +172,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         moves, duty = ApplicationNotices(applied, wording.templates), _duty(db, vault, outbox, wording, clock)
+        sky = weather_notices(db, divisions, wording.templates, clock.now)
         yield Assembly(
             settings=settings,
             db=db,
@@ -200,12 +201,17 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             booking_news=booking_news,
             waiting_news=waiting_news,
             duty=duty,
-            subjects=Subjects([notices, booking_news, waiting_news, moves, duty]),
+            subjects=Subjects([notices, booking_news, waiting_news, moves, duty, sky]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
             stack=stack,
         )
+
+
+def _people(db: mongo.Database, vault: Vault, divisions: Divisions) -> citizens.Citizens:
+    numbers = {division.code: division.index for division in divisions.by_index.values()}
+    return citizens.Citizens(db, vault, partial(_number, numbers))
 
 
 def _consents(db: mongo.Database, persons: PersonVault, now: Callable[[], datetime]) -> Consents:

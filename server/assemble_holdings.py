@@ -14,6 +14,7 @@ from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
 from server.assemble_profile import profile_holdings
 from server.assemble_public import public
+from server.assemble_weather import weather_holding
 from server.services.account_holdings import (
     AccountHolding,
     StoreHolding,
@@ -61,6 +62,10 @@ EXCEPTIONS: Mapping[str, str] = {
     "resources": NOT_ABOUT_CITIZENS,
     "runs": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
+    "forecasts": NOT_ABOUT_CITIZENS,
+    "typhoons": NOT_ABOUT_CITIZENS,
+    "weather_feeds": NOT_ABOUT_CITIZENS,
+    "weather_files": NOT_ABOUT_CITIZENS,
     "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
 
@@ -73,6 +78,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     db, vault, people = assembly.db, assembly.vault, assembly.person_vault
     book, joins = AddressBook(db, vault), JoinStore(db)
     return (
+        weather_holding(assembly),  # names places: it sees which of them become one
         *follow_holdings(assembly),
         *profile_holdings(assembly),
         # After what else stands in the same two documents: places, grants, wishes.

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from server.assemble import Assembly, assemble
+from server.assemble_weather import register_sandbox_partner
 from server.commands.bulletins import post_bulletins
 from server.commands.catalogue import open_catalogue
 from server.commands.residents import known, open_counters, settle, swear_in
@@ -90,6 +91,7 @@ async def _keep_up(settings: Settings, options: Options) -> None:
         await _settle(assembly, options, console)
         with console.status("what can be booked 预约资源入库 …"):
             await open_counters(assembly)
+        await register_sandbox_partner(assembly)
         with console.status("the catalogue 事项目录入库 …"):
             await open_catalogue(assembly)
         await post_bulletins(assembly)

@@ -353,4 +353,19 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="queue",
         ),
     ],
+    "forecasts": [IndexModel([("as_of", DESCENDING)])],
+    "typhoons": [
+        IndexModel([("is_active", ASCENDING)], partialFilterExpression={"is_active": True}, name="active"),
+        IndexModel([("as_of", DESCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "weather_feeds": [IndexModel([("heard_at", DESCENDING)])],
+    "weather_files": [
+        IndexModel([("feed", ASCENDING), ("digest", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "weather_subscriptions": [
+        IndexModel([("minute", ASCENDING), ("_id", ASCENDING)], name="due"),
+        IndexModel([("citizen", ASCENDING), ("slot", ASCENDING)], unique=True, name="own"),
+    ],
 }

@@ -68,6 +68,14 @@ async def make_item(assembly: Assembly, api: Client, owner: int, token: str) -> 
     return {"item": (await api("GET", "/v1/me/inbox", token=token)).json["items"][0]["id"]}
 
 
+async def make_weather_subscription(assembly: Assembly, api: Client, owner: int, token: str) -> Mapping[str, str]:
+    """A wish of theirs."""
+    place = await make_place(assembly, api, owner, token)
+    form = {"places": [place["place"]], "at": "07:30"}
+    made = await api("POST", "/v1/me/weather-subscriptions", form, token=token)
+    return {"weather_subscription": made.json["id"]}
+
+
 # By the path of the route table. A path that begins with one of these is made by it too.
 MAKERS: dict[str, Maker] = {
     "/v1/me/log-ins/{log_in}": make_log_in,
@@ -75,6 +83,7 @@ MAKERS: dict[str, Maker] = {
     "/v1/me/follows/{follow}": make_follow,
     "/v1/me/inbox/{item}": make_item,
     "/v1/me/places/{place}": make_place,
+    "/v1/me/weather-subscriptions/{weather_subscription}": make_weather_subscription,
     "/v1/me/relatives/{relation}": make_relation,
     "/v1/me/relatives/{relation}/agree": make_request,
     "/v1/me/relatives/{relation}/refuse": make_request,
