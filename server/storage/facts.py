@@ -37,6 +37,7 @@ from server.storage.mongo import Database, Document, Session
 BATCH = 500
 DUPLICATE_KEY = 11000
 SAID = ("source", "value", "as_of_at")
+KEY = ("fact", "source", "thing")
 
 
 class Held(NamedTuple):
@@ -53,6 +54,14 @@ class Applied:
 
     changed: int = 0
     conflicts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Of a person's statements: (fact, source, thing) that are disputed, (fact, thing) on which sources differ."""
+
+    disputed: frozenset[tuple[str, str, str]]
+    conflicts: frozenset[tuple[str, str]]
 
 
 def indexes(facts: Facts) -> list[IndexModel]:
@@ -91,7 +100,10 @@ class FactStore:
     async def _settle(self, pairs: Collection[tuple[int, str]], division_of: Callable[[int], int]) -> Applied:
         """Make facts of these (citizen, fact) from what is stated; who was changed meanwhile is read again."""
         changed = conflicts = 0
-        left = {citizen for citizen, _ in pairs}
+        names_of: dict[int, set[str]] = defaultdict(set)
+        for citizen, name in pairs:
+            names_of[citizen].add(name)
+        left = set(names_of)
         wanted = {name for _, name in pairs}
         while left:
             versions = {d["_id"]: d async for d in self._facts.find({"_id": {"$in": list(left)}}, self._seen(wanted))}
@@ -100,8 +112,7 @@ class FactStore:
             fresh: set[int] = set()
             for citizen in left:
                 found = versions.get(citizen, {})
-                names = {name for who, name in pairs if who == citizen}
-                update = self._update(found, {name: stated.get((citizen, name), []) for name in names})
+                update = self._update(found, {name: stated.get((citizen, name), []) for name in names_of[citizen]})
                 if update:
                     division = division_of(citizen)
                     writes[citizen] = _versioned(citizen, found.get("version"), update, division)
@@ -166,6 +177,15 @@ class FactStore:
         is_date = self._known.by_id[each.fact].kind is Kind.DATE
         return day_of_number(int(each.value)).isoformat() if is_date and each.value is not None else each.value
 
+    async def marks_of(self, citizen: int) -> Marks:
+        """Which statements of a person are disputed, and on which facts sources differ."""
+        disputed = self._statements.find({"citizen": citizen, "is_disputed": True}, dict.fromkeys(KEY, 1))
+        conflicts = self._conflicts.find({"citizen": citizen}, {"fact": 1, "thing": 1})
+        return Marks(
+            frozenset([(d["fact"], d["source"], d["thing"]) async for d in disputed]),
+            frozenset([(d["fact"], d["thing"]) async for d in conflicts]),
+        )
+
     async def dispute(self, citizen: int, fact: str) -> bool:
         """Leave what is stated now out until its source states it anew; False: nothing is stated."""
         result = await self._statements.update_many({"citizen": citizen, "fact": fact}, {"$set": {"is_disputed": True}})
@@ -197,6 +217,14 @@ class FactStore:
     async def erase(self, citizen: int) -> None:
         """Everything; may be repeated."""
         await self.forget(citizen)
+
+    async def forget_all(self, citizens: Collection[int], facts: Collection[str]) -> int:
+        """Nothing of these facts is known of these people any more; of how many there was something."""
+        query = {"citizen": {"$in": list(citizens)}, "fact": {"$in": list(facts)}}
+        found = await self._statements.distinct("citizen", query) if citizens else []
+        for citizen in found:
+            await self.forget(citizen, facts)
+        return len(found)
 
     async def forget(self, citizen: int, facts: Collection[str] | None = None) -> None:
         """Nothing is known of this person any more, or nothing of these facts. May be repeated."""
