@@ -29,6 +29,7 @@ from server import (
     assemble_calendars,
     assemble_catalogue,
     assemble_citizens,
+    assemble_facts,
     assemble_inbox,
     assemble_privacy,
     assemble_waiting,
@@ -54,6 +55,7 @@ from server.routes import (
     desk,
     divisions,
     duty,
+    facts,
     inbox,
     joining,
     office,
@@ -145,6 +147,7 @@ def public_routes(services: Services) -> list[Route]:
         *catalogue.routes(services.catalogue, services.public.shelf),
         *applications.routes(services.applications),
         *duty.routes(duty_binding(services.assembly)),
+        *facts.routes(assemble_facts.facts(services.assembly)),
     ]
 
 

@@ -56,6 +56,8 @@ class Deed(StrEnum):
     ITEM_READ = "item.read"  # drafts and versions of the catalogue
     ITEM_WRITE = "item.write"
     ITEM_PUBLISH = "item.publish"
+    FACT_OBJECTION_READ = "fact_objection.read"  # what people say against facts about them
+    FACT_OBJECTION_ANSWER = "fact_objection.answer"
     SESSION_OWN = "session.own"  # see and end one's own sessions, confirm the second factor
     AUDIT_READ = "audit.read"
     AUDIT_VERIFY = "audit.verify"
@@ -86,6 +88,7 @@ _CLERK = frozenset({Role.CLERK})
 _PLANNER = frozenset({Role.PLANNER})
 _EDITOR = frozenset({Role.EDITOR})
 
+_PROACTIVE = frozenset({Role.EDITOR, Role.APPROVER})
 _DECIDING = frozenset({Role.CLERK, Role.APPROVER})
 _SUPERVISOR = frozenset({Role.SUPERVISOR})
 _COUNTER = _DECIDING | _SUPERVISOR
@@ -129,6 +132,8 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ITEM_READ: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_READ: Grant(_PROACTIVE, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_ANSWER: Grant(_PROACTIVE, Reach.SUBTREE),
     Deed.SESSION_OWN: Grant(frozenset(Role), Reach.OWN),
     Deed.AUDIT_READ: Grant(_AUDITOR, Reach.SUBTREE),  # of the city: the log is one
     Deed.AUDIT_VERIFY: Grant(_AUDITOR, Reach.SUBTREE),

@@ -1,9 +1,9 @@
 """A department's feed of facts, line by line: CSV (long or wide) and JSON lines. Pure.
 
 Long: `id_number,fact,value,as_of[,thing][,gone][,source]`. Wide: `id_number,as_of[,thing][,source]` and a column per
-fact; an empty cell says nothing, `gone` that the fact does not hold any more. JSON lines: objects with the fields of the
-long form. One line is one record: a line that is wrong is refused with its number, a reason and the column, never with
-what stood in it (a name in the wrong column would leave the house with the report), and the rest goes on.
+fact; an empty cell says nothing, `gone` that the fact does not hold any more. JSON lines: objects with the fields of
+the long form. One line is one record: a line that is wrong is refused with its number, a reason and the column, never
+with what stood in it (a name in the wrong column would leave the house with the report), and the rest goes on.
 
 Times without a zone are China's; a day alone is its midnight there. What is stated as of later than now is refused: the
 newest word counts, so a mistyped year would silence the source for ever.
@@ -144,9 +144,9 @@ class _UnfitError(Exception):
 
 
 def decoded(data: bytes, encoding: Encoding) -> str | None:
-    """The text of one line; None if it does not decode.
+    r"""The text of one line; None if it does not decode.
 
-    >>> decoded("深圳".encode("gb18030"), Encoding.GB18030), decoded(b"\\xff", Encoding.UTF_8)
+    >>> decoded("深圳".encode("gb18030"), Encoding.GB18030), decoded(b"\xff", Encoding.UTF_8)
     ('深圳', None)
     """
     try:

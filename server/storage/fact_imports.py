@@ -1,9 +1,9 @@
 """How far imports of feeds have come, so that one that was killed goes on where it stopped.
 
-`fact_imports`: {_id: "<source>/<digest>", source, state open|done, offset, line, counts, began_at, changed_at}: `offset`
-bytes and `line` lines of the file are dealt with. `fact_refusals`: {_id: "<import>/<line>", import, line, why, field,
-at}: up to `MAX_REFUSALS` lines that were refused. Neither holds anything of what stood in a line; `digest` is a blind
-index of the file's digest, for that of a short file could be guessed.
+`fact_imports`: {_id: "<source>/<digest>", source, state open|done, offset, line, counts, began_at, changed_at}:
+`offset` bytes and `line` lines of the file are dealt with. `fact_refusals`: {_id: "<import>/<line>/<field>", import,
+line, why, field, at}: up to `MAX_REFUSALS` lines that were refused. Neither holds anything of what stood in a line;
+`digest` is a blind index of the file's digest, for that of a short file could be guessed.
 
 The cursor moves from where its mover stood: of two importers of one file one stops. Refusals are written before the
 cursor moves and under their line's number, so a batch that is done again writes them once.
@@ -27,7 +27,7 @@ DUPLICATE_KEY = 11000
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One file of one source. `counts` are those of `domain.fact_counts`."""
+    """One file of one source. `counts`: lines, refused, unknown, no_consent, kept, changed, conflicts."""
 
     id: str
     source: str

@@ -12,9 +12,10 @@ statements under an optimistic version, so the last writer has seen every statem
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
@@ -217,6 +218,13 @@ class FactStore:
     async def erase(self, citizen: int) -> None:
         """Everything; may be repeated."""
         await self.forget(citizen)
+
+    def forgets(self) -> Mapping[str, Callable[[int], Awaitable[None]]]:
+        """By consent: what forgets the facts that are kept under it."""
+        by_consent: dict[str, list[str]] = defaultdict(list)
+        for fact in self._known.facts:
+            by_consent[fact.consent].append(fact.id)
+        return {purpose: partial(self.forget, facts=names) for purpose, names in by_consent.items()}
 
     async def forget_all(self, citizens: Collection[int], facts: Collection[str]) -> int:
         """Nothing of these facts is known of these people any more; of how many there was something."""

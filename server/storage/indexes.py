@@ -92,7 +92,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "fact_objections": [
         IndexModel(  # one at a time of a person and fact
-            [("citizen", ASCENDING), ("fact", ASCENDING)], unique=True, partialFilterExpression={"is_open": True},
+            [("citizen", ASCENDING), ("fact", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"is_open": True},
             name="one_open",
         ),
         IndexModel([("citizen", ASCENDING), ("at", ASCENDING)]),
