@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from server.assemble import Assembly
-from server.services.facts import Ground, Importing
+from server.services.facts import Ground, Importing, Taking
 from server.services.own_facts import ObjectionDesk, OwnFacts, Shelves
 from server.services.partner_facts import PartnerFacts
 from server.storage.catalogues import load_facts, load_source_policy
@@ -22,6 +23,7 @@ class FactParts:
     """These counters."""
 
     store: FactStore
+    settle: Callable[[int], Awaitable[None]]  # what a join of two accounts leaves to be done
     imports: FactImportStore
     importing: Importing
     partner: PartnerFacts
@@ -58,6 +60,7 @@ def facts(assembly: Assembly) -> FactParts:
     )
     return FactParts(
         store=store,
+        settle=Taking(ground).settle,
         imports=imports,
         importing=Importing(ground, imports),
         partner=PartnerFacts(ground, PartnerStore(db, assembly.vault)),

@@ -48,7 +48,7 @@ WORDS = {
 
 
 @app.command("import")
-def import_(  # noqa: PLR0913 - each argument is an option of the command line
+def import_(
     file: File, *, source: Source, form: Format = None, encoding: Encoded = Encoding.UTF_8, report: Report = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -79,7 +79,8 @@ def check_(
 ) -> None:
     """Look through a file without keeping anything; needs no database. Lines that are said twice are not looked for."""
     registered = load_source_policy().names
-    terms, lines, count, shown = Terms(load_facts(), registered, (source,), datetime.now(UTC)), 0, 0, []
+    terms, lines, count = Terms(load_facts(), registered, (source,), datetime.now(UTC)), 0, 0
+    shown: list[Refused] = []
     with _bar(file, is_quiet=as_json) as tell:
         for more, refused, offset in check(file, form or _form(file), encoding, terms):
             lines, count = lines + more, count + len(refused)
@@ -103,10 +104,11 @@ def list_(*, limit: Annotated[int, typer.Option(min=1, max=1_000)] = 20, as_json
             orjson.dumps([{"id": e.id, "began_at": e.began_at, "is_done": e.is_done, **_figures(e)} for e in found])
         )
         return
-    table = Table("source 数据源", "began 开始", "state 状态", *WORDS.values())
+    shown = ("lines", "refused", "kept", "changed", "conflicts")
+    table = Table("source 数据源", "began 开始", "state 状态", *(WORDS[name].replace(" ", "\n", 1) for name in shown))
     for each in found:
         state = "done 完成" if each.is_done else f"at line {each.line:,} 未完"
-        figures = [f"{number:,}" for number in _figures(each).values()]
+        figures = [f"{each.counts.get(name, 0):,}" for name in shown]
         table.add_row(each.source, f"{each.began_at:%F %T}Z", state, *figures)
     Console().print(table)
 

@@ -123,6 +123,12 @@ class Taking:
         )
         return counts
 
+    async def settle(self, citizen: int) -> None:
+        """Make a person's facts anew, of two accounts that became one; what one of them had not agreed to goes."""
+        divisions = {m.id: m.division for m in await self._ground.citizens.by_id([citizen])}
+        await self._ground.facts.settle(citizen, lambda c: divisions.get(c, 0))
+        await self._forget_unagreed(frozenset([citizen]))
+
     async def _apply(self, kept: Sequence[Statement]) -> Sequence[Applied]:
         """Keep them: a few writers at once, each with people of its own, so that the database need not wait for us."""
         ground = self._ground
