@@ -214,16 +214,21 @@ class Importing:
         name = f"{feed.source}/{ground.vault.index(digest, field='fact_imports.file').hex()}"
         at = await self._imports.open(Import(name, feed.source, ground.now()))
         if at.is_done:
+            await self._record(at)
             return at, False
         tell(at)
         with _opened(feed.path) as file:
             read, strange = _reader(file, feed, ground.terms((feed.source,)))
             await self._imports.note(name, strange, ground.now())
             at = await self._through(_Reading(file, feed.encoding, read, Taking(ground)), len(strange), at, tell)
-        told: dict[str, Detail] = dict(at.counts)
-        await ground.audit.record(Event(OPERATOR, "facts.import", name, details=told, key=f"facts/{name}"))
-        log.info("facts_imported", source=feed.source, **told)
+        await self._record(at)
+        log.info("facts_imported", source=feed.source, **at.counts)
         return at, True
+
+    async def _record(self, at: Import) -> None:
+        """Put a finished import into the audit log, once."""
+        told: dict[str, Detail] = dict(at.counts)
+        await self._ground.audit.record(Event(OPERATOR, "facts.import", at.id, details=told, key=f"facts/{at.id}"))
 
     async def _through(self, reading: _Reading, strange: int, at: Import, tell: Callable[[Import], None]) -> Import:
         """From where the cursor stands to the end. The file stands after its header."""

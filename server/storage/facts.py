@@ -18,7 +18,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
+from pymongo import ASCENDING, DeleteOne, IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from server.domain.facts import (
@@ -245,7 +245,12 @@ class FactStore:
         await self._statements.delete_many(query)
         await self._conflicts.delete_many(query)
         gone = [name for fact in facts for name in (fact, f"from.{fact}", f"as_of.{fact}")]
-        await self._facts.update_one({"_id": citizen}, {"$unset": dict.fromkeys(gone, ""), "$inc": {"version": 1}})
+        change = {"$unset": dict.fromkeys(gone, ""), "$inc": {"version": 1}}
+        left = await self._facts.find_one_and_update(
+            {"_id": citizen}, change, {"version": 1}, return_document=ReturnDocument.AFTER
+        )
+        if left and not await self._statements.find_one({"citizen": citizen}, {"_id": 1}):
+            await self._facts.delete_one(left)  # of this version: what somebody writes just now stays
 
     async def _stated(
         self, citizens: Collection[int], names: Collection[str]
