@@ -34,7 +34,7 @@ class Persona:
 
     wechat: str
     name: str
-    age_years: int
+    born: date
     order: str
     states: Mapping[str, Mapping[str, int | str]]
     thing: str = ""
@@ -42,12 +42,12 @@ class Persona:
 
 PERSONAS: Sequence[Persona] = (
     Persona(
-        "resident4", "何丽", 34, "104",
+        "resident4", "何丽", date(1992, 3, 14), "104",
         {"population": {"id_card_until": 25, "child_birth_date": -20}, "vehicle": {"driving_licence_until": 60}},
         "demo-child",
     ),
     Persona(
-        "resident5", "梁国强", 52, "105",
+        "resident5", "梁国强", date(1974, 8, 2), "105",
         {
             "vehicle": {"inspection_until": 30, "vehicle_insurance_until": 12},
             "residence": {"residence_permit_until": 20},
@@ -55,7 +55,7 @@ PERSONAS: Sequence[Persona] = (
         "demo-car",
     ),
     Persona(
-        "resident6", "吴秀兰", 79, "106",
+        "resident6", "吴秀兰", date(1947, 1, 20), "106",
         {"population": {"id_card_until": 80, "lives_alone": "true"}, "social_insurance": {"alive_confirmed_on": -350}},
     ),
 )  # fmt: skip
@@ -70,7 +70,7 @@ async def state_facts(assembly: Assembly) -> int:
     here = [(each, found[openid_of(each.wechat)]) for each in PERSONAS if openid_of(each.wechat) in found]
     today = china_day(assembly.now())
     for persona, citizen in here:
-        await _introduce(assembly, persona, citizen, today)
+        await _introduce(assembly, persona, citizen)
     parts = facts(assembly)
     await parts.store.prepare()
     people = [persona for persona, _ in here]
@@ -88,31 +88,26 @@ def feed_of(people: Sequence[Persona], source: str, today: date) -> str:
     for persona in people:
         stated = dict(persona.states.get(source, {}))
         if source == "population":
-            rows.append((number_of(persona, today), "birth_date", _born(persona, today).isoformat(), str(today), ""))
+            rows.append((number_of(persona), "birth_date", persona.born.isoformat(), str(today), ""))
         for fact, value in stated.items():
             told = value if isinstance(value, str) else (today + timedelta(days=value)).isoformat()
             thing = persona.thing if fact in ("child_birth_date", "inspection_until", "vehicle_insurance_until") else ""
-            rows.append((number_of(persona, today), fact, told, str(today), thing))
+            rows.append((number_of(persona), fact, told, str(today), thing))
     return "".join(",".join(row) + "\n" for row in rows)
 
 
-def number_of(persona: Persona, today: date) -> str:
-    """A well-formed ID number of somebody of this age: nobody's."""
-    bare = f"{REGION}{_born(persona, today):%Y%m%d}{persona.order}"
+def number_of(persona: Persona) -> str:
+    """Their ID number: well formed, and nobody's."""
+    bare = f"{REGION}{persona.born:%Y%m%d}{persona.order}"
     return bare + str(ric.calc_check_digit(bare + "0"))
 
 
-def _born(persona: Persona, today: date) -> date:
-    """On the first of a month, so that a number lasts from run to run within a year."""
-    return date(today.year - persona.age_years, 1, 1)
-
-
-async def _introduce(assembly: Assembly, persona: Persona, citizen: int, today: date) -> None:
+async def _introduce(assembly: Assembly, persona: Persona, citizen: int) -> None:
     now = assembly.now()
     names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
     await assembly.accounts.open(citizen, secrets.token_hex(16), kind=Kind.PERSON, now=now)
     if await names.find(citizen) is None:
-        sealed = await names.seal(citizen, RealName(persona.name, number_of(persona, today)), now)
+        sealed = await names.seal(citizen, RealName(persona.name, number_of(persona)), now)
         await names.bind(citizen, sealed)
     for standing in await assembly.consents.standings(citizen):
         if standing.purpose.purpose in CONSENTS and standing.latest is None:
