@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.problems import FieldProblem
 from server.domain.applications import Application, Line
+from server.domain.co_applicants import Agreement, Answer
 from server.domain.wording import Words
 from server.services.applications import Draft, Seen
 from server.services.deciding import Filed
@@ -240,6 +241,36 @@ class BroughtView(BaseModel):
     as_of_at: datetime | None
 
 
+class AgreementView(BaseModel):
+    """Somebody who was named to confirm."""
+
+    model_config = example(
+        {"id": "2", "account": "9d53a1c0e2b4d6f84b1de8c2f4a84c6e", "role": "household", "answer": "agreed",
+         "asked_at": "2026-11-24T01:30:00Z", "until": "2026-12-08T01:30:00Z", "answered_at": "2026-11-24T02:00:00Z"}
+    )  # fmt: skip
+
+    id: str = Field(description="takes the invitation back")
+    account: str = Field(description="by which they were named")
+    role: str
+    answer: Answer
+    asked_at: datetime
+    until: datetime = Field(description="when the question lapses")
+    answered_at: datetime | None
+
+    @classmethod
+    def of(cls, agreement: Agreement) -> AgreementView:
+        """As the applicant sees it."""
+        return cls(
+            id=agreement.id,
+            account=agreement.account,
+            role=agreement.role,
+            answer=agreement.answer,
+            asked_at=agreement.asked_at,
+            until=agreement.until,
+            answered_at=agreement.answered_at,
+        )
+
+
 class ApplicationView(SummaryView):
     """One application, whole, for whom it belongs to."""
 
@@ -251,7 +282,7 @@ class ApplicationView(SummaryView):
     faults: tuple[FieldProblem, ...] = Field(description="what is still wrong with the form")
     missing: tuple[str, ...] = Field(description="materials that are still to be brought")
     brought: tuple[BroughtView, ...]
-    agreements: tuple[Mapping[str, Any], ...] = Field(description="who has to confirm, by role, and when they did")
+    agreements: tuple[AgreementView, ...] = Field(description="who has to confirm, and what they have answered")
     tasks: Mapping[str, str] = Field(description='of parallel work: granted, refused or ""')
     timeline: tuple[LineView, ...]
     allowed: tuple[str, ...] = Field(description="what the caller may do now")
@@ -325,7 +356,7 @@ def whole_of(seen: Seen | Filed, language: str) -> dict[str, Any]:
             )
             for b in application.brought
         ),
-        "agreements": tuple({"role": a.role, "agreed_at": a.agreed_at} for a in application.agreements),
+        "agreements": tuple(AgreementView.of(each) for each in application.agreements),
         "tasks": dict(application.standing.tasks),
         "timeline": tuple(LineView.of(line, language) for line in application.timeline),
         "allowed": tuple(seen.allowed),

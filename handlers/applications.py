@@ -8,7 +8,6 @@ from handlers.application_views import (
     ApplicationView,
     DraftForm,
     FormForm,
-    InvitationForm,
     OwnPage,
     OwnQuery,
     SeatForm,
@@ -17,10 +16,12 @@ from handlers.application_views import (
     TrackView,
 )
 from handlers.base import ApiHandler
+from server.domain.origins import counted
 from server.services.application_seats import ApplicationSeats, HandingIn
 from server.services.applications import Applications, Seen
 from server.services.inbox import Wanted
 from server.services.sources import Sources
+from server.services.tracking import Tracking
 
 
 class _OwnHandler(ApiHandler):
@@ -109,23 +110,6 @@ class UrgeHandler(_OwnHandler):
         self.show(await self.applications.urge(self.caller, application, self.key))
 
 
-class InvitationHandler(_OwnHandler):
-    """Who has to confirm."""
-
-    async def post(self, application: str) -> None:
-        """Name somebody."""
-        form = self.given(InvitationForm)
-        self.show(await self.applications.invite(self.caller, application, self.version, form.account, form.role))
-
-
-class AgreeHandler(_OwnHandler):
-    """Confirming."""
-
-    async def post(self, application: str) -> None:
-        """As the one who was named."""
-        self.show(await self.applications.agree(self.caller, application))
-
-
 class SeatHandler(ApiHandler):
     """Handing in together with a seat."""
 
@@ -156,11 +140,15 @@ class SourceHandler(ApiHandler):
         self.respond(ApplicationView.of_seen(seen, self.language))
 
 
-class TrackHandler(_OwnHandler):
+class TrackHandler(ApiHandler):
     """By number and code, without a log-in."""
+
+    def initialize(self, tracking: Tracking) -> None:
+        """`tracking` holds the verb."""
+        self.tracking = tracking
 
     async def post(self) -> None:
         """Where it stands. By POST: a code in an address would stand in logs."""
         form = self.given(TrackForm)
-        application, words = await self.applications.track(form.number.strip(), form.code.strip())
-        self.respond(TrackView.of(application, words, self.language))
+        found = await self.tracking.follow(form.number.strip(), form.code.strip(), counted(self.origin))
+        self.respond(TrackView.of(*found, self.language))

@@ -82,6 +82,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "division": Parameter(r"\d{6}(?:\d{3}){0,2}", "code of a division: 6, 9 or 12 digits, padded or not", "440305001"),
     "application": Parameter(r"[0-9a-f]{32}", "id of an application", "9d53a1c0e2b4d6f84b1de8c2f4a84c6e"),
     "attachment": Parameter(r"[0-9a-f]{32}", "id of a file of an application", "5d0c1b7e8f2a4c6e9d53a1c0e2b4d6f8"),
+    "invitation": Parameter(r"[1-9]\d{0,6}", "id of somebody who was named to confirm an application", "2"),
     "secret": Parameter(
         r"[A-Za-z0-9_-]{43}",
         "the unguessable part of a calendar's address",
@@ -101,6 +102,9 @@ PARAMETERS: Mapping[str, Parameter] = {
     "catalogue_item": Parameter(r"[a-z0-9]+(?:-[a-z0-9]+)*", "id of an item of the catalogue", "elderly-allowance"),
     "item_version": Parameter(r"[1-9]\d{0,5}", "number of a version of an item", "1"),
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
+    "bulletin": Parameter(r"[0-9a-f]{32}", "id of a public notice", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
+    "bulletin_topic": Parameter(r"[a-z]{2,20}", "topic of public notices", "water"),
+    "follow": Parameter(r"[a-z]{2,20}-\d{6}(?:\d{3}){0,2}", "a topic and a division that one follows", "water-440305"),
     "place": Parameter(r"[0-9a-f]{32}", "id of a place", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
     "officer": Parameter(r"[0-9a-f]{32}", "id of an account", "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"),
     "session": Parameter(r"[0-9a-f]{32}", "id of a session", "0b7de8c2f4a84c6e9d53a1c0e2b4d6f8"),

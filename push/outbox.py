@@ -15,7 +15,7 @@ from server.domain.broadcasts import UNREACHABLE, Broadcast, Lane
 from server.domain.delivery import first_channels
 from server.domain.outbox import Entry, Place, Standing, arrange, day_of, stale_ranges
 from server.storage.mongo import MongoError
-from server.storage.outbox import Batch, Outbox
+from server.storage.outbox import LATE_AFTER, Batch, Outbox
 
 EVERY_S: Mapping[Lane, float] = {Lane.TRANSACTIONAL: 0.25, Lane.REMINDER: 1.0, Lane.DIGEST: 5.0}
 TAKE = 2_000  # entries per round: some four full pages, or a busy quarter of a second of single notices
@@ -91,7 +91,9 @@ class Filler:
             return  # somebody else has finished it
         if places:
             await self._write(batch, places, standing)
-        await self._outbox.close(batch, self._parts.now())
+        now = self._parts.now()
+        await self._outbox.close(batch, now)
+        self._parts.counters.event("outbox_was_late", sum(now - entry.due_at > LATE_AFTER for entry in entries))
 
     async def _place(self, entries: Sequence[Entry], standing: Standing) -> list[Place]:
         """Each person's division and channels now. Who does not exist any more has no place."""

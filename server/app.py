@@ -26,6 +26,7 @@ from server import (
     assemble,
     assemble_applications,
     assemble_booking,
+    assemble_bulletins,
     assemble_calendars,
     assemble_catalogue,
     assemble_citizens,
@@ -38,6 +39,7 @@ from server.assemble import Assembly
 from server.assemble_applications import ApplicationParts
 from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
+from server.assemble_bulletins import BulletinParts
 from server.assemble_catalogue import CatalogueParts
 from server.assemble_citizens import CitizenParts
 from server.assemble_duty import duty_binding
@@ -49,6 +51,7 @@ from server.routes import (
     applications,
     booking,
     booking_office,
+    bulletins,
     calendars,
     catalogue,
     codes,
@@ -95,12 +98,13 @@ class Services:
     catalogue: CatalogueParts
     audit: AuditReading
     applications: ApplicationParts
+    bulletins: BulletinParts
 
 
 def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None = None) -> Services:
     """The services of one API process. Without `wechat` nobody logs in by WeChat."""
     receipts, people = assemble.receipts(assembly), assemble_citizens.citizens(assembly, wechat)
-    slots = assemble_booking.booking(assembly)
+    slots, news = assemble_booking.booking(assembly), assemble_bulletins.bulletins(assembly)
     return Services(
         assembly=assembly,
         receipts=receipts,
@@ -108,6 +112,7 @@ def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None 
         public=readers,
         citizens=people,
         inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
+        bulletins=news,
         booking=slots,
         catalogue=assemble_catalogue.catalogue(assembly),
         audit=assemble.audit_reading(assembly),
@@ -146,6 +151,7 @@ def public_routes(services: Services) -> list[Route]:
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
         *catalogue.routes(services.catalogue, services.public.shelf),
         *applications.routes(services.applications),
+        *bulletins.routes(services.bulletins, services.public.shelf, services.assembly.settings.public_url),
         *duty.routes(duty_binding(services.assembly)),
         *facts.routes(assemble_facts.facts(services.assembly)),
     ]

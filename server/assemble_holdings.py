@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from server.assemble import Assembly, receipts
 from server.assemble_booking import booking_holdings
+from server.assemble_bulletins import follow_holdings
 from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
 from server.assemble_profile import profile_holdings
@@ -41,6 +42,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "audit_checkpoints": NOT_ABOUT_CITIZENS,
     "batches": "keys of outbox entries, for the seconds in which they become pages",
     "broadcasts": "an audience that lists people by id is frozen: who was warned is not rewritten; ids tell nothing",
+    "bulletins": NOT_ABOUT_CITIZENS,
     "callbacks": "providers' receipts as they came, for three days",
     "closures": NOT_ABOUT_CITIZENS,
     "deliveries": NOT_ABOUT_CITIZENS,
@@ -74,6 +76,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     db, vault, people = assembly.db, assembly.vault, assembly.person_vault
     book, joins = AddressBook(db, vault), JoinStore(db)
     return (
+        *follow_holdings(assembly),
         *profile_holdings(assembly),
         # After what else stands in the same two documents: places, grants, wishes.
         StoreHolding("addresses", ("addresses", "citizens"), book),

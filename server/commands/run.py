@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from server.assemble import Assembly, assemble
+from server.commands.bulletins import post_bulletins
 from server.commands.catalogue import open_catalogue
 from server.commands.residents import known, open_counters, settle, swear_in
 from server.commands.serve import stop_signal
@@ -93,6 +94,7 @@ async def _keep_up(settings: Settings, options: Options) -> None:
         with console.status("the catalogue 事项目录入库 …"):
             await open_catalogue(assembly)
         await state_facts(assembly)
+        await post_bulletins(assembly)
         ports = Ports(settings.port, settings.admin_port) if options.port is None else Ports(options.port)
         place = await stack.enter_async_context(town(named, home / "town", workers=options.workers, ports=ports))
         _say(

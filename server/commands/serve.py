@@ -27,6 +27,7 @@ from server import assemble, assemble_log_in, assemble_manners, assemble_privacy
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.assemble_applications import application_duties
 from server.assemble_booking import booking_duties
+from server.assemble_bulletins import bulletin_duties
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
 from server.settings import Settings, load
@@ -112,6 +113,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
             duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
             duties += booking_duties(assembly, stop)
             duties += application_duties(assembly)
+            duties += bulletin_duties(assembly)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:

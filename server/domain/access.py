@@ -58,6 +58,10 @@ class Deed(StrEnum):
     ITEM_PUBLISH = "item.publish"
     FACT_OBJECTION_READ = "fact_objection.read"  # what people say against facts about them
     FACT_OBJECTION_ANSWER = "fact_objection.answer"
+    BULLETIN_READ = "bulletin.read"  # drafts of public notices, and their history
+    BULLETIN_WRITE = "bulletin.write"  # draft, change, hand in
+    BULLETIN_PUBLISH = "bulletin.publish"  # publish or return what somebody else wrote
+    BULLETIN_WITHDRAW = "bulletin.withdraw"
     SESSION_OWN = "session.own"  # see and end one's own sessions, confirm the second factor
     AUDIT_READ = "audit.read"
     AUDIT_VERIFY = "audit.verify"
@@ -87,8 +91,8 @@ _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _CLERK = frozenset({Role.CLERK})
 _PLANNER = frozenset({Role.PLANNER})
 _EDITOR = frozenset({Role.EDITOR})
+_APPROVER = frozenset({Role.APPROVER})
 
-_PROACTIVE = frozenset({Role.EDITOR, Role.APPROVER})
 _DECIDING = frozenset({Role.CLERK, Role.APPROVER})
 _SUPERVISOR = frozenset({Role.SUPERVISOR})
 _COUNTER = _DECIDING | _SUPERVISOR
@@ -132,8 +136,12 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ITEM_READ: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
-    Deed.FACT_OBJECTION_READ: Grant(_PROACTIVE, Reach.SUBTREE),
-    Deed.FACT_OBJECTION_ANSWER: Grant(_PROACTIVE, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_ANSWER: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_WRITE: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.BULLETIN_PUBLISH: Grant(_APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_WITHDRAW: Grant(_APPROVER, Reach.SUBTREE),
     Deed.SESSION_OWN: Grant(frozenset(Role), Reach.OWN),
     Deed.AUDIT_READ: Grant(_AUDITOR, Reach.SUBTREE),  # of the city: the log is one
     Deed.AUDIT_VERIFY: Grant(_AUDITOR, Reach.SUBTREE),

@@ -20,6 +20,7 @@ from server.domain.audit import SYSTEM, Detail, Event
 from server.domain.catalogue import Item, Material
 from server.domain.catalogue_forms import check
 from server.domain.china import china_day
+from server.domain.co_applicants import Agreement, is_agreed
 from server.domain.deadlines import Card, Runs, card_on, next_card_at
 from server.domain.errors import ConflictError, HuiminError, NotFoundError, StepRefusedError
 from server.domain.faults import Fault
@@ -67,7 +68,10 @@ class Means(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """A material that is there. `evidence`: SHA-256 of the file, or of what the source answered; `ref` finds it."""
+    """A material that is there. `evidence`: SHA-256 of the file, or of what the source answered; `ref` finds it.
+
+    `size_bytes`: of the file as it is kept.
+    """
 
     material: str
     means: Means
@@ -75,15 +79,7 @@ class Brought:
     evidence: str
     at: datetime
     as_of_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Somebody who applies together with the applicant, and whether they have confirmed."""
-
-    citizen: int
-    role: str
-    agreed_at: datetime | None = None
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +178,9 @@ class Application:
 
     def may_see(self, citizen: int) -> bool:
         """Whether it is one of this person's."""
-        return citizen in (self.citizen, self.actor) or any(a.citizen == citizen for a in self.agreements)
+        return citizen in (self.citizen, self.actor) or any(
+            a.citizen == citizen and a.may_look for a in self.agreements
+        )
 
 
 def missing(terms: Terms, application: Application) -> list[Material]:
@@ -194,12 +192,10 @@ def missing(terms: Terms, application: Application) -> list[Material]:
 
 def facts(terms: Terms, application: Application, faults: Sequence[Fault]) -> frozenset[Guard]:
     """What is so, for the guards."""
-    roles = {each.role for each in application.agreements}
-    agreed = terms.workflow.agreeing <= roles and all(each.agreed_at for each in application.agreements)
     said = {
         Guard.FORM_VALID: not faults,
         Guard.MATERIALS_COMPLETE: not missing(terms, application),
-        Guard.ALL_AGREED: agreed,
+        Guard.ALL_AGREED: is_agreed(application.agreements, terms.workflow.agreeing),
         Guard.NOT_ASKED: not application.asked,
     }
     return frozenset(guard for guard, is_so in said.items() if is_so)

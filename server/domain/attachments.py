@@ -17,6 +17,7 @@ from server.domain.errors import InvalidInputError
 MAX_BYTES = 10_485_760
 MAX_PIXELS = 50_000_000  # of a picture: a phone's are twelve to fifty million
 MAX_FILES = 30  # of one application
+MAX_TOTAL_BYTES = 104_857_600  # of all files of one application
 MAX_NAME = 100
 _ACTIVE = re.compile(rb"/(?:JavaScript|JS|Launch|EmbeddedFile|OpenAction|AA|RichMedia|XFA|Encrypt)\b")
 

@@ -7,6 +7,7 @@ from functools import partial
 from handlers import application_views as views
 from handlers import applications as own
 from handlers import attachments as files
+from handlers import co_applicants as together
 from handlers import papers, ratings
 from handlers import staff_application_views as staff_views
 from handlers import staff_applications as staff
@@ -18,7 +19,7 @@ from server.services.papers import PaperKind
 
 def routes(parts: ApplicationParts) -> list[Route]:
     """All of them."""
-    return [*_own(parts), *_files(parts), *_papers(parts), *_ratings(parts), *_staff(parts)]
+    return [*_own(parts), *_together(parts), *_files(parts), *_papers(parts), *_ratings(parts), *_staff(parts)]
 
 
 def _own(parts: ApplicationParts) -> list[Route]:
@@ -46,8 +47,6 @@ def _own(parts: ApplicationParts) -> list[Route]:
     supply = gives(summary="What was asked for is complete: the clock goes on", needs_version=True)
     withdraw = gives(summary="Take it back before it is decided")
     urge = gives(summary="催办: ask for speed, once a day")
-    invite = gives(summary="Name somebody who has to confirm it", takes=views.InvitationForm, needs_version=True)
-    agree = gives(summary="Confirm as the one who was named")
     bring = gives(summary="免提交: ask a department instead of bringing a paper; needs the consent")
     track = Operation(
         summary="Where an application stands, by number and code; nothing personal",
@@ -55,16 +54,32 @@ def _own(parts: ApplicationParts) -> list[Route]:
     )  # fmt: skip
     return [
         Route("/v1/applications", own.ApplicationsHandler, listed, given),
-        Route("/v1/applications/track", own.TrackHandler, {"POST": track}, given),
+        Route("/v1/applications/track", own.TrackHandler, {"POST": track}, {"tracking": parts.tracking}),
         Route(one, own.ApplicationHandler, whole, given),
         Route(f"{one}/submit", own.SubmitHandler, {"POST": submit}, given),
         Route(f"{one}/submit-with-seat", own.SeatHandler, {"POST": with_seat}, {"seats": parts.seats}),
         Route(f"{one}/supply", own.SupplyHandler, {"POST": supply}, given),
         Route(f"{one}/withdraw", own.WithdrawHandler, {"POST": withdraw}, given),
         Route(f"{one}/urge", own.UrgeHandler, {"POST": urge}, given),
-        Route(f"{one}/invite", own.InvitationHandler, {"POST": invite}, given),
         Route(f"{one}/sources/{{source}}", own.SourceHandler, {"POST": bring}, {"sources": parts.sources}),
-        Route(f"{one}/agree", own.AgreeHandler, {"POST": agree}, given),
+    ]
+
+
+def _together(parts: ApplicationParts) -> list[Route]:
+    given = {"together": parts.together}
+    one = "/v1/applications/{application}"
+    gives = partial(Operation, entry=CITIZEN, gives=views.ApplicationView)
+    invite = gives(
+        summary="Name somebody who has to confirm it; they are told", takes=views.InvitationForm, needs_version=True
+    )
+    take_back = gives(summary="Take an invitation back while nothing was answered")
+    agree = gives(summary="Confirm as the one who was named")
+    decline = Operation(summary="Decline as the one who was named", entry=CITIZEN, status=204)
+    return [
+        Route(f"{one}/invite", together.InviteHandler, {"POST": invite}, given),
+        Route(f"{one}/invitations/{{invitation}}", together.InvitationHandler, {"DELETE": take_back}, given),
+        Route(f"{one}/agree", together.AgreeHandler, {"POST": agree}, given),
+        Route(f"{one}/decline", together.DeclineHandler, {"POST": decline}, given),
     ]
 
 

@@ -1,19 +1,25 @@
-"""What notices of applications say: the words stand in the timeline and are told as they were written."""
+"""What notices of applications say: the words stand in the timeline and are told as they were written.
+
+Co-applicants are asked to confirm, applicants hear what was answered, and who has forgotten a draft is told before it
+is thrown away. All of it is made from the application as it is when the notice is sent or read: a question that was
+answered or taken back asks nobody.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from server.domain.applications import Application, Line
-from server.domain.broadcasts import Lane
+from server.domain.application_news import LANES, News, asked_of, idle_words, words_of
+from server.domain.applications import Application
 from server.domain.notices import Notice, frame_of, notice_texts
 from server.domain.outbox import Standing, Texts
 from server.domain.templates import Registry
 from server.domain.wording import Words
-from server.services.application_steps import TEMPLATE
+from server.services.applications import EDITABLE
 from server.storage.applications import ApplicationStore
 
 PAGE = "pages/applications/index?id="
+CONFIRM = "&do=confirm"  # opens what a co-applicant has to confirm
 
 
 class ApplicationNotices:
@@ -22,31 +28,58 @@ class ApplicationNotices:
     def __init__(self, store: ApplicationStore, registry: Registry) -> None:
         self._store = store
         self._frame = frame_of(registry)
-        moved = Standing(TEMPLATE, Lane.TRANSACTIONAL, topic="application", wechat_template=self._frame.wechat.id)
-        self._standing = (moved,)
+        self._standing = tuple(
+            Standing(news.value, LANES[news], topic="application", wechat_template=self._frame.wechat.id)
+            for news in News
+        )
 
     @property
     def standing(self) -> Sequence[Standing]:
-        """One template: every step is told alike."""
+        """One template for all steps, and one for each kind of other news."""
         return self._standing
 
-    async def render(self, template: str, abouts: Sequence[str]) -> Mapping[str, Texts]:  # noqa: ARG002 - there is one
-        """The words of these lines; what does not exist (any more) is left out."""
-        wanted = {about: about.rpartition(".") for about in abouts}
+    async def render(self, template: str, abouts: Sequence[str]) -> Mapping[str, Texts]:
+        """The words about these things; what does not exist or is not so (any more) is left out."""
+        wanted = {about: about.partition(".") for about in abouts}
         found = await self._store.find_many(list({application for application, _, _ in wanted.values()}))
-        lines = {
-            about: (found[application], line)
-            for about, (application, _, seq) in wanted.items()
-            if application in found and (line := _line(found[application], seq))
+        notices = {
+            about: notice
+            for about, (application, _, mark) in wanted.items()
+            if application in found and (notice := _notice(News(template), found[application], mark))
         }
-        return {about: notice_texts(_notice(*each), self._frame) for about, each in lines.items()}
+        return {about: notice_texts(notice, self._frame) for about, notice in notices.items()}
 
 
-def _line(application: Application, seq: str) -> Line | None:
-    return next((line for line in application.timeline if str(line.seq) == seq), None)
+def _notice(news: News, application: Application, mark: str) -> Notice | None:
+    match news:
+        case News.MOVED:
+            return _moved(application, mark)
+        case News.ASKED | News.ANSWERED:
+            return _asked(news, application, mark)
+        case News.IDLE:
+            words = idle_words(application, mark)
+            return _said(application, words) if words else None
 
 
-def _notice(application: Application, line: Line) -> Notice:
+def _moved(application: Application, seq: str) -> Notice | None:
+    line = next((line for line in application.timeline if str(line.seq) == seq), None)
+    if line is None:
+        return None
     name, words = application.item_name, line.words
     zh, en = f"{words.zh}（{application.number}）", f"{words.en} ({application.number})"
     return Notice(Words(name.zh, name.en), Words(zh, en), f"{PAGE}{application.id}", line.at)
+
+
+def _asked(news: News, application: Application, question: str) -> Notice | None:
+    """To who was asked, while it is open; to who asks, what was answered."""
+    agreement = asked_of(application, question)
+    if agreement is None or agreement.is_waiting is not (news is News.ASKED):
+        return None
+    if application.standing.state not in EDITABLE:
+        return None
+    return _said(application, words_of(agreement), CONFIRM if news is News.ASKED else "")
+
+
+def _said(application: Application, words: Words, what: str = "") -> Notice:
+    name = application.item_name
+    return Notice(Words(name.zh, name.en), words, f"{PAGE}{application.id}{what}", application.changed_at)

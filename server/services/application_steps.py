@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from server.domain.application_news import TOLD_LASTS, Change, News
 from server.domain.applications import (
     Application,
     By,
@@ -41,9 +42,8 @@ from server.domain.workflow import FIRST, Act, Days, Moved, Refused, Workflow, n
 from server.services.audit import Audit
 from server.storage.applications import ApplicationStore
 
-TEMPLATE = "application.moved"
+TEMPLATE = News.MOVED.value
 TURNS = 10
-TOLD_LASTS = timedelta(days=3)
 SETTLED = timedelta(seconds=10)
 AT_ONCE = 200
 CODE_SIGNS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that is taken for another
@@ -173,10 +173,10 @@ class ApplicationSteps:
         return replace(application, number=number, code=code)
 
 
-def notices_of(before: Application, after: Application) -> Sequence[Entry]:
+def notices_of(before: Application, after: Application) -> Change:
     """What the fresh lines tell: the applicant, and who acts for them."""
     fresh = [line for line in after.timeline[len(before.timeline) :] if line.is_told]
-    return [
+    entries = (
         Entry(
             key=f"application/{after.id}/{line.seq}/{n}",
             template=TEMPLATE,
@@ -188,7 +188,8 @@ def notices_of(before: Application, after: Application) -> Sequence[Entry]:
         )
         for line in fresh
         for n, citizen in enumerate(dict.fromkeys((after.citizen, after.actor)))
-    ]
+    )
+    return Change(tuple(entries))
 
 
 def about_of(application: str, seq: int) -> str:

@@ -13,9 +13,9 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
+from server.domain.application_news import change_of
 from server.domain.applications import (
     MAX_DRAFTS,
-    Agreement,
     Application,
     By,
     Terms,
@@ -27,9 +27,9 @@ from server.domain.applications import (
 from server.domain.audit import Event
 from server.domain.catalogue import Material
 from server.domain.citizens import Caller
+from server.domain.co_applicants import asked_again
 from server.domain.errors import (
     ConflictError,
-    ForbiddenError,
     InvalidInputError,
     StepRefusedError,
     TooManyError,
@@ -142,7 +142,7 @@ class Applications:
         before = await self._own(caller, application, Scope.APPLY)
         if before.version != version:
             raise changed()
-        self._refuse_closed(before)
+        self.refuse_closed(before)
         after = self.edited(before, form=MappingProxyType(dict(form)))
         await self.write(before, after)
         return self._seen(after, await self._steps.terms(after))
@@ -152,9 +152,8 @@ class Applications:
         before = await self._own(caller, application, Scope.APPLY)
         if not before.is_draft or before.is_between:
             raise closed(before)
-        if before.version != version or not await self._ground.store.delete_draft(before):
+        if before.version != version or not await self.discard(before):
             raise changed()
-        await self._files.delete_of(application)
 
     async def submit(self, caller: Caller, application: str, version: int, key: str) -> Seen:
         """Hand it in. FaultyInputError `form_faulty` names every field; StepRefusedError `application_incomplete`."""
@@ -193,69 +192,55 @@ class Applications:
             raise unknown()
         return found, self._steps.state_words(found)
 
-    async def invite(self, caller: Caller, application: str, version: int, subject: str, role: str) -> Seen:
-        """Name somebody who has to confirm before it is handed in: one for whom the caller may act, or who acts.
-
-        ForbiddenError `relation_missing`; ConflictError `application_changed`; StepRefusedError `application_closed`.
-        """
-        before = await self._own(caller, application, Scope.APPLY)
-        if before.version != version:
-            raise changed()
-        self._refuse_closed(before)
-        terms = await self._steps.terms(before)
-        if role not in terms.workflow.agreeing:
-            raise InvalidInputError(
-                "role_unknown", zh="此事项不需要该共同申请人", en="this item has no such co-applicant", field="role"
-            )
-        citizen = await self._ground.acting.subject_of(caller.id, subject, Scope.SEE)
-        if citizen == before.citizen:
-            raise InvalidInputError("role_self", zh="不能是申请人本人", en="that is the applicant", field="account")
-        kept = [each for each in before.agreements if each.role != role]
-        after = self.edited(before, agreements=(*kept, Agreement(citizen, role)))
-        await self.write(before, after)
-        return self._seen(after, terms)
-
-    async def agree(self, caller: Caller, application: str) -> Seen:
-        """Confirm as the one who was named; what is changed afterwards has to be confirmed anew.
-
-        NotFoundError `application_unknown`; ForbiddenError `agreement_missing`: the caller was not named.
-        """
-        before = await self._own(caller, application, Scope.SEE)
-        mine = [each for each in before.agreements if each.citizen == caller.id]
-        if not mine:
-            raise ForbiddenError("agreement_missing", zh="没有需要您确认的内容", en="nothing waits for your consent")
-        now = self._ground.at()
-        agreed = tuple(
-            replace(each, agreed_at=each.agreed_at or now) if each.citizen == caller.id else each
-            for each in before.agreements
-        )
-        after = replace(before, agreements=agreed, version=before.version + 1, changed_at=now)
-        if agreed != tuple(before.agreements):
-            self._refuse_closed(before)
-            key = f"application/{before.id}/agree/{caller.account.public}/{after.version}"
-            event = Event(caller.account.public, "application.agree", f"application/{before.id}", key=key)
-            if not await self._ground.store.swap(before, after, events=[event]):
-                raise changed()
-            await self._steps.log(before.id, [event])
-        return self._seen(after if agreed != tuple(before.agreements) else before, await self._steps.terms(before))
-
     def state_words(self, application: Application) -> tuple[str, str]:
         """Where it stands, as a citizen reads it."""
         return self._steps.state_words(application)
 
+    async def terms(self, application: Application) -> Terms:
+        """Its item, in the version that was applied for."""
+        return await self._steps.terms(application)
+
     async def write(self, before: Application, after: Application) -> None:
         """A change that is no step; ConflictError `application_changed`."""
-        if not await self._ground.store.swap(before, after, is_logged=True):
+        if not await self.put(before, after):
             raise changed()
+
+    async def put(self, before: Application, after: Application, events: Sequence[Event] = ()) -> bool:
+        """A change that is no step, with what its co-applicants hear of it; False: another version is newer.
+
+        `events` are in the log when it returns, or will be: see `ApplicationSteps.finish`.
+        """
+        news = change_of(before, after)
+        if not await self._ground.store.swap(before, after, news, is_logged=not events, events=events):
+            return False
+        if events:
+            await self._steps.log(before.id, events)
+        return True
+
+    async def discard(self, draft: Application) -> bool:
+        """Delete a draft with its files; False: another version is newer, or it was handed in.
+
+        The files are loose first: killed anywhere, either the draft has all of them or the sweep finds them.
+        """
+        await self._files.loosen_of(draft.id)
+        if not await self._ground.store.delete_draft(draft):
+            return False
+        await self._files.delete_of(draft.id)
+        return True
 
     async def own(self, caller: Caller, application: str) -> Application:
         """One of the caller's, to be changed by them; NotFoundError `application_unknown`."""
         return await self._own(caller, application, Scope.APPLY)
 
+    async def seen_by(self, caller: Caller, application: str) -> Application:
+        """One that the caller may look at; NotFoundError `application_unknown`."""
+        return await self._own(caller, application, Scope.SEE)
+
     def edited(self, before: Application, **change: Any) -> Application:
         """One version on; a co-applicant has to confirm what is written now."""
-        fresh = replace(before, version=before.version + 1, changed_at=self._ground.at(), **change)
-        return replace(fresh, agreements=tuple(replace(each, agreed_at=None) for each in fresh.agreements))
+        now = self._ground.at()
+        agreements = asked_again(before.agreements, now)
+        return replace(before, version=before.version + 1, changed_at=now, agreements=agreements, **change)
 
     async def _hand_in(self, caller: Caller, application: str, action: str, version: int, key: str) -> Seen:
         found = await self._own(caller, application, Scope.APPLY)
@@ -272,13 +257,14 @@ class Applications:
         found = await self._ground.store.find(application)
         if found is None or not found.may_see(caller.id):
             raise unknown()
-        if scope is Scope.SEE and any(each.citizen == caller.id for each in found.agreements):
+        if scope is Scope.SEE and any(each.citizen == caller.id and each.may_look for each in found.agreements):
             return found
         if not await self._ground.acting.may(caller.id, found.citizen, scope):
             raise unknown()
         return found
 
-    def _refuse_closed(self, application: Application) -> None:
+    def refuse_closed(self, application: Application) -> None:
+        """StepRefusedError `application_closed`: it is not the applicant's turn."""
         if application.standing.state not in EDITABLE or application.is_between:
             raise closed(application)
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from server.domain.applications import Application, Brought, Means, changed
-from server.domain.attachments import MAX_FILES, Attachment, kind_of, plain_file_name, refuse_size
+from server.domain.attachments import MAX_FILES, MAX_TOTAL_BYTES, Attachment, kind_of, plain_file_name, refuse_size
 from server.domain.audit import Event
 from server.domain.citizens import Caller
 from server.domain.errors import ConflictError, InvalidInputError, NotFoundError
@@ -39,7 +39,7 @@ class Scanner(Protocol):
 
 
 class NoScanner:
-    """Where the city has none: the kinds that are taken are checked all the same."""
+    """For trying things without one, never in production; the kinds that are taken are checked all the same."""
 
     async def is_clean(self, data: bytes) -> bool:
         """Everything."""
@@ -72,7 +72,7 @@ class Attachments:
     async def add(self, caller: Caller, application: str, upload: Upload) -> Seen:
         """Attach a file to a material. The errors of `kind_of`, `refuse_size`, `made_anew`; and more of them.
 
-        InvalidInputError `material_unknown`, `attachment_harmful`; ConflictError `attachments_full`; StepRefusedError.
+        InvalidInputError `material_unknown`, `attachment_infected`; ConflictError `attachments_full`; StepRefusedError.
         """
         found = await self._counter.own(caller, application)
         self._refuse(found, upload)
@@ -83,7 +83,10 @@ class Attachments:
             )
         attachment, data = await self._cleaned(found, upload)
         await self._store.put(attachment, data)
-        brought = Brought(upload.material, Means.UPLOAD, attachment.id, attachment.sha256, attachment.at)
+        brought = Brought(
+            upload.material, Means.UPLOAD, attachment.id, attachment.sha256, attachment.at,
+            size_bytes=attachment.size_bytes,
+        )  # fmt: skip
         await self._name(caller, found, brought)
         await self._store.mark_named(attachment.id)
         return await self._counter.get(caller, application)
@@ -97,22 +100,22 @@ class Attachments:
             kept = tuple(each for each in found.brought if each.ref != attachment)
             if len(kept) == len(found.brought):
                 raise unknown()
-            if await self._ground.store.swap(found, self._counter.edited(found, brought=kept), is_logged=True):
+            await self._store.loosen(attachment)
+            if await self._counter.put(found, self._counter.edited(found, brought=kept)):
                 await self._store.delete(attachment)
                 return await self._counter.get(caller, application)
         raise changed()
 
     async def read(self, caller: Caller, application: str, attachment: str) -> tuple[Attachment, bytes]:
         """One of the caller's files."""
-        await self._counter.get(caller, application)
-        return await self._read(application, attachment)
+        return await self._read((await self._counter.get(caller, application)).application, attachment)
 
     async def read_filed(self, officer: Officer, application: str, attachment: str) -> tuple[Attachment, bytes]:
         """A file as an officer sees it: the look is noted like that at the form."""
-        await self._desk.get(officer, application)
+        filed = await self._desk.get(officer, application)
         key = f"attachment/{attachment}"
         await self._ground.audit.record(Event(officer.id, "application.attachment", key))
-        return await self._read(application, attachment)
+        return await self._read(filed.application, attachment)
 
     async def sweep(self) -> int:
         """Delete files that no application names, an hour after they came; how many."""
@@ -128,8 +131,10 @@ class Attachments:
                 gone += 1
         return gone
 
-    async def _read(self, application: str, attachment: str) -> tuple[Attachment, bytes]:
-        found = await self._store.find(application, attachment)
+    async def _read(self, application: Application, attachment: str) -> tuple[Attachment, bytes]:
+        """What the application does not name is not there, whatever a process that died has left."""
+        is_named = any(each.ref == attachment for each in application.brought)
+        found = await self._store.find(application.id, attachment) if is_named else None
         data = await self._store.read(found) if found else None
         if found is None or data is None:
             raise unknown()
@@ -142,7 +147,10 @@ class Attachments:
                 data = await asyncio.to_thread(made_anew, data, kind)
         if not await self._scanner.is_clean(data):
             raise InvalidInputError(
-                "attachment_harmful", zh="文件未通过安全检查", en="the file is not safe", field="body"
+                "attachment_infected",
+                zh="文件含有病毒，未保存；请检查您的设备后重新上传",
+                en="a virus was found and the file not kept: check your device, then upload it anew",
+                field="body",
             )
         attachment = Attachment(
             id=self._ground.random(16).hex(),
@@ -162,8 +170,9 @@ class Attachments:
         """The application names the file, whichever version it is by now."""
         found = application
         for _ in range(TURNS):
+            refuse_full(found, brought.size_bytes)
             after = self._counter.edited(found, brought=(*found.brought, brought))
-            if await self._ground.store.swap(found, after, is_logged=True):
+            if await self._counter.put(found, after):
                 return
             found = await self._counter.own(caller, application.id)
             if found.standing.state not in EDITABLE or found.is_between:
@@ -174,10 +183,19 @@ class Attachments:
         refuse_size(len(upload.data))
         if application.standing.state not in EDITABLE or application.is_between:
             raise closed(application)
-        if len(application.brought) >= MAX_FILES:
-            raise ConflictError(
-                "attachments_full", zh=f"最多{MAX_FILES}个文件", en=f"there are {MAX_FILES} files already"
-            )
+        refuse_full(application, len(upload.data))
+
+
+def refuse_full(application: Application, size_bytes: int) -> None:
+    """ConflictError `attachments_full`: one more of this size would be too many or too much."""
+    if len(application.brought) >= MAX_FILES:
+        raise ConflictError("attachments_full", zh=f"最多{MAX_FILES}个文件", en=f"{MAX_FILES} files are the most")
+    if sum(each.size_bytes for each in application.brought) + size_bytes > MAX_TOTAL_BYTES:
+        raise ConflictError(
+            "attachments_full",
+            zh=f"全部文件合计不得超过{MAX_TOTAL_BYTES}字节",
+            en=f"all files together may have {MAX_TOTAL_BYTES} bytes",
+        )
 
 
 def unknown() -> NotFoundError:

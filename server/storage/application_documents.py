@@ -4,11 +4,12 @@
 workflow, unit, units: [whose inbox], division, owner, state, back, tasks, clock, form: sealed, brought, agreements,
 asked, timeline: [{seq, at, action, state, party, words, note: sealed, ...}], version, created_at, changed_at,
 submitted_at, ended_at, is_open, due_at, card, card_at, urged, seat, inboxes, unlogged: [{key, actor,
-action, details, at}]}
+action, details, at}], lapse_at, idle_at, reminded}
 
 `due_at` is what an inbox is sorted by: the deadline, or NEVER while nothing is due. `inboxes` are all pairs of a unit
 that has it and a division that it lies in, "unit|division", so that one index finds both. `unlogged` is what the audit
-log does not have yet.
+log does not have yet. `lapse_at` is when a co-applicant's question lapses, `idle_at` when a draft that stays as it is
+is told of or thrown away, and `reminded` the version of it that was told of.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from types import MappingProxyType
 
 import orjson
 
-from server.domain.applications import Agreement, Application, Brought, Line, Means, Seat, Stage
+from server.domain.application_news import idle_at
+from server.domain.applications import Application, Brought, Line, Means, Seat, Stage
 from server.domain.audit import Event
+from server.domain.co_applicants import Agreement, Answer, lapse_at
 from server.domain.deadlines import Card, Clock, Runs
 from server.domain.divisions import prefix
 from server.domain.wording import Words
@@ -57,9 +60,10 @@ def form_owner(application: str) -> str:
 def fields_of(application: Application) -> Document:
     """Everything that is not sealed, without the timeline."""
     standing = application.standing
+    looking = (each.citizen for each in application.agreements if each.may_look)
     document: Document = {name: getattr(application, name) for name in _PLAIN}
     document |= {
-        "people": sorted({application.citizen, application.actor, *(a.citizen for a in application.agreements)}),
+        "people": sorted({application.citizen, application.actor, *looking}),
         "item_name": list(application.item_name),
         "units": list(application.units),
         "state": standing.state,
@@ -67,9 +71,9 @@ def fields_of(application: Application) -> Document:
         "tasks": dict(standing.tasks),
         "clock": _from_clock(standing.clock),
         "brought": [_from_brought(each) for each in application.brought],
-        "agreements": [
-            {"citizen": a.citizen, "role": a.role, "agreed_at": a.agreed_at} for a in application.agreements
-        ],
+        "agreements": [_from_agreement(each) for each in application.agreements],
+        "lapse_at": lapse_at(application.agreements),
+        "idle_at": idle_at(application),
         "inboxes": [f"{unit}|{above}" for unit in application.units for above in _above(application.division)],
         "is_open": application.is_open,
         "due_at": sort_key(application),
@@ -128,7 +132,7 @@ def to_application(d: Document, vault: Vault | None = None) -> Application:
         form=MappingProxyType(content["form"]),
         answers=MappingProxyType(content["answers"]),
         brought=tuple(_to_brought(each) for each in d["brought"]),
-        agreements=tuple(Agreement(a["citizen"], a["role"], a["agreed_at"]) for a in d["agreements"]),
+        agreements=tuple(_to_agreement(each) for each in d["agreements"]),
         timeline=tuple(_to_line(id_, each, vault) for each in d["timeline"]),
         units=tuple(d["units"]),
         card=Card(d["card"]),
@@ -192,12 +196,24 @@ def _to_clock(d: Document) -> Clock:
 def _from_brought(brought: Brought) -> Document:
     return {
         "material": brought.material, "means": brought.means.value, "ref": brought.ref, "evidence": brought.evidence,
-        "at": brought.at, "as_of_at": brought.as_of_at,
+        "at": brought.at, "as_of_at": brought.as_of_at, "size_bytes": brought.size_bytes,
     }  # fmt: skip
 
 
 def _to_brought(d: Document) -> Brought:
-    return Brought(d["material"], Means(d["means"]), d["ref"], d["evidence"], d["at"], d["as_of_at"])
+    return Brought(**{**d, "means": Means(d["means"])})
+
+
+def _from_agreement(agreement: Agreement) -> Document:
+    return {
+        "citizen": agreement.citizen, "account": agreement.account, "role": agreement.role, "id": agreement.id,
+        "asked_at": agreement.asked_at, "asks": agreement.asks, "answer": agreement.answer.value,
+        "answered_at": agreement.answered_at,
+    }  # fmt: skip
+
+
+def _to_agreement(d: Document) -> Agreement:
+    return Agreement(**{**d, "answer": Answer(d["answer"])})
 
 
 def _from_seat(seat: Seat | None) -> Document | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
 
+from server.domain.application_news import NOTHING, Change
 from server.domain.applications import Application, events_of
 from server.domain.audit import Event
 from server.domain.outbox import Entry
@@ -98,7 +99,8 @@ class ApplicationStore:
 
     async def count_drafts(self, citizen: int) -> int:
         """How many a person has begun and not handed in."""
-        return await self._applications.count_documents({"people": citizen, "state": "draft"}, limit=AT_MOST)
+        query = {"people": citizen, "actor": citizen, "state": "draft"}
+        return await self._applications.count_documents(query, limit=AT_MOST)
 
     async def inbox(self, wanted: Wanted) -> list[Application]:
         """What a unit has to work on, nearest deadline first, without anything that is sealed."""
@@ -116,7 +118,7 @@ class ApplicationStore:
         self,
         before: Application,
         after: Application,
-        entries: Sequence[Entry] = (),
+        news: Change = NOTHING,
         *,
         is_logged: bool = False,
         events: Sequence[Event] = (),
@@ -131,13 +133,15 @@ class ApplicationStore:
             waiting = [from_event(event, after.changed_at) for event in (*events_of(after.id, fresh), *events)]
             change["$push"] = change.get("$push", {}) | {"unlogged": {"$each": waiting}}
         query = {"_id": before.id, "version": before.version}
-        if not entries:
+        if news == NOTHING:
             return (await self._applications.update_one(query, change)).matched_count == 1
 
         async def work(session: Session) -> bool:
             result = await self._applications.update_one(query, change, session=session)
             if result.matched_count:
-                await self._outbox.put(entries, session=session)
+                await self._outbox.put(news.entries, session=session)
+                for key in news.moot:
+                    await self._outbox.withdraw(key, after.changed_at, session=session)
             return result.matched_count == 1
 
         return await in_transaction(self._db, work)
@@ -175,6 +179,29 @@ class ApplicationStore:
         found = await self._applications.find(overdue("seat.until", now)).limit(limit).to_list()
         return [await self._opened(d) for d in found]
 
+    async def find_lapsing(self, now: datetime, limit: int) -> list[Application]:
+        """Those of which a co-applicant's question is over by now, without anything that is sealed."""
+        query = overdue("lapse_at", now)
+        return [to_application(d) async for d in self._applications.find(query).sort("lapse_at", 1).limit(limit)]
+
+    async def find_idle(self, now: datetime, limit: int) -> list[tuple[Application, bool]]:
+        """Drafts that nobody has touched for long, longest first, and whether their people were told and had time."""
+        found = self._applications.find(overdue("idle_at", now)).sort("idle_at", 1).limit(limit)
+        return [(to_application(d), d.get("reminded") == d["version"]) async for d in found]
+
+    async def remind(self, draft: Application, entries: Sequence[Entry], dropped_at: datetime) -> bool:
+        """Its people are told, once for each version, and it has until then; False: it was touched meanwhile."""
+        query = {"_id": draft.id, "version": draft.version, "state": "draft"}
+        change = {"$set": {"reminded": draft.version, "idle_at": dropped_at}}
+
+        async def work(session: Session) -> bool:
+            result = await self._applications.update_one(query, change, session=session)
+            if result.matched_count:
+                await self._outbox.put(entries, session=session)
+            return result.matched_count == 1
+
+        return await in_transaction(self._db, work)
+
     async def delete_draft(self, before: Application) -> bool:
         """Gone without a trace; False: it is another version, or no draft any more."""
         query = {"_id": before.id, "version": before.version, "state": "draft"}
@@ -187,7 +214,8 @@ class ApplicationStore:
 
     async def move(self, source: int, target: int, session: Session) -> None:
         """Give a person's applications to another, sealed with the other's key. May be repeated."""
-        documents = await self._applications.find({"people": source}, session=session).to_list()
+        query = {"$or": [{"people": source}, {"agreements.citizen": source}]}
+        documents = await self._applications.find(query, session=session).to_list()
         if not documents:
             return
         vault = await self._people.of(target)
@@ -207,9 +235,10 @@ class ApplicationStore:
         await self._applications.update_many({"citizen": citizen}, {"$unset": gone})
         for name in ("citizen", "actor"):
             await self._applications.update_many({name: citizen}, {"$set": {name: NOBODY}})
-        await self._applications.update_many(
-            {"people": citizen}, {"$pull": {"people": citizen, "agreements": {"citizen": citizen}}}
-        )
+        for name in ("people", "agreements.citizen"):
+            await self._applications.update_many(
+                {name: citizen}, {"$pull": {"people": citizen, "agreements": {"citizen": citizen}}}
+            )
 
     async def _change(self, before: Application, after: Application) -> dict[str, Any]:
         fresh = after.timeline[len(before.timeline) :]

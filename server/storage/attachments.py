@@ -43,6 +43,14 @@ class AttachmentStore:
         """Its application names it now."""
         await self._attachments.update_one({"_id": attachment}, {"$set": {"is_loose": False}})
 
+    async def loosen(self, attachment: str) -> None:
+        """Its application is about to name it no more: whoever dies from here on leaves it to the sweep."""
+        await self._attachments.update_one({"_id": attachment}, {"$set": {"is_loose": True}})
+
+    async def loosen_of(self, application: str) -> None:
+        """All of an application, which is about to go."""
+        await self._attachments.update_many({"application": application}, {"$set": {"is_loose": True}})
+
     async def find(self, application: str, attachment: str) -> Attachment | None:
         """One file of this application, without its content."""
         document = await self._attachments.find_one({"_id": attachment, "application": application})

@@ -28,6 +28,15 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("unlogged.at", ASCENDING)], partialFilterExpression={"unlogged.at": {"$type": "date"}}, name="unlogged_at"
         ),
         IndexModel([("seat.until", ASCENDING)], partialFilterExpression={"seat.until": {"$type": "date"}}, name="seat"),
+        IndexModel(
+            [("lapse_at", ASCENDING)], partialFilterExpression={"lapse_at": {"$type": "date"}}, name="co_applicants"
+        ),
+        IndexModel([("idle_at", ASCENDING)], partialFilterExpression={"idle_at": {"$type": "date"}}, name="idle"),
+        IndexModel(  # who was named, of the few that somebody was named in
+            [("agreements.citizen", ASCENDING)],
+            partialFilterExpression={"agreements.citizen": {"$exists": True}},
+            name="named",
+        ),
     ],
     "accounts": [
         IndexModel([("public", ASCENDING)], unique=True),
@@ -75,6 +84,21 @@ INDEXES: dict[str, list[IndexModel]] = {
     "citizens": [
         IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("is_tester", ASCENDING)], partialFilterExpression={"is_tester": True}),
+        IndexModel(  # a merge of equality bounds, in the order of ids
+            [("follows", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"follows": {"$exists": True}},
+            name="follows",
+        ),
+    ],
+    "bulletins": [
+        IndexModel(  # what readers ask, newest first
+            [("marks", ASCENDING), ("changed_at", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"is_shown": True},
+            name="shown",
+        ),
+        IndexModel([("until", ASCENDING)], partialFilterExpression={"is_shown": True}, name="shown_until"),
+        IndexModel([("edited_at", ASCENDING)], partialFilterExpression={"is_unsettled": True}, name="unsettled"),
+        IndexModel([("within", ASCENDING), ("edited_at", DESCENDING), ("_id", DESCENDING)], name="office"),
     ],
     "addresses": [
         *(IndexModel([(f"{c}.index", ASCENDING)], unique=True, sparse=True) for c in ("wechat", "push", "sms")),

@@ -1,9 +1,10 @@
 """The outbox: personal notices that wait until they are due, in MongoDB.
 
-`outbox`: {_id: key, template, citizen, about, lane, due_at, expires_at, state, batch, done_at, item, changed_at,
-read_at, withdrawn_at}. An entry leaves `waiting` once and never comes back: `taken` by a batch and then `paged`,
-`withdrawn`, or `late`. It stays for months: a key that is put again does nothing, and the entry is what its citizen
-finds in the inbox (`inbox.py`), under the name `item`. `changed_at` is the database's time of what an inbox would see.
+`outbox`: {_id: key, template, citizen, about, lane, due_at, expires_at, state, batch, done_at, is_late, item,
+changed_at, read_at, withdrawn_at}. An entry leaves `waiting` once and never comes back: `taken` by a batch and then
+`paged`, `withdrawn`, or `late` (dropped, its time was over); `is_late` marks one that left well after it was due. It
+stays for months: a key that is put again does nothing, and the entry is what its citizen finds in the inbox
+(`inbox.py`), under the name `item`. `changed_at` is the database's time of what an inbox would see.
 `batches`: {_id, template, day, keys, began_at, places}. Written before it claims anything and deleted when its pages
 stand. Claiming is repeatable, the places are decided by compare-and-set, page ids follow from both: whoever finishes a
 batch that its filler left, and however many do at once, each entry stands on its pages exactly once.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import UpdateOne
@@ -22,6 +23,7 @@ from server.domain.broadcasts import Lane
 from server.domain.outbox import Entry, Place, item_of
 from server.storage.mongo import Database, Document, Session
 
+LATE_AFTER = timedelta(minutes=5)  # a notice that leaves so long after it was due is marked
 FIELDS = ("template", "citizen", "about", "due_at", "expires_at")
 
 
@@ -134,10 +136,14 @@ class Outbox:
         return await self.places(batch)
 
     async def close(self, batch: Batch, now: datetime) -> None:
-        """The pages stand: mark the entries and forget the batch. May be repeated."""
+        """The pages stand: mark the entries, and those that left well after they were due; forget the batch.
+
+        May be repeated.
+        """
+        is_late = {"$gt": [now, {"$add": ["$due_at", round(LATE_AFTER.total_seconds() * 1000)]}]}
         await self._entries.update_many(
             {"_id": {"$in": list(batch.keys)}, "batch": batch.id, "state": "taken"},
-            {"$set": {"state": "paged", "done_at": now}},
+            [{"$set": {"state": "paged", "done_at": now, "is_late": is_late}}],
         )
         await self._batches.delete_one({"_id": batch.id})
 

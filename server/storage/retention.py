@@ -36,10 +36,11 @@ KEPT: Mapping[str, Kept] = {
     "alerts": Kept("warnings and who released them", EVIDENCE),
     "applications": Kept(
         "what somebody applied for; form, notes and code sealed with the person's key",
-        "as long as the law archives it; without anything personal when the person leaves",
+        "a draft 90 days after the last touch, with a reminder a week before; what was handed in as long as the law "
+        "archives it, without anything personal when the person leaves",
     ),
     "attachments": Kept("files of an application, sealed with the person's key", "as long as the application"),
-    "attempts": Kept("failed log-ins, by blind index", timedelta(days=2)),
+    "attempts": Kept("failed log-ins and look-ups, by blind index", timedelta(days=2)),
     "audit": Kept("what officers did, and pseudonyms of citizens", EVIDENCE),
     "audit_checkpoints": Kept("signatures over the log", EVIDENCE),
     "batches": Kept("notices that are being put on pages", "seconds, until the pages stand"),

@@ -83,3 +83,15 @@ async def make_rated(assembly: Assembly, api: Client, owner: int, token: str) ->
     store = RatingStore(assembly.db, assembly.person_vault, assembly.vault)
     assert await store.insert(rating, made["application"], owner)
     return made
+
+
+async def make_named(assembly: Assembly, api: Client, owner: int, token: str) -> dict[str, str]:
+    """One in which somebody was named who has not answered yet."""
+    made = await make_application(assembly, api, owner, token)
+    at = assembly.now()
+    named = {
+        "citizen": 2**42 + 9, "account": "9" * 32, "role": "household", "id": "1", "asked_at": at, "asks": 1,
+        "answer": "waiting", "answered_at": None,
+    }  # fmt: skip
+    await assembly.db["applications"].update_one({"_id": made["application"]}, {"$set": {"agreements": [named]}})
+    return {**made, "invitation": "1"}

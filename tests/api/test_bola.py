@@ -23,7 +23,13 @@ from server.domain.facts import Statement
 from server.domain.wording import Words
 from server.storage.catalogues import load_facts
 from server.storage.facts import FactStore
-from tests.api.application_doors import make_application, make_application_with_source, make_attachment, make_rated
+from tests.api.application_doors import (
+    make_application,
+    make_application_with_source,
+    make_attachment,
+    make_named,
+    make_rated,
+)
 from tests.api.binding import make_handler, make_invitation, make_join, make_organisation, make_relation, make_request
 from tests.api.booking_town import make_booking, make_entry, make_visit
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
@@ -53,6 +59,12 @@ async def make_place(_assembly: Assembly, api: Client, _owner: int, token: str) 
     return {"place": (await api("POST", "/v1/me/places", form, token=token)).json["id"]}
 
 
+async def make_follow(_assembly: Assembly, api: Client, _owner: int, token: str) -> Mapping[str, str]:
+    """Something they follow."""
+    answer = await api("PUT", "/v1/me/follows", {"topic": "traffic", "division": "440305001000"}, token=token)
+    return {"follow": answer.json["follows"][0]["id"]}
+
+
 async def make_item(assembly: Assembly, api: Client, owner: int, token: str) -> Mapping[str, str]:
     """Something they were told."""
     await assembly.notices.tell(owner, Words("证件已办好", ""), Words("请到窗口领取", ""), key="card")
@@ -71,6 +83,7 @@ MAKERS: dict[str, Maker] = {
     "/v1/me/facts/{fact}/objection": make_fact,
     "/v1/me/log-ins/{log_in}": make_log_in,
     "/v1/me/devices/{device}": make_device,
+    "/v1/me/follows/{follow}": make_follow,
     "/v1/me/inbox/{item}": make_item,
     "/v1/me/places/{place}": make_place,
     "/v1/me/relatives/{relation}": make_relation,
@@ -82,6 +95,7 @@ MAKERS: dict[str, Maker] = {
     "/v1/me/join/{join}": make_join,
     "/v1/applications/{application}": make_application,
     "/v1/applications/{application}/attachments/{attachment}": make_attachment,
+    "/v1/applications/{application}/invitations/{invitation}": make_named,
     "/v1/applications/{application}/rating": make_rated,
     "/v1/applications/{application}/sources/{source}": make_application_with_source,
     "/v1/bookings/{booking}": make_booking,
@@ -90,8 +104,8 @@ MAKERS: dict[str, Maker] = {
     "/v1/visits/{visit}": make_visit,
 }
 
-# What everybody shares (a purpose in the city's list, a public alert): there is nobody whose it is.
-SHARED = frozenset({"purpose", "identifier"})
+# What everybody shares (a purpose in the city's list, a public alert or notice): there is nobody whose it is.
+SHARED = frozenset({"purpose", "identifier", "bulletin"})
 
 
 def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:

@@ -58,6 +58,10 @@ WHO = {
     "item.read": "E",
     "item.write": "E",
     "item.publish": "E",
+    "bulletin.read": "EP",
+    "bulletin.write": "E",
+    "bulletin.publish": "P",
+    "bulletin.withdraw": "P",
     "session.own": "ARCDUMKLEPS",
     "audit.read": "U",
     "audit.verify": "U",
@@ -120,7 +124,8 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
 
 
 def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
-    serving = {deed for deed in Deed if deed.split(".")[0] in ("application", "booking", "fact_objection", "item", "rating", "resource")}
+    features = ("application", "booking", "bulletin", "fact_objection", "item", "rating", "resource")
+    serving = {deed for deed in Deed if deed.split(".")[0] in features}
     for deed in Deed:
         if deed is not Deed.SESSION_OWN:
             assert bool(GRANTS[deed].roles & SERVING) == (deed in serving) == (GRANTS[deed].roles <= SERVING)

@@ -36,19 +36,19 @@ async def test_a_household_hands_in_once_everybody_has_confirmed_what_is_written
     draft = (await household.draft()).application
     with pytest.raises(StepRefusedError, match="application_incomplete"):
         await household.counter.submit(caller(), draft.id, draft.version, "k")
-    await household.counter.invite(caller(), draft.id, draft.version, f"{SPOUSE:x}", "household")
+    await household.together.invite(caller(), draft.id, draft.version, f"{SPOUSE:032x}", "household")
     with pytest.raises(NotFoundError, match="application_unknown"):
-        await household.counter.agree(caller(THIRD), draft.id)
+        await household.together.agree(caller(THIRD), draft.id)
     with pytest.raises(ForbiddenError, match="agreement_missing"):
-        await household.counter.agree(caller(), draft.id)
-    agreed = (await household.counter.agree(caller(SPOUSE), draft.id)).application
+        await household.together.agree(caller(), draft.id)
+    agreed = (await household.together.agree(caller(SPOUSE), draft.id)).application
     saved = await household.counter.save(caller(), draft.id, agreed.version, {"reason": "另一个"})
     with pytest.raises(StepRefusedError, match="application_incomplete"):  # something else is written now
         await household.counter.submit(caller(), draft.id, saved.application.version, "k")
-    again = (await household.counter.agree(caller(SPOUSE), draft.id)).application
+    again = (await household.together.agree(caller(SPOUSE), draft.id)).application
     seen = await household.counter.submit(caller(), draft.id, again.version, "k")
     assert seen.application.standing.state == "submitted"
-    assert household.log.actions().count("application.agree") == 2
+    assert household.log.actions().count("application.agreed") == 2
     with pytest.raises(NotFoundError, match="application_unknown"):
         await household.counter.withdraw(caller(SPOUSE), draft.id, "w")  # confirming is not acting
 

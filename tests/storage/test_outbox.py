@@ -101,6 +101,18 @@ async def test_only_those_whose_time_is_over_are_dropped(outbox: Outbox):
     assert await due(outbox, SOON) == ["good"]
 
 
+async def test_what_leaves_well_after_it_was_due_is_marked(outbox: Outbox, db: mongo.Database):
+    """Nobody ran for seven minutes: the entry goes out all the same and says so; one that is a minute late does not."""
+    await outbox.put(
+        [entry("early", due_at=NOW - timedelta(minutes=7)), entry("now", due_at=NOW - timedelta(minutes=1))]
+    )
+    batch = await begun(outbox, "early", "now")
+    await outbox.claim(batch)
+    await outbox.close(batch, NOW)
+    kept = {d["_id"]: (d["state"], d["is_late"]) async for d in db["outbox"].find()}
+    assert kept == {"early": ("paged", True), "now": ("paged", False)}
+
+
 async def test_of_batches_that_want_the_same_each_entry_gets_into_one(outbox: Outbox):
     keys = [f"k{n}" for n in range(60)]
     await outbox.put([entry(k, citizen=n) for n, k in enumerate(keys)])
