@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -101,7 +101,8 @@ class Taking:
         """Keep what they state of people who are known and agreed; what came of it, in figures. May be repeated."""
         ground = self._ground
         owners = await ground.names.find_owners({line.id_number for line in lines})
-        agreed = await self._agreed(frozenset(owners.values()))
+        stated = {said.fact for line in lines for said in line.said}
+        agreed = await self._agreed(frozenset(owners.values()), stated)
         kept: list[Statement] = []
         counts: Counter[str] = Counter()
         for line in lines:
@@ -117,7 +118,7 @@ class Taking:
                 thing = ground.vault.index(said.thing, field="fact_statements.thing").hex() if said.thing else ""
                 kept.append(Statement(citizen, said.fact, said.value, line.source, line.as_of_at, thing, purpose))
         applied = await self._apply(kept)
-        await self._forget_unagreed(frozenset(owners.values()))
+        await self._forget_unagreed(frozenset(owners.values()), stated)
         counts.update(
             kept=len(kept), changed=sum(a.changed for a in applied), conflicts=sum(a.conflicts for a in applied)
         )
@@ -127,7 +128,7 @@ class Taking:
         """Make a person's facts anew, of two accounts that became one; what one of them had not agreed to goes."""
         divisions = {m.id: m.division for m in await self._ground.citizens.by_id([citizen])}
         await self._ground.facts.settle(citizen, lambda c: divisions.get(c, 0))
-        await self._forget_unagreed(frozenset([citizen]))
+        await self._forget_unagreed(frozenset([citizen]), self._ground.known.by_id)
 
     async def _apply(self, kept: Sequence[Statement]) -> Sequence[Applied]:
         """Keep them: a few writers at once, each with people of its own, so that the database need not wait for us."""
@@ -138,13 +139,14 @@ class Taking:
             done = [group.create_task(ground.facts.apply(lot, lambda c: divisions.get(c, 0))) for lot in lots]
         return [each.result() for each in done]
 
-    async def _agreed(self, citizens: frozenset[int]) -> Mapping[str, frozenset[int]]:
-        purposes = sorted({fact.consent for fact in self._ground.known.facts})
+    async def _agreed(self, citizens: frozenset[int], facts: Collection[str]) -> Mapping[str, frozenset[int]]:
+        """Who of these agrees to what these facts need, by purpose."""
+        purposes = sorted({self._ground.known.by_id[fact].consent for fact in facts})
         return {each: await self._ground.consents.given_by(citizens, each) for each in purposes}
 
-    async def _forget_unagreed(self, citizens: frozenset[int]) -> None:
+    async def _forget_unagreed(self, citizens: frozenset[int], stated: Collection[str]) -> None:
         """Who withdrew, or left, while the batch was written has nothing kept after all."""
-        for purpose, agreed in (await self._agreed(citizens)).items():
+        for purpose, agreed in (await self._agreed(citizens, stated)).items():
             facts = [fact.id for fact in self._ground.known.facts if fact.consent == purpose]
             await self._ground.facts.forget_all(citizens - agreed, facts)
 

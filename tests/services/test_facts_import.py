@@ -104,9 +104,9 @@ async def test_a_killed_import_goes_on_where_it_stopped(town: World, at_batch: i
         if is_written and len(told) == at_batch + 1:
             raise Killed
 
-    def ask() -> None:  # four times a batch; the last two once its facts stand, before its cursor does
+    def ask() -> None:  # twice a batch: before its facts are written, and once they stand, before its cursor does
         asked.append(1)
-        if len(asked) == 4 * at_batch:
+        if len(asked) == 2 * at_batch:
             raise Killed
 
     town.on_ask = town.on_ask if is_written else ask
@@ -147,7 +147,7 @@ async def test_who_withdraws_while_a_batch_is_written_has_nothing_kept(town: Wor
 
     def withdraw() -> None:
         asked.append(1)
-        if len(asked) == 2:  # both purposes were asked before the batch is written
+        if len(asked) == 1:  # the batch is written after the first asking
             town.withdrawn.add((1, "service_offers"))
 
     town.on_ask = withdraw
