@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from datetime import date
 from itertools import pairwise
@@ -127,6 +128,28 @@ async def test_a_killed_import_goes_on_where_it_stopped(town: World, at_batch: i
         k: done.counts[k] for k in ("lines", "refused", "unknown", "kept")
     }
     assert await town.facts.find(range(500)) == facts
+
+
+async def test_kill_9_loses_nothing_and_reads_nothing_twice(town: World, mongo_url: str):
+    """A process is killed in mid-feed, again and again: in the end the facts are those of the file, each line once."""
+    count = 8 * BATCH
+    await town.people(900)
+    town.file(HEAD + "".join(card(n % 900 + 1, as_of=f"2026-{n // 900 + 1:02d}-01") for n in range(count)))
+    begins = []
+    for _ in range(3):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.services.killed_import", mongo_url, str(town.folder),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        assert process.stdout is not None
+        begins.append(int(await process.stdout.readline()))
+        await process.stdout.readline()  # it has moved; it is somewhere in the next batch
+        process.kill()
+        await process.communicate()
+    done = await town.run(town.folder / "feed.csv")
+    assert begins == sorted(set(begins))
+    assert (done.counts["lines"], done.counts["kept"], done.counts.get("refused", 0)) == (count, count, 0)
+    assert len(await town.facts.find(range(1_000))) == 900
 
 
 async def test_of_two_importers_of_one_file_one_stops(town: World):
