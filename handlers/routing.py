@@ -88,6 +88,8 @@ PARAMETERS: Mapping[str, Parameter] = {
         "the unguessable part of a calendar's address",
         "p2Zr0mTq8Jc4Xv1Lk9Wb6Nf3Hs7Dy5Ga0Ue2Io4Pr6Q",
     ),
+    "fact": Parameter(r"[a-z][a-z0-9_]{1,39}", "id of a fact: data/facts.yaml", "id_card_until"),
+    "objection": Parameter(r"[0-9a-f]{32}", "id of an objection to a fact", "9f86d081884c7d659a2feaa0c55ad015"),
     "item": Parameter(r"[0-9a-f]{32}", "id of an item of the inbox", "9f86d081884c7d659a2feaa0c55ad015"),
     "resource": Parameter(
         r"[a-z0-9]+(?:-[a-z0-9]+){0,29}",

@@ -28,6 +28,7 @@ from server.commands import (
     demo,
     docs,
     doctor,
+    facts,
     health,
     keys,
     ledger,
@@ -79,6 +80,7 @@ def command_line() -> typer.Typer:
     app.add_typer(booking.app, name="booking", rich_help_panel=HOUSE)
     app.add_typer(catalogue.app, name="catalogue", rich_help_panel=HOUSE)
     app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
+    app.add_typer(facts.app, name="facts", rich_help_panel=HOUSE)
     app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
     app.add_typer(weather.app, name="weather", rich_help_panel=HOUSE)
     app.add_typer(keys.app, name="keys", rich_help_panel=HOUSE)

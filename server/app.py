@@ -31,6 +31,7 @@ from server import (
     assemble_calendars,
     assemble_catalogue,
     assemble_citizens,
+    assemble_facts,
     assemble_inbox,
     assemble_privacy,
     assemble_waiting,
@@ -59,6 +60,7 @@ from server.routes import (
     desk,
     divisions,
     duty,
+    facts,
     inbox,
     joining,
     office,
@@ -156,6 +158,7 @@ def public_routes(services: Services) -> list[Route]:
         *applications.routes(services.applications),
         *bulletins.routes(services.bulletins, services.public.shelf, services.assembly.settings.public_url),
         *duty.routes(duty_binding(services.assembly)),
+        *facts.routes(assemble_facts.facts(services.assembly)),
     ]
 
 

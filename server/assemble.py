@@ -88,6 +88,7 @@ from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
 from server.storage.duty import CardBoard, DutyPhones
+from server.storage.facts import FactStore
 from server.storage.followers import Followers
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
@@ -215,8 +216,10 @@ def _people(db: mongo.Database, vault: Vault, divisions: Divisions) -> citizens.
 
 
 def _consents(db: mongo.Database, persons: PersonVault, now: Callable[[], datetime]) -> Consents:
-    forgets = {LOCATION: Profiles(db, persons).forget_points}
-    return Consents(ConsentStore(db, os.urandom), catalogues.load_consents(), now, forgets)
+    facts = FactStore(db, catalogues.load_facts())
+    forgets = {LOCATION: Profiles(db, persons).forget_points, **facts.forgets()}
+    store = ConsentStore(db, os.urandom)
+    return Consents(store, catalogues.load_consents(), now, forgets, lambda citizen: facts.touch([citizen]))
 
 
 def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:

@@ -27,6 +27,7 @@ from server.storage.attachments import AttachmentStore
 from server.storage.calendars import CalendarStore
 from server.storage.catalogues import load_facts
 from server.storage.duty import DutyPhones
+from server.storage.fact_objections import FactObjectionStore
 from server.storage.facts import FactStore
 from server.storage.joins import JoinStore
 from server.storage.offers import OfferStore
@@ -48,6 +49,8 @@ EXCEPTIONS: Mapping[str, str] = {
     "deliveries": NOT_ABOUT_CITIZENS,
     "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
     "events": NOT_ABOUT_CITIZENS,
+    "fact_imports": NOT_ABOUT_CITIZENS,
+    "fact_refusals": NOT_ABOUT_CITIZENS,
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
     "item_versions": NOT_ABOUT_CITIZENS,
@@ -90,6 +93,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         CalendarHolding(CalendarStore(db)),
         StoreHolding("duty", ("officers", "officer_codes"), DutyPhones(db, vault)),
+        StoreHolding("fact_objections", ("fact_objections",), FactObjectionStore(db, people)),
         StoreHolding("facts", ("facts", "fact_statements", "fact_conflicts"), FactStore(db, load_facts())),
         StoreHolding("offers", ("offers",), OfferStore(db)),
         assembly.consents,

@@ -28,6 +28,7 @@ from server.commands.bulletins import post_bulletins
 from server.commands.catalogue import open_catalogue
 from server.commands.residents import known, open_counters, settle, swear_in
 from server.commands.serve import stop_signal
+from server.commands.stated import state_facts
 from server.commands.town import Ports, Process, Town, town
 from server.domain.errors import ConfigurationError, UnavailableError
 from server.embedded import Databases, databases
@@ -94,6 +95,7 @@ async def _keep_up(settings: Settings, options: Options) -> None:
         await register_sandbox_partner(assembly)
         with console.status("the catalogue 事项目录入库 …"):
             await open_catalogue(assembly)
+        await state_facts(assembly)
         await post_bulletins(assembly)
         ports = Ports(settings.port, settings.admin_port) if options.port is None else Ports(options.port)
         place = await stack.enter_async_context(town(named, home / "town", workers=options.workers, ports=ports))

@@ -56,6 +56,8 @@ class Deed(StrEnum):
     ITEM_READ = "item.read"  # drafts and versions of the catalogue
     ITEM_WRITE = "item.write"
     ITEM_PUBLISH = "item.publish"
+    FACT_OBJECTION_READ = "fact_objection.read"  # what people say against facts about them
+    FACT_OBJECTION_ANSWER = "fact_objection.answer"
     BULLETIN_READ = "bulletin.read"  # drafts of public notices, and their history
     BULLETIN_WRITE = "bulletin.write"  # draft, change, hand in
     BULLETIN_PUBLISH = "bulletin.publish"  # publish or return what somebody else wrote
@@ -134,6 +136,8 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ITEM_READ: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_ANSWER: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.BULLETIN_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.BULLETIN_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.BULLETIN_PUBLISH: Grant(_APPROVER, Reach.SUBTREE),

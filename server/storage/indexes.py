@@ -106,6 +106,24 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "fact_statements": [IndexModel([("citizen", ASCENDING), ("fact", ASCENDING)])],
     "fact_conflicts": [IndexModel([("citizen", ASCENDING)]), IndexModel([("since_at", ASCENDING)])],
+    "fact_imports": [
+        IndexModel([("began_at", ASCENDING)]),
+        IndexModel([("changed_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
+    ],
+    "fact_refusals": [
+        IndexModel([("import", ASCENDING), ("line", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=90 * DAY_S, name="forgotten"),
+    ],
+    "fact_objections": [
+        IndexModel(  # one at a time of a person and fact
+            [("citizen", ASCENDING), ("fact", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"is_open": True},
+            name="one_open",
+        ),
+        IndexModel([("citizen", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("is_open", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)], name="desk"),
+    ],
     "offers": [
         IndexModel([("citizen", ASCENDING), ("found_at", DESCENDING), ("_id", DESCENDING)], name="own"),
         IndexModel([("rule", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_rule"),

@@ -19,7 +19,10 @@ from server.assemble import Assembly
 from server.domain.citizens import Client as LogInClient
 from server.domain.citizens import LogIn
 from server.domain.errors import ForbiddenError, NotFoundError
+from server.domain.facts import Statement
 from server.domain.wording import Words
+from server.storage.catalogues import load_facts
+from server.storage.facts import FactStore
 from tests.api.application_doors import (
     make_application,
     make_application_with_source,
@@ -76,8 +79,16 @@ async def make_weather_subscription(assembly: Assembly, api: Client, owner: int,
     return {"weather_subscription": made.json["id"]}
 
 
+async def make_fact(assembly: Assembly, _api: Client, owner: int, _token: str) -> Mapping[str, str]:
+    """Something that a department states of them."""
+    said = Statement(owner, "passport_until", 20_900, "exit_entry_record", assembly.now())
+    await FactStore(assembly.db, load_facts()).apply([said])
+    return {"fact": said.fact}
+
+
 # By the path of the route table. A path that begins with one of these is made by it too.
 MAKERS: dict[str, Maker] = {
+    "/v1/me/facts/{fact}/objection": make_fact,
     "/v1/me/log-ins/{log_in}": make_log_in,
     "/v1/me/devices/{device}": make_device,
     "/v1/me/follows/{follow}": make_follow,
