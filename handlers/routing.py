@@ -117,6 +117,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "rating": Parameter(r"[0-9a-f]{32}", "id of a bad rating's ticket", "9f86d081884c7d659a2feaa0c55ad015"),
     "source": Parameter(r"[a-z][a-z0-9_]{0,39}", "name of a department's source", "social_insurance"),
     "page_file": Parameter(r"page\.(?:css|js)", "a part of the API reference's page", "page.css"),
+    "mini_file": Parameter(r"[a-z0-9-]{1,60}\.(?:js|css|png|svg)", "a part of the mini-program's page", "mini.js"),
     "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),
     "key": Parameter(r"[A-Za-z0-9_-]{8,128}", "the unguessable part of a callback's address", "sandbox-receipts"),
 }

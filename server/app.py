@@ -20,6 +20,7 @@ from handlers.docs import docs_routes
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
 from handlers.manners import PLAIN, Manners
+from handlers.mini import mini_routes
 from handlers.openapi import OpenApiHandler
 from handlers.routing import OPERATOR, PUBLIC, Operation, Route
 from server import (
@@ -144,6 +145,7 @@ def public_routes(services: Services) -> list[Route]:
         *session.routes(services.citizens.log_in),
         *codes.routes(services.citizens),
         *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
+        *mini_routes(),
         *me_routes(services.citizens.profile),
         *inbox.routes(services.inbox),
         *binding_routes(services.citizens.binding),
