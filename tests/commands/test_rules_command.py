@@ -10,8 +10,7 @@ from shutil import copytree
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from server.__main__ import command_line
 from server.storage.catalogues import DATA
