@@ -35,6 +35,7 @@ from server.commands import (
     notice,
     officer,
     partner,
+    rules,
     sandbox,
     serve,
     version,
@@ -79,6 +80,7 @@ def command_line() -> typer.Typer:
     app.add_typer(audit.app, name="audit", rich_help_panel=HOUSE)
     app.add_typer(booking.app, name="booking", rich_help_panel=HOUSE)
     app.add_typer(catalogue.app, name="catalogue", rich_help_panel=HOUSE)
+    app.add_typer(rules.app, name="rules", rich_help_panel=HOUSE)
     app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
     app.add_typer(facts.app, name="facts", rich_help_panel=HOUSE)
     app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)

@@ -34,6 +34,7 @@ from server import (
     assemble_facts,
     assemble_inbox,
     assemble_privacy,
+    assemble_proactive,
     assemble_waiting,
     assemble_weather,
 )
@@ -66,6 +67,7 @@ from server.routes import (
     office,
     organisations,
     privacy,
+    proactive,
     public,
     real_name,
     relations,
@@ -159,6 +161,7 @@ def public_routes(services: Services) -> list[Route]:
         *bulletins.routes(services.bulletins, services.public.shelf, services.assembly.settings.public_url),
         *duty.routes(duty_binding(services.assembly)),
         *facts.routes(assemble_facts.facts(services.assembly)),
+        *proactive.routes(assemble_proactive.proactive(services.assembly)),
     ]
 
 

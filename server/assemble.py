@@ -36,6 +36,7 @@ from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.assemble_offers import offer_notices
 from server.assemble_skies import weather_notices
 from server.assemble_verifier import verifier_of
 from server.domain.alerts.release import World
@@ -202,7 +203,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             booking_news=booking_news,
             waiting_news=waiting_news,
             duty=duty,
-            subjects=Subjects([notices, booking_news, waiting_news, moves, duty, sky]),
+            subjects=Subjects(
+                [notices, booking_news, waiting_news, moves, duty, sky, offer_notices(db, wording, clock)]
+            ),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,

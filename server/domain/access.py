@@ -58,6 +58,11 @@ class Deed(StrEnum):
     ITEM_PUBLISH = "item.publish"
     FACT_OBJECTION_READ = "fact_objection.read"  # what people say against facts about them
     FACT_OBJECTION_ANSWER = "fact_objection.answer"
+    RULE_READ = "rule.read"  # rules of proactive service, with drafts and versions
+    RULE_WRITE = "rule.write"  # draft, change, hand in
+    RULE_RETURN = "rule.return"
+    RULE_RELEASE = "rule.release"  # what another person wrote; and let a stopped one go on
+    RULE_STOP = "rule.stop"
     BULLETIN_READ = "bulletin.read"  # drafts of public notices, and their history
     BULLETIN_WRITE = "bulletin.write"  # draft, change, hand in
     BULLETIN_PUBLISH = "bulletin.publish"  # publish or return what somebody else wrote
@@ -138,6 +143,11 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
     Deed.FACT_OBJECTION_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.FACT_OBJECTION_ANSWER: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.RULE_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.RULE_WRITE: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.RULE_RETURN: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.RULE_RELEASE: Grant(_APPROVER, Reach.SUBTREE),
+    Deed.RULE_STOP: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.BULLETIN_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.BULLETIN_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.BULLETIN_PUBLISH: Grant(_APPROVER, Reach.SUBTREE),

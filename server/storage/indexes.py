@@ -15,6 +15,11 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("number", ASCENDING)], unique=True, partialFilterExpression={"number": {"$exists": True}}, name="number"
         ),
         IndexModel([("people", ASCENDING), ("changed_at", DESCENDING), ("_id", DESCENDING)], name="own"),
+        IndexModel(  # who has applied for what: read from this index alone
+            [(name, ASCENDING) for name in ("citizen", "item", "is_open", "state")],
+            partialFilterExpression={"number": {"$exists": True}},
+            name="applied",
+        ),
         IndexModel(  # of a unit in a division, nearest deadline first
             [("inboxes", ASCENDING), ("due_at", ASCENDING), ("_id", ASCENDING)],
             partialFilterExpression={"is_open": True},
@@ -132,6 +137,16 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("expires_at", ASCENDING)], partialFilterExpression={"is_open": True}, name="lapse"),
         IndexModel([("digest", ASCENDING)], partialFilterExpression={"digest": {"$gt": ""}}, name="digests"),
         IndexModel([("application", ASCENDING)], sparse=True),
+    ],
+    "rules": [
+        IndexModel(  # of each rule one version on the desk and one in force
+            [("id", ASCENDING), ("slot", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"slot": {"$exists": True}},
+            name="one_per_slot",
+        ),
+        IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
+        IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_left": True}, name="left"),
     ],
     "runs": [
         IndexModel([("day", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"state": "open"}, name="open"),

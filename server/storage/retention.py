@@ -97,6 +97,7 @@ KEPT: Mapping[str, Kept] = {
     ),
     "relations": Kept("who acts for whom, with what consent", "until one of the two leaves"),
     "resources": Kept("what can be booked; no person", "as long as it exists"),
+    "rules": Kept("what a city tells of by itself, with officers' accounts; no citizen", EVIDENCE),
     "runs": Kept("which rule was run for which day; no person", EVIDENCE),
     "seats": Kept("who booked what, by internal id", timedelta(days=2 * 365)),
     "sessions": Kept("officers' sessions; origin sealed", timedelta(hours=13)),

@@ -58,6 +58,11 @@ WHO = {
     "item.read": "E",
     "item.write": "E",
     "item.publish": "E",
+    "rule.read": "EP",
+    "rule.write": "E",
+    "rule.return": "EP",
+    "rule.release": "P",
+    "rule.stop": "EP",
     "bulletin.read": "EP",
     "bulletin.write": "E",
     "bulletin.publish": "P",
@@ -124,7 +129,7 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
 
 
 def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
-    features = ("application", "booking", "bulletin", "fact_objection", "item", "rating", "resource")
+    features = ("application", "booking", "bulletin", "fact_objection", "item", "rating", "resource", "rule")
     serving = {deed for deed in Deed if deed.split(".")[0] in features}
     for deed in Deed:
         if deed is not Deed.SESSION_OWN:
