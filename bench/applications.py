@@ -2,11 +2,16 @@
 
 Both sides run the product's own counters on one database with all indexes; the full one holds a million finished and
 open applications, written as the store writes them. What grows with the city would show as a loss.
+
+A round is a pair: as many cycles on the one side, then on the other, the order turning from pair to pair, so that what
+else the machine does falls on both. Each pair gives a ratio and the median of the ratios is told; a slow minute spoils
+one pair, not the figure. Both sides are warmed up alike, and the full one is on disk, before the first pair counts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import time
@@ -28,6 +33,7 @@ from server.storage.mongo import Database, Document
 
 REACH_LOSS = 0.9
 AT_ONCE = 16
+PAIRS_A_REPEAT = 3
 WARM_UP = 50
 BATCH = 5_000
 ITEM = Item.model_validate(
@@ -53,25 +59,30 @@ async def lifecycle(stage: Stage) -> list[Row]:
     """Life cycles a second with nothing stored and with a million applications stored, in turns."""
     rates: dict[str, list[float]] = {"empty": [], "full": []}
     waits_ms: list[float] = []
+    pairs = stage.sizes.repeats * PAIRS_A_REPEAT
+    count = max(WARM_UP, stage.sizes.rivals // PAIRS_A_REPEAT)
     async with AsyncExitStack() as stack:
         sides = {side: await _side(stage, stack, side) for side in rates}
-        await _cycles(sides["full"][0], WARM_UP)
+        for parts, _ in sides.values():
+            await _cycles(parts, WARM_UP)
         await _fill(stage, sides["full"][1], stage.sizes.city)
-        for turn in range(stage.sizes.repeats + 1):  # the first turn warms up and does not count
-            for side, (parts, _) in sides.items():
-                stage.tell(side, turn, stage.sizes.repeats + 1)
-                rate, waits = await _cycles(parts, stage.sizes.rivals)
-                if turn:
+        for pair in range(-1, pairs):  # the first warms up and does not count
+            for side in sorted(sides, reverse=pair % 2 == 0):
+                stage.tell(side, pair + 1, pairs + 1)
+                gc.collect()
+                rate, waits = await _cycles(sides[side][0], count)
+                if pair >= 0:
                     rates[side].append(rate)
                     waits_ms += waits if side == "full" else []
         stored = await sides["full"][1]["applications"].estimated_document_count()
         for _, db in sides.values():
             await db.client.drop_database(db.name)
+    kept = spread([full / empty for full, empty in zip(rates["full"], rates["empty"], strict=True)])
     found = {side: spread(runs) for side, runs in rates.items()}
-    kept = found["full"].median / found["empty"].median
-    detail = {"stored": stored, "cycles_per_s": found, "full_p95_ms": percentile(waits_ms, 0.95)}
-    figure = f"application life cycles/s with {stage.sizes.city:,} stored against none"
-    return [Row("applications", figure, f">= {REACH_LOSS:g}", kept, is_reached=kept >= REACH_LOSS, detail=detail)]
+    detail = {"stored": stored, "kept": kept, "cycles_per_s": found, "full_p95_ms": percentile(waits_ms, 0.95)}
+    figure = f"application life cycles/s with {stage.sizes.city:,} stored against none, median of {pairs} pairs"
+    is_reached = kept.median >= REACH_LOSS
+    return [Row("applications", figure, f">= {REACH_LOSS:g}", kept.median, is_reached=is_reached, detail=detail)]
 
 
 async def _side(stage: Stage, stack: AsyncExitStack, name: str) -> tuple[ApplicationParts, Database]:
@@ -122,6 +133,7 @@ async def _fill(stage: Stage, db: Database, count: int) -> None:
         stage.tell("applications", first, count)
         batch = [_copy(model, number) for number in range(first, min(first + BATCH, count))]
         await db["applications"].insert_many(batch, ordered=False)
+    await db.client.admin.command("fsync")  # or the first rounds pay for writing it down
 
 
 def _copy(model: Document, number: int) -> Document:

@@ -1,4 +1,4 @@
-"""Search over a catalogue of the plan's size, as people type: every prefix of many words.
+"""Search over a catalogue of the plan's size, as people type: every prefix of many words, with slips and nonsense.
 
 What is measured is the search itself, on the loop, where it holds up everybody else: at 1,000 items and at 5,000, which
 is more than a city has. How long the index takes to be made stands in the detail; that happens in a thread.
@@ -23,6 +23,7 @@ SIZES = (1_000, 5_000)
 TYPED = (
     "高龄津贴", "老人补贴", "gljt", "gaolingjintie", "四证同发", "开公司", "公租房", "上户口", "驾照丢了", "社保",
     "shebao", "passport", "unemployment", "护照", "退休", "补 身份证", "学位申请", "不动产登记", "低保", "zzz",
+    "gaoling补贴", "gaolingbutie", "glbt", "高岭津贴", "老年优证", "gaolongjintie", "qwertyuiop", "一二三四五六",
 )  # fmt: skip
 
 

@@ -57,7 +57,8 @@ class ItemHandler(CatalogueHandler):
         """What is on offer, or the version that is named."""
         item, version = await _chosen(self, catalogue_item)
         told = item.model_copy(update={"form": type(item.form)()})
-        view = ItemView(version=version, is_paperless=item.is_paperless, item=told)
+        visits = self.catalogue.visits(item)
+        view = ItemView(version=version, is_paperless=item.is_paperless, item=told, visits=visits)
         self.tell_model(view, None, f"/v1/items/{catalogue_item}")
 
 
@@ -80,7 +81,9 @@ class ItemWindowsHandler(CatalogueHandler):
         query = self.asked(WindowsQuery)
         point = None if query.point is None else point_of(query.point, query.datum)
         found = self.catalogue.windows(self.catalogue.get(catalogue_item).item, point, query.division)
-        told = tuple(WindowView(window=each.window, metres=each.metres) for each in found[: query.limit])
+        told = tuple(
+            WindowView(window=each.window, metres=each.metres, visit=each.visit) for each in found[: query.limit]
+        )
         self.tell_model(WindowPage(windows=told), None, f"/v1/items/{catalogue_item}/windows")
 
 

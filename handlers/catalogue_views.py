@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from server.domain.catalogue import EXAMPLE, Applicant, Item, Mode, Text
 from server.domain.catalogue_search import MAX_QUERY
 from server.domain.catalogue_versions import Change
-from server.domain.catalogue_windows import Window
+from server.domain.catalogue_windows import Visit, Window
 from server.domain.resources import Named
 
 SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -30,8 +30,8 @@ WINDOW: Mapping[str, Any] = {
     "address": {"zh": "南山区南头街", "en": "Nantou Street"},
     "spot": {"latitude": 22.544, "longitude": 113.922},
     "hours": None,
-    "booking_group": None,
 }
+VISIT: Mapping[str, Any] = {"kind": "counter", "group": "street-440305001-counter", "service": "elder-allowance"}
 MOMENT: Mapping[str, Any] = {
     "id": "growing-old",
     "name": {"zh": "老有所养", "en": "Growing old"},
@@ -126,11 +126,12 @@ class ItemPage(BaseModel):
 class ItemView(BaseModel):
     """One version of an item, whole; without its form."""
 
-    model_config = _like({"version": 1, "is_paperless": True, "item": EXAMPLE})
+    model_config = _like({"version": 1, "is_paperless": True, "item": EXAMPLE, "visits": []})
 
     version: int
     is_paperless: bool
     item: Item
+    visits: tuple[Visit, ...] = Field(description="bookable places that are no window: ask /v1/resources with them")
 
 
 class FormView(BaseModel):
@@ -147,16 +148,17 @@ class FormView(BaseModel):
 
 
 class WindowView(_Told):
-    """A place with counters; `metres` from the point, if one was given."""
+    """A place with counters; `metres` from the point, if one was given; `visit`: ask /v1/resources with it."""
 
     window: Window
     metres: int | None = None
+    visit: Visit | None = None
 
 
 class WindowPage(BaseModel):
     """Nearest first."""
 
-    model_config = _like({"windows": [{"window": WINDOW, "metres": 1893}]})
+    model_config = _like({"windows": [{"window": WINDOW, "metres": 1893, "visit": VISIT}]})
 
     windows: tuple[WindowView, ...]
 

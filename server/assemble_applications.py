@@ -10,20 +10,21 @@ from dataclasses import dataclass
 from push.duties import Duty
 from server.assemble import Assembly
 from server.assemble_booking import booking
+from server.assemble_departments import registers_of
+from server.assemble_scanner import scanner_of
 from server.domain.reasons import Reason
 from server.domain.relations import Scope
 from server.services.application_drafts import Drafts
 from server.services.application_seats import ApplicationSeats, Bookings
 from server.services.application_steps import Acting, ApplicationSteps, Ground
 from server.services.applications import Applications
-from server.services.attachments import Attachments, NoScanner
+from server.services.attachments import Attachments
 from server.services.co_applicants import CoApplicants
 from server.services.deciding import Deciding
 from server.services.item_terms import ItemTerms, Shelf
 from server.services.papers import Papers
 from server.services.ratings import CallBacks, Ratings
-from server.services.source_sandbox import NoRegisters, SandboxRegisters
-from server.services.sources import Permits, Registers, Sources
+from server.services.sources import Permits, Sources
 from server.services.tracking import Tracking
 from server.storage.attachments import AttachmentStore
 from server.storage.attempts import Attempts
@@ -77,6 +78,7 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Boo
     colleagues = OfficerStore(assembly.db, assembly.vault)
     files = AttachmentStore(assembly.db, assembly.person_vault)
     counter, desk = Applications(ground, steps, files), Deciding(ground, steps, assembly.uses, reasons, colleagues)
+    permits = _permits(assembly)
     seed = b64decode(assembly.settings.audit_key.get_secret_value())
     return ApplicationParts(
         ground=ground,
@@ -86,12 +88,12 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Boo
         drafts=Drafts(ground, counter),
         tracking=Tracking(counter, Attempts(assembly.db, assembly.vault), assembly.now),
         deciding=desk,
-        attachments=Attachments(ground, counter, desk, files, NoScanner()),
+        attachments=Attachments(ground, counter, desk, files, scanner_of(assembly.settings)),
         ratings=Ratings(
             ground, counter, marks, load_questionnaire(), CallBacks(assembly.citizens, assembly.uses, colleagues)
         ),
         seats=ApplicationSeats(ground, steps, counter, bookings),
-        sources=Sources(ground, counter, _permits(assembly), _registers(assembly)),
+        sources=Sources(ground, counter, permits, registers_of(assembly, permits.policy)),
         papers=Papers(ground, counter, seed, assembly.settings.city, assembly.settings.public_url),
         reasons=reasons,
     )
@@ -100,11 +102,6 @@ def applications(assembly: Assembly, shelf: Shelf, acting: Acting, bookings: Boo
 def _permits(assembly: Assembly) -> Permits:
     names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
     return Permits(load_source_policy(), assembly.consents, assembly.uses, names)
-
-
-def _registers(assembly: Assembly) -> Registers:
-    """The sandbox's department; in production a city brings its own."""
-    return NoRegisters() if assembly.settings.mode == "production" else SandboxRegisters(assembly.now)
 
 
 def application_duties(assembly: Assembly) -> list[Duty]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.assemble import Assembly
-from server.domain.catalogue_codes import plain_code
 from server.domain.catalogue_targets import Plan
 from server.services.catalogue import Catalogue
-from server.services.catalogue_editing import CatalogueEditing, Rules
+from server.services.catalogue_editing import CatalogueEditing
 from server.storage.catalogue import CatalogueStore
-from server.storage.catalogue_files import load_ground
+from server.storage.catalogue_files import load_ground, load_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ def catalogue(assembly: Assembly) -> CatalogueParts:
     """Both counters; the readers' knows nothing before its first `refresh`."""
     ground, plan = load_ground(assembly.settings.city)
     store = CatalogueStore(assembly.db)
-    rules = Rules(assembly.divisions, ground, plain_code)
+    rules = load_rules(assembly.settings.city, assembly.divisions, ground)
     return CatalogueParts(
         catalogue=Catalogue(store, ground, assembly.divisions),
         editing=CatalogueEditing(store, rules, assembly.audit, assembly.now),

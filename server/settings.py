@@ -93,6 +93,24 @@ class AuthorityAccount(Account):
     timeout_s: float = Field(default=5.0, gt=0, le=30)
 
 
+class DepartmentAccount(Account):
+    """One interface of a department, or of the city's exchange platform; it stands in channels/registers.py."""
+
+    rate_per_s: float = 50.0
+    connections: int = 8
+    sources: tuple[str, ...] = Field(min_length=1, description="which sources of data/sources.yaml it serves")
+    key: SecretStr = Field(description="whsec_ and at least 24 bytes in base64, as a partner's webhook secret")
+    timeout_s: float = Field(default=3.0, gt=0, lt=5, description="the citizen waits meanwhile")
+
+    @field_validator("key")
+    @classmethod
+    def _is_a_secret(cls, value: SecretStr) -> SecretStr:
+        secret = value.get_secret_value()
+        if not secret.startswith("whsec_") or len(base64.b64decode(secret[6:], validate=True)) < 24:
+            raise ValueError("must be whsec_ and at least 24 bytes in base64")
+        return value
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -166,6 +184,15 @@ class Settings(BaseSettings):
     authority: AuthorityAccount | None = Field(
         default=None, description="verifies real names; None = nobody is verified (the sandbox has one of its own)"
     )
+    departments: Path | None = Field(
+        default=None, description="YAML of the departments' interfaces (docs/departments.md); None = papers only"
+    )
+    department_keys: Mapping[str, SecretStr] = Field(default={}, description="the secrets that this file names")
+    clamd_url: str | None = Field(
+        default=None,
+        pattern=r"^(tcp://([\w.-]+|\[[0-9a-f:]+\]):\d{1,5}|unix:///\S+)$",
+        description="clamd, which looks at attachments; None = production takes no files, the sandbox takes all",
+    )
 
     @field_validator("data_key", "index_key", "audit_key")
     @classmethod
@@ -207,6 +234,7 @@ def _refuse_sandbox_values(settings: Settings) -> None:
     accounts = [a for a in (settings.wechat, settings.fcm, settings.authority, *settings.sms) if a is not None]
     keys = ("data_key", "index_key", "audit_key")
     secrets: dict[str, SecretStr] = {f"HUIMIN_{name.upper()}": getattr(settings, name) for name in keys}
+    secrets |= {f"HUIMIN_DEPARTMENT_KEYS.{name}": key for name, key in settings.department_keys.items()}
     for account in accounts:
         for name in type(account).model_fields:
             value = getattr(account, name)
@@ -224,7 +252,7 @@ def _refuse_sandbox_values(settings: Settings) -> None:
 
 
 def _is_of_the_sandbox(secret: str) -> bool:
-    return secret in {SANDBOX_KEY, SANDBOX_AES_KEY} or SANDBOX_PREFIX in secret
+    return secret.removeprefix("whsec_") in {SANDBOX_KEY, SANDBOX_AES_KEY} or SANDBOX_PREFIX in secret
 
 
 def _wrong(what: str) -> ConfigurationError:

@@ -36,7 +36,7 @@ HOMES = {
     "icalendar": ("server.domain.calendar",),
     "pyotp": ("server.domain.totp",),
     "jsonschema_rs": ("server.domain.catalogue_forms",),
-    "pypinyin": ("server.domain.catalogue_search",),
+    "pypinyin": ("server.domain.catalogue_spelling",),
     "zxcvbn": ("server.domain.passwords",),
     "prometheus_client": ("server.telemetry", "server.app", "push", "handlers"),
     "typer": ("server.__main__", "server.commands"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypedDict
 
@@ -24,6 +25,7 @@ from pydantic import SecretStr
 
 from server.settings import (
     SANDBOX_AES_KEY,
+    SANDBOX_KEY,
     SANDBOX_PREFIX,
     AliyunSmsAccount,
     FcmAccount,
@@ -44,6 +46,7 @@ SECRET_ID = "AKIDSandboxSandboxSandboxSandboxHuim"  # noqa: S105 - the public ha
 SECRET_KEY = f"{SANDBOX_PREFIX}secret-key"
 SDK_APP_ID = "1400006666"
 TENCENT_RECEIPT_KEY = f"{SANDBOX_PREFIX}receipts-tencent"
+DEPARTMENT_KEY = f"whsec_{SANDBOX_KEY}"
 
 
 class Accounts(TypedDict):
@@ -86,6 +89,26 @@ def accounts(base_url: str, home: Path) -> Accounts:
                 receipt_key=SecretStr(TENCENT_RECEIPT_KEY),
             ),
         ),
+    }
+
+
+class Aids(TypedDict):
+    """The part of `server.settings.Settings` about whom applications need."""
+
+    departments: Path
+    department_keys: Mapping[str, SecretStr]
+    clamd_url: str
+
+
+def aids(base_url: str, clamd_port: int, home: Path, sources: Iterable[str]) -> Aids:
+    """Settings of the department that serves these sources, its file written into `home`, and of the scanner."""
+    served = {"base_url": f"{base_url.rstrip('/')}/registers", "sources": sorted(sources), "key": "sandbox"}
+    path = home / "departments.yaml"
+    path.write_text(json.dumps({"departments": [served]}))  # JSON is YAML
+    return {
+        "departments": path,
+        "department_keys": {"sandbox": SecretStr(DEPARTMENT_KEY)},
+        "clamd_url": f"tcp://127.0.0.1:{clamd_port}",
     }
 
 

@@ -117,7 +117,7 @@ class Control:
 
     async def _flush(self, timeout_s: float, reply: Reply) -> None:
         await self._sandbox.flush(timeout_s)
-        counts = [provider.book.counts for provider in self._sandbox.providers.values()]
+        counts = [book.counts for book in self._sandbox.books.values()]
         totals = {
             "pending": sum(outbox.pending for outbox in self._sandbox.outboxes.values()),
             "sent": sum(count["receipts sent"] for count in counts),
@@ -163,7 +163,7 @@ class Control:
         return {"texts": self._sandbox.phones.look(asked["phone"].replace(" ", "+", 1))}
 
     def _counts(self) -> dict[str, dict[str, int]]:
-        counts = {name: dict(sorted(p.book.counts.items())) for name, p in self._sandbox.providers.items()}
+        counts = {name: dict(sorted(book.counts.items())) for name, book in self._sandbox.books.items()}
         for name, outbox in self._sandbox.outboxes.items():
             counts[name]["receipts pending"] = outbox.pending
         return counts

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 PROVIDERS = ("wechat", "fcm", "sms_aliyun", "sms_tencent")
-ProviderName = Literal["wechat", "fcm", "sms_aliyun", "sms_tencent"]
+ProviderName = Literal["wechat", "fcm", "sms_aliyun", "sms_tencent", "registers", "clamd"]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -103,6 +103,8 @@ class FaultScript(BaseModel):
     fcm: ProviderFaults = ProviderFaults()
     sms_aliyun: ProviderFaults = ProviderFaults()
     sms_tencent: ProviderFaults = ProviderFaults()
+    registers: ProviderFaults = ProviderFaults()
+    clamd: ProviderFaults = ProviderFaults()
 
     def of(self, provider: ProviderName) -> ProviderFaults:
         """The faults of one provider."""
@@ -115,6 +117,10 @@ class FaultScript(BaseModel):
                 return self.sms_aliyun
             case "sms_tencent":
                 return self.sms_tencent
+            case "registers":
+                return self.registers
+            case "clamd":
+                return self.clamd
 
 
 class Dice:

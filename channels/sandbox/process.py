@@ -6,14 +6,14 @@ import asyncio
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import orjson
 
 from channels.sandbox import journal
-from channels.sandbox.accounts import Accounts, accounts
+from channels.sandbox.accounts import Accounts, Aids, accounts, aids
 from channels.sandbox.client import Poster
 from channels.sandbox.server import JOURNAL
 
@@ -28,7 +28,8 @@ class SandboxFailedError(Exception):
 class SandboxProcess:
     """A running sandbox. Use `start`; `home` is the folder of its journal and FCM key."""
 
-    def __init__(self, process: Process, port: int, home: Path) -> None:
+    def __init__(self, process: Process, ports: tuple[int, int], home: Path) -> None:
+        port, self.clamd_port = ports
         self.port = port
         self.home = home
         self.base_url = f"http://127.0.0.1:{port}"
@@ -38,14 +39,16 @@ class SandboxProcess:
     async def start(cls, command: Sequence[str], home: Path, *options: str, port: int = 0) -> Self:
         """Run `command` (the `sandbox` command with its interpreter) and wait until it listens."""
         process = await asyncio.create_subprocess_exec(
-            *command, "--port", str(port), "--home", str(home), "--child", *options, stdin=PIPE, stdout=PIPE
-        )
+            *command, "--port", str(port), "--clamd-port", "0", "--home", str(home), "--child", *options,
+            stdin=PIPE, stdout=PIPE,
+        )  # fmt: skip
         assert process.stdout is not None
         async with asyncio.timeout(_READY_TIMEOUT_S):
             line = await process.stdout.readline()
         if not line:
             raise SandboxFailedError(f"the sandbox ended with {await process.wait()} before it was ready")
-        return cls(process, orjson.loads(line)["port"], home)
+        facts = orjson.loads(line)
+        return cls(process, (facts["port"], facts["clamd_port"]), home)
 
     @property
     def pid(self) -> int:
@@ -55,6 +58,10 @@ class SandboxProcess:
     def accounts(self) -> Accounts:
         """Settings of the accounts that fit this sandbox."""
         return accounts(self.base_url, self.home)
+
+    def aids(self, sources: Iterable[str]) -> Aids:
+        """Settings of the department that serves these sources, and of the scanner."""
+        return aids(self.base_url, self.clamd_port, self.home, sources)
 
     def journal(self) -> Iterator[journal.Entry]:
         """What was accepted so far."""

@@ -1,4 +1,4 @@
-"""The sandbox: four providers behind one port of one process.
+"""The sandbox: four providers and a department behind one port of one process, and a virus scanner behind another.
 
 A request is matched to its provider, the fault script has its say, the provider answers, and an answer that tells of an
 accept waits until the accept is in the journal. The paths are the vendors' own, so a client only changes its base URL;
@@ -16,11 +16,13 @@ from typing import NamedTuple
 
 from channels.sandbox import accounts, fcm, receipt_styles, wechat
 from channels.sandbox.book import Answer, Book, Provider
+from channels.sandbox.clamd import Clamd
 from channels.sandbox.faults import Dice, Fate, FaultScript
 from channels.sandbox.http import Connection, Reply, Request, Service, response
 from channels.sandbox.journal import Journal
 from channels.sandbox.phones import Phones
 from channels.sandbox.receipts import Outbox
+from channels.sandbox.registers import Registers
 from channels.sandbox.sms_aliyun import AliyunSms
 from channels.sandbox.sms_tencent import TencentSms
 from channels.sandbox.templates import Templates
@@ -35,7 +37,7 @@ class _Route(NamedTuple):
 
 
 class Sandbox:
-    """All four providers. `home` holds the journal and the FCM key; `clock` is Unix time in seconds."""
+    """All of them. `home` holds the journal and the FCM key; `clock` is Unix time in seconds."""
 
     def __init__(self, home: Path, templates: Templates, seed: int, clock: Callable[[], float] = time.time) -> None:
         self._loop = loop = asyncio.get_running_loop()
@@ -50,12 +52,16 @@ class Sandbox:
         )
         self.aliyun = AliyunSms(aliyun, templates, self.phones)
         self.tencent = TencentSms(tencent, templates, self.phones)
+        self.registers = Registers(Book("registers", "registers", self._journal, clock))
+        self.clamd = Clamd(Book("clamd", "clamd", self._journal, clock))
         self.providers: Mapping[str, Provider] = {
             "wechat": self.wechat,
             "fcm": self.fcm,
             "sms_aliyun": self.aliyun,
             "sms_tencent": self.tencent,
+            "registers": self.registers,
         }
+        self.books = {name: provider.book for name, provider in self.providers.items()} | {"clamd": self.clamd.book}
         styles = {
             "wechat": receipt_styles.wechat(clock),
             "sms_aliyun": receipt_styles.aliyun(clock),
@@ -74,26 +80,33 @@ class Sandbox:
             wechat.SEND.encode(): _Route(self.wechat, self.wechat.send, is_send=True),
             fcm.SEND.encode(): _Route(self.fcm, self.fcm.send, is_send=True),
         }
+        table |= {path: _Route(self.registers, answer, is_send=True) for path, answer in self.registers.routes.items()}
         for provider in (self.wechat, self.fcm):
             table |= {path: _Route(provider, answer, is_send=False) for path, answer in provider.routes.items()}
         return table
 
     # -- life
 
-    async def serve(self, port: int, otherwise: Service, ready: Callable[[int], None], stop: asyncio.Event) -> None:
+    async def serve(
+        self, ports: tuple[int, int], otherwise: Service, ready: Callable[[int, int], None], stop: asyncio.Event
+    ) -> None:
         """Listen on loopback until `stop`, then send the receipts that are still due.
 
-        `ready` is told the port; `otherwise` serves the paths of no provider.
+        `ports` are that of HTTP and that of the scanner, which `ready` is told; `otherwise` serves the paths of no
+        provider.
         """
         self._otherwise = otherwise
         server = await self._loop.create_server(
-            lambda: Connection(self.answer, self._peers), "127.0.0.1", port, backlog=4096
+            lambda: Connection(self.answer, self._peers), "127.0.0.1", ports[0], backlog=4096
         )
+        scanner = await self.clamd.listen(ports[1])
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(outbox.run()) for outbox in self.outboxes.values()]
-            ready(server.sockets[0].getsockname()[1])
+            ready(server.sockets[0].getsockname()[1], scanner.sockets[0].getsockname()[1])
             await stop.wait()
             server.close()
+            scanner.close()
+            self.clamd.close()
             await self.flush(5.0)
             for task in tasks:
                 task.cancel()
@@ -104,8 +117,8 @@ class Sandbox:
 
     def script(self, script: FaultScript) -> None:
         """Put a fault script in force for all providers."""
-        for provider in self.providers.values():
-            provider.book.script(script)
+        for book in self.books.values():
+            book.script(script)
         for name, outbox in self.outboxes.items():
             outbox.pace(self.providers[name].book.dice.faults.receipts.posts_per_s)
 

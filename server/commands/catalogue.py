@@ -24,14 +24,17 @@ from server import assemble
 from server.assemble_catalogue import CatalogueParts, catalogue
 from server.commands.serve import assembled
 from server.domain.catalogue import Item
+from server.domain.catalogue_rules import unfit
 from server.domain.catalogue_search import Wanted
 from server.domain.catalogue_seed import Defect
 from server.domain.catalogue_tables import from_csv, from_json, to_csv, to_json
 from server.domain.catalogue_targets import figures
+from server.domain.catalogue_visits import offered, unbookable
 from server.domain.errors import InvalidInputError
 from server.services.catalogue_scale import more
 from server.settings import Settings, load
-from server.storage.catalogue_files import FOLDER, read_seed
+from server.storage.catalogue_files import FOLDER, load_rules, read_seed
+from server.storage.catalogues import load_divisions, load_resources
 
 app = typer.Typer(no_args_is_help=True, help="The catalogue of items 事项目录: load, import, export, check, count.")
 
@@ -90,9 +93,14 @@ def export(file: Annotated[Path, typer.Argument(help="items.json or items.csv")]
 
 @app.command("check")
 def check(*, folder: Folder = FOLDER, as_json: Json = False) -> None:
-    """Look through a folder like data/catalogue without publishing anything; needs no database."""
-    found = read_seed(load(os.environ).city, folder)
-    _report(len(found.items), None, found.defects, as_json=as_json)
+    """Look through a folder like data/catalogue, and where it leads to, without a database and publishing nothing."""
+    city = load(os.environ).city
+    found = read_seed(city, folder)
+    divisions = load_divisions()
+    rules = load_rules(city, divisions, found.ground, folder)
+    wrong = [Defect("", item.id, each.field, each.en) for item in found.items for each in unfit(item, rules)]
+    wrong += unbookable(found.items, found.ground, offered(load_resources(divisions), city))
+    _report(len(found.items), None, [*found.defects, *wrong], as_json=as_json)
 
 
 @app.command("kpi")
@@ -104,13 +112,17 @@ def kpi(*, as_json: Json = False) -> None:
 
     found = _run(load(os.environ), does)
     if as_json:
-        told = [{"name": f.name, "target": f.target, "count": f.count, "missing": f.missing} for f in found]
+        told = [
+            {"name": f.name, "target": f.target, "count": f.count, "gap": f.gap, "missing": f.missing} for f in found
+        ]
         typer.echo(orjson.dumps({"figures": told}))
         return
-    table = Table("figure 指标", "plan 目标", "now 现有", "", title="The plan's figures 计划指标")
+    table = Table(
+        "figure 指标", "plan 目标", "now 现有", "gap 差额", "missing 缺少", title="The plan's figures 计划指标"
+    )
     for figure in found:
-        state = "reached 达标" if figure.is_reached else f"short of 缺 {figure.target - figure.count}"
-        table.add_row(figure.name, f"{figure.target:,}", f"{figure.count:,}", " ".join((state, *figure.missing)))
+        gap = f"{figure.gap:,}" if figure.gap else "reached 达标"
+        table.add_row(figure.name, f"{figure.target:,}", f"{figure.count:,}", gap, " ".join(figure.missing))
     Console().print(table)
 
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import platform
 import shutil
 import socket
+import ssl
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from channels.clamd import Clamd
 from server import settings
+from server.assemble_departments import departments_of
 from server.binaries import MONGOD, VALKEY, Program, find
 from server.domain.errors import ConfigurationError, HuiminError
+from server.storage.catalogues import load_source_policy
 
+REACH_S = 3.0  # how long whoever stands outside may take to answer
 ROOM_BYTES = 2 << 30  # a fresh mongod takes 300 MB, a demo and a test run some hundred more
 
 
@@ -35,7 +42,7 @@ class Finding:
 
 
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False) -> None:
-    """Check Python, binaries, libraries, settings, ports and disk; say what to do. Exit code 1: something is wrong."""
+    """Check Python, binaries, settings, ports, disk and neighbours; say what to do. Exit code 1: something is wrong."""
     findings = list(_look())
     is_well = all(finding.is_well for finding in findings)
     if as_json:
@@ -62,6 +69,8 @@ def _look() -> Iterator[Finding]:
     for name, port in (("port", chosen.port), ("admin_port", chosen.admin_port)):
         yield _port(name, port)
     yield _room(chosen.home)
+    yield _scanner(chosen)
+    yield from _departments(chosen)
 
 
 def _server_named(program: Program, url: str) -> Finding:
@@ -97,6 +106,43 @@ def _room(home: Path) -> Finding:
         seen=f"{home.resolve()}: {free_bytes >> 20} MB free{'' if is_writable else ', not writable'}",
         advice=f"name a writable folder with {ROOM_BYTES >> 20} MB free in HUIMIN_HOME",
     )
+
+
+def _scanner(chosen: settings.Settings) -> Finding:
+    advice = "start clamd (apt install clamav-daemon) and name it in HUIMIN_CLAMD_URL; until then no file is taken"
+    if chosen.clamd_url is None:
+        seen = "HUIMIN_CLAMD_URL is not set" + ("" if chosen.mode == "production" else ": nothing looks at attachments")
+        return Finding("clamd", chosen.mode != "production", seen, advice)
+    is_there = asyncio.run(Clamd(chosen.clamd_url, REACH_S).ping())
+    return Finding("clamd", is_there, f"{chosen.clamd_url} {'answers' if is_there else 'does not answer'}", advice)
+
+
+def _departments(chosen: settings.Settings) -> Iterator[Finding]:
+    """Whether a connection comes up, with its certificate; nobody is asked about anybody."""
+    try:
+        accounts = departments_of(chosen, load_source_policy())
+    except ConfigurationError as error:
+        yield Finding("departments", is_well=False, seen=error.en, advice="correct it: docs/departments.md")
+        return
+    if not accounts:
+        yield Finding("departments", is_well=True, seen="HUIMIN_DEPARTMENTS is not set: citizens bring papers")
+    advice = "check address, network and certificate with the department; citizens upload papers meanwhile"
+    for account in accounts:
+        where = f"{account.base_url} ({len(account.sources)} sources)"
+        try:
+            _connect(account)
+        except (OSError, ValueError) as error:
+            yield Finding("department", is_well=False, seen=f"{where}: {error}", advice=advice)
+        else:
+            yield Finding("department", is_well=True, seen=f"{where} is reachable")
+
+
+def _connect(account: settings.DepartmentAccount) -> None:
+    url = urlsplit(account.base_url)
+    is_tls, host = url.scheme == "https", url.hostname or ""
+    with socket.create_connection((host, url.port or (443 if is_tls else 80)), REACH_S) as plain:
+        if is_tls:
+            ssl.create_default_context(cafile=account.ca_file).wrap_socket(plain, server_hostname=host).close()
 
 
 def _table(findings: list[Finding]) -> Table:

@@ -13,7 +13,7 @@ from channels.sandbox.wechat import openid_of
 from server.assemble import Assembly
 from server.assemble_booking import booking
 from server.domain.divisions import is_within
-from server.domain.officers import WARNING, NewOfficer, Role, Unit
+from server.domain.officers import SERVING, WARNING, NewOfficer, Role, Unit
 from server.domain.resources import Kind, Resource, Wanted
 from server.services import booking_seeding as seeding
 from server.services.population import Recipe, people
@@ -30,6 +30,10 @@ UNIT = Unit(
     code="44030041600000", name="深圳市气象台", name_en="Shenzhen Observatory", sender="observatory@sz.example",
     division="440300", contact="12121",
 )  # fmt: skip
+HALL = Unit(
+    code="44030041700000", name="深圳市政务服务数据管理局", name_en="Shenzhen Government Services",
+    sender="services@sz.example", division="440300", contact="12345",
+)  # fmt: skip
 BOOKABLE_AT_ONCE = (Wanted(unit="sz-nanshan"), Wanted(kind=Kind.VEHICLE, division=DISTRICT))
 OFFICERS: Mapping[Role, str] = {
     Role.AUTHOR: "王敏",
@@ -37,7 +41,14 @@ OFFICERS: Mapping[Role, str] = {
     Role.CHIEF: "李强",
     Role.AUDITOR: "赵磊",
     Role.ADMINISTRATOR: "周洁",
+    Role.CLERK: "吴婷",
+    Role.APPROVER: "郑涛",
+    Role.EDITOR: "孙悦",
 }
+INSTITUTIONS = (  # whose applications and bookings the clerk and the approver work on
+    "civil-affairs", "public-security", "human-resources", "housing", "market", "education", "disabled",
+    "social-insurance", "hall-440305", "sz-nanshan",
+)  # fmt: skip
 
 
 async def settle(assembly: Assembly, count: int, seed: int, tell: Callable[[int], None]) -> None:
@@ -95,11 +106,18 @@ async def swear_in(assembly: Assembly, password: Callable[[], str]) -> list[dict
         if name in known:
             link = await assembly.officers.recover(None, known[name])
         else:
-            roles = frozenset({role, Role.DRILL} if role in WARNING else {role})
-            fields = {"roles": roles, "unit": UNIT, "division": UNIT.division, "events": EVENTS}
-            new = NewOfficer(name=name, person=f"demo-{role.value}", **fields)
-            _, link = await assembly.officers.create(None, new)
+            _, link = await assembly.officers.create(None, _sworn(role, name))
         chosen = password()
         activated = await assembly.officers.activate(link, chosen)
         told.append({"name": name, "password": chosen, "totp_secret": activated.totp_secret, "role": role.value})
     return told
+
+
+def _sworn(role: Role, name: str) -> NewOfficer:
+    """Who warns works for the observatory, who serves people for the hall, in the name of some units."""
+    if role in SERVING:
+        bounds = {"roles": frozenset({role}), "unit": HALL, "events": (), "institutions": INSTITUTIONS}
+    else:
+        roles = frozenset({role, Role.DRILL} if role in WARNING else {role})
+        bounds = {"roles": roles, "unit": UNIT, "events": EVENTS}
+    return NewOfficer.model_validate({"name": name, "person": f"demo-{role.value}", "division": "440300", **bounds})

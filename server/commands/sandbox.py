@@ -1,4 +1,4 @@
-"""`sandbox`: run the four providers on loopback, for the demo, the tests, the bench, and whoever tries a client."""
+"""`sandbox`: providers, a department and a virus scanner on loopback, for demo, tests, bench and trying a client."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ class SandboxOptions:
     """What the command line says. `home` gets the journal and the FCM key; port 0 = choose one."""
 
     port: int
+    clamd_port: int
     home: Path
     callback: str = ""
     script: FaultScript = field(default_factory=FaultScript)
@@ -51,9 +52,11 @@ async def run(options: SandboxOptions) -> None:
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)  # what lives here lives long; full collections would only cost tail latency
     try:
-        await sandbox.serve(options.port, Control(sandbox, time.time).serve, _say_ready, stop)
+        ports = (options.port, options.clamd_port)
+        await sandbox.serve(ports, Control(sandbox, time.time).serve, _say_ready, stop)
     except OSError as error:
-        raise _wrong("port", f"127.0.0.1:{options.port}: {error.strerror}") from error
+        where = f"127.0.0.1:{options.port} or {options.clamd_port}"
+        raise _wrong("port", f"{where}: {error.strerror}") from error
 
 
 def _built(options: SandboxOptions) -> Sandbox:
@@ -79,13 +82,14 @@ def _end_with(stop: asyncio.Event) -> None:
         stop.set()
 
 
-def _say_ready(port: int) -> None:
-    sys.stdout.write(json.dumps({"ready": True, "port": port}) + "\n")
+def _say_ready(port: int, clamd_port: int) -> None:
+    sys.stdout.write(json.dumps({"ready": True, "port": port, "clamd_port": clamd_port}) + "\n")
     sys.stdout.flush()
 
 
 def sandbox(  # noqa: PLR0913, PLR0917 - the options of a command line
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 chooses one.")] = 18080,
+    clamd_port: Annotated[int, typer.Option(help="Port of the virus scanner on 127.0.0.1; 0 chooses one.")] = 18310,
     home: Annotated[Path, typer.Option(help="Folder of the journal and the FCM key.")] = Path(".huimin/sandbox"),
     callback: Annotated[str, typer.Option(help="Where receipts go, e.g. http://127.0.0.1:8080/v1/receipts.")] = "",
     faults: Annotated[Path | None, typer.Option(help="Fault script (JSON); none = a perfect day.")] = None,
@@ -93,7 +97,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - the options of a command line
     rate: Annotated[float, typer.Option(help="Recipients a second at each provider; 0 = as the script says.")] = 0.0,
     is_child: Annotated[bool, typer.Option("--child", help="End when standard input ends.")] = False,  # noqa: FBT002 - typer's way
 ) -> None:
-    """Run local WeChat, FCM, Aliyun and Tencent: signatures, quotas, grants, receipts, faults and a journal."""
+    """Run local WeChat, FCM, Aliyun, Tencent, a department and a virus scanner, with faults and a journal."""
     try:
         script = FaultScript.model_validate_json(faults.read_bytes()) if faults else FaultScript()
         script = _adjusted(script, seed, rate)
@@ -103,7 +107,7 @@ def sandbox(  # noqa: PLR0913, PLR0917 - the options of a command line
         url = CallbackUrl(url=callback).url
     except ValidationError as error:
         raise _wrong("callback", "must be http://host:port/path") from error
-    uvloop.run(run(SandboxOptions(port, home, url, script, is_child=is_child)))
+    uvloop.run(run(SandboxOptions(port, clamd_port, home, url, script, is_child=is_child)))
 
 
 def _adjusted(script: FaultScript, seed: int | None, rate: float) -> FaultScript:

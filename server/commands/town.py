@@ -24,12 +24,13 @@ from pydantic import BaseModel, SecretStr
 from tornado.httpclient import AsyncHTTPClient
 
 from channels.sandbox import journal
-from channels.sandbox.accounts import Accounts, accounts
+from channels.sandbox.accounts import Accounts, accounts, aids
 from channels.sandbox.faults import FaultScript
 from push.worker import Share
 from server.domain.errors import UnavailableError
 from server.processes import FIRST_PORT, PORTS, owned
 from server.settings import Settings
+from server.storage.catalogues import load_source_policy
 from server.storage.citizens import Citizens
 
 START_TIMEOUT_S = 30.0
@@ -172,14 +173,18 @@ async def town(
         port, admin_port = ports.public or free_port(), ports.admin or free_port()
         callback = f"http://127.0.0.1:{port}/v1/receipts"
         sandbox_home = str(home / "sandbox")
-        arguments = ["sandbox", "--port", "0", "--home", sandbox_home, "--callback", callback, "--faults", str(script)]
+        arguments = ["sandbox", "--port", "0", "--clamd-port", "0", "--home", sandbox_home]
+        arguments += ["--callback", callback, "--faults", str(script)]
         sandbox = Process(arguments, {}, home / "log" / "sandbox.log")
         stack.push_async_callback(sandbox.stop)
         await sandbox.start()
-        sandbox.arguments[2] = str(sandbox.facts["port"])  # the accounts know it: it has to be the same after a restart
+        # The accounts know its ports: they have to be the same after a restart.
+        sandbox.arguments[2], sandbox.arguments[4] = str(sandbox.facts["port"]), str(sandbox.facts["clamd_port"])
         url = f"http://127.0.0.1:{sandbox.facts['port']}"
         paced = _paced(accounts(url, home / "sandbox"), rate_per_s)
-        full = settings.model_copy(update={**paced, "port": port, "admin_port": admin_port, "home": home})
+        served = [rule.source for rule in load_source_policy().sources]
+        helpers = aids(url, sandbox.facts["clamd_port"], home / "sandbox", served)
+        full = settings.model_copy(update={**paced, **helpers, "port": port, "admin_port": admin_port, "home": home})
         api = Process(["api"], environment(full), home / "log" / "api.log")
         stack.push_async_callback(api.stop)
         found = Town(full, home, sandbox, api)
@@ -221,6 +226,8 @@ def _plain(value: Any) -> Any:
         return {
             name: _plain(getattr(value, name)) for name in type(value).model_fields if getattr(value, name) is not None
         }
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     return value

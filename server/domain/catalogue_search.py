@@ -1,9 +1,10 @@
-"""Finding items as people type: words, other words for the same, first letters of pinyin, part of a word.
+"""Finding items as people type: words, other words for the same, pinyin or its first letters, part of a word, a slip.
 
 An index is made of the published items of one version of the catalogue and never changed; it is small (a city has a few
 thousand items), so it stands in memory. A query is cut into terms at spaces and where Chinese meets Latin letters; an
 item has to fit all of them, and if none does, the best partial fits are given. What people call the same thing is one
-word inside (`canonical`), so 老人补贴 finds 高龄津贴. Ties are in the order of names, so pages never overlap.
+word inside, so 老人补贴 finds 高龄津贴. Only a term that nothing fits as it stands is taken for one with a slip. Ties
+are in the order of names, so pages never overlap.
 """
 
 from __future__ import annotations
@@ -11,18 +12,29 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pypinyin import Style, lazy_pinyin
-
 from server.domain.catalogue import Applicant, Item, Mode
+from server.domain.catalogue_spelling import (
+    FREE_SLIP,
+    MIN_SLIP,
+    Synonyms,
+    initials_alike,
+    initials_of,
+    is_slip_of,
+    plain_of,
+    spelled_of,
+    synonyms_of,
+)
 from server.domain.catalogue_windows import Ground
 from server.domain.divisions import is_within
 
 MAX_QUERY = 60  # characters that are heeded
 MAX_TERMS = 6
 PARTIAL = 0.5  # the share of a term's pairs of characters that a partial fit has
+PARTLY = 25.0  # the score of a partial fit at most; a slip is worth a little more
+SLIP = 28.0
 _TERM = re.compile(r"[a-z0-9]+|[㐀-鿿]+")
 _WORDS = re.compile(r"[a-z0-9]+")
 
@@ -54,11 +66,14 @@ class Entry:
 
     name: str
     words: tuple[str, ...]  # aliases
+    called: str  # name and aliases
     titles: str  # name and aliases, canonical
     around: str  # unit, moments, theme
     about: str
     initials: str  # of name and aliases, each after a newline
     spelled: str  # pinyin of name and aliases, and the English words, alike
+    alike: str  # first letters of the name said in other words
+    respelled: str  # pinyin of `titles`
     grams: frozenset[str]
 
 
@@ -70,12 +85,12 @@ class Index:
         self.items = sorted(published, key=lambda each: (each.item.name.zh, each.item.id))
         self.by_id = {each.item.id: each for each in self.items}
         self.ground = ground
-        self._canonical = canonical_of(ground.synonyms)
+        self._synonyms = synonyms_of(ground.synonyms)
         around = {one.id: one.name.zh for one in ground.moments} | {one.id: one.name.zh for one in ground.themes}
         made: Mapping[tuple[str, int], Entry] = before.made if before else {}
         self.made: dict[tuple[str, int], Entry] = {
             (each.item.id, each.version): made.get((each.item.id, each.version))
-            or _entry(each.item, self._canonical, around)
+            or _entry(each.item, self._synonyms, around)
             for each in self.items
         }
         self._entries = list(self.made.values())
@@ -109,9 +124,17 @@ class Index:
 
     def _scores(self, term: str) -> dict[int, float]:
         """How well each item fits one term; what does not fit is missing."""
-        if term.isascii():
-            return {n: score for n, entry in enumerate(self._entries) if (score := _latin(term, entry))}
-        same = self._canonical(term)
+        found = self._latin(term) if term.isascii() else self._chinese(term)
+        if len(term) >= MIN_SLIP and max(found.values(), default=0.0) <= PARTLY:
+            found |= dict.fromkeys(self._slips(term), SLIP)
+        return found
+
+    def _latin(self, term: str) -> dict[int, float]:
+        same = self._synonyms.latin(term)
+        return {n: score for n, entry in enumerate(self._entries) if (score := _latin(term, same, entry))}
+
+    def _chinese(self, term: str) -> dict[int, float]:
+        same = self._synonyms.han(term)
         shares: dict[int, float] = {}
         for spelling in {term, same}:  # as it was typed: half a word is not yet one that has others for it
             grams = _grams(spelling)
@@ -127,6 +150,18 @@ class Index:
             if share >= PARTIAL
         }
 
+    def _slips(self, term: str) -> Iterable[int]:
+        """Items whose name or aliases have the term with one slip."""
+        if term.isascii():
+            is_short = len(term) < FREE_SLIP
+            return [n for n, e in enumerate(self._entries) if is_slip_of(term, e.spelled, at_start=is_short)]
+        same = self._synonyms.han(term)
+        return [
+            number
+            for number, entry in enumerate(self._entries)
+            if is_slip_of(term, entry.called) or (len(same) >= MIN_SLIP and is_slip_of(same, entry.titles))
+        ]
+
 
 def terms_of(q: str) -> list[str]:
     """The terms of a query; full-width letters and capitals are as good as others.
@@ -135,19 +170,6 @@ def terms_of(q: str) -> list[str]:
     ['gl', '津贴']
     """
     return _TERM.findall(unicodedata.normalize("NFKC", q[:MAX_QUERY]).lower())[:MAX_TERMS]
-
-
-def canonical_of(synonyms: Iterable[Sequence[str]]) -> Callable[[str], str]:
-    """What makes one word of all words for the same thing: the first of their group, the longest match first.
-
-    >>> canonical_of([["高龄", "老人", "老年人"]])("老年人津贴")
-    '高龄津贴'
-    """
-    first = {_plain(word): _plain(group[0]) for group in synonyms for word in group}
-    if not first:
-        return lambda text: text
-    pattern = re.compile("|".join(re.escape(word) for word in sorted(first, key=len, reverse=True)))
-    return lambda text: pattern.sub(lambda match: first[match[0]], text)
 
 
 def _fits(item: Item, wanted: Wanted) -> bool:
@@ -176,11 +198,11 @@ def _chinese(term: str, same: str, entry: Entry, share: float) -> float:
         (40.0, term in entry.around),
         (30.0, same in entry.about),
     )
-    return next((score for score, fits in steps if fits), 25.0 * share)
+    return next((score for score, fits in steps if fits), PARTLY * share)
 
 
-def _latin(term: str, entry: Entry) -> float:
-    """First letters, pinyin written out, English words; the beginning is worth more than the middle."""
+def _latin(term: str, same: str, entry: Entry) -> float:
+    """First letters, pinyin written out, English words, other words; the beginning is worth more than the middle."""
     begins = f"\n{term}"
     if begins in entry.initials:
         return 90.0 if entry.initials.startswith(begins) else 80.0
@@ -188,37 +210,39 @@ def _latin(term: str, entry: Entry) -> float:
         return 70.0
     if len(term) > 1 and term in entry.initials:
         return 50.0
-    return 40.0 if len(term) > 2 and term in entry.spelled else 0.0
+    if len(term) > 2 and (begins in entry.alike or f"\n{same}" in entry.respelled):
+        return 45.0
+    return 40.0 if len(term) > 2 and (term in entry.spelled or same in entry.respelled) else 0.0
 
 
-def _entry(item: Item, canonical: Callable[[str], str], around: Mapping[str, str]) -> Entry:
-    name, words = _plain(item.name.zh), tuple(_plain(word) for word in item.words)
-    beside = "|".join(_plain(around.get(each, "")) for each in (item.theme, *item.moments))
-    beside = f"{_plain(item.unit.name.zh)}|{beside}"
-    titles = "|".join(canonical(text) for text in (name, *words))
-    text = canonical(_plain(item.about.zh))
+def _entry(item: Item, synonyms: Synonyms, around: Mapping[str, str]) -> Entry:
+    name, words = plain_of(item.name.zh), tuple(plain_of(word) for word in item.words)
+    beside = "|".join(plain_of(around.get(each, "")) for each in (item.theme, *item.moments))
+    beside = f"{plain_of(item.unit.name.zh)}|{beside}"
+    said = [synonyms.han(text) for text in (name, *words)]
+    text = synonyms.han(plain_of(item.about.zh))
     han = [each for each in (name, *words) if not each.isascii()]
-    spelled = [_pinyin(each) for each in han]
     english = _WORDS.findall(f"{item.name.en} {' '.join(w for w in words if w.isascii())}".lower())
     return Entry(
         name=name,
         words=words,
-        titles=titles,
+        called="|".join((name, *words)),
+        titles="|".join(said),
         around=beside,
         about=text,
-        initials="".join("\n" + "".join(syllable[0] for syllable in each) for each in spelled),
-        spelled="".join(f"\n{each}" for each in ("".join(part) for part in spelled))
-        + "".join(f"\n{w}" for w in english),
+        initials=_lines(map(initials_of, han)),
+        spelled=_lines([*map(spelled_of, han), *english]),
+        alike=_lines(sorted(initials_alike(name, synonyms))),
+        respelled=_lines(map(spelled_of, said)),
         grams=frozenset(
-            gram
-            for part in (name, *words, *titles.split("|"), beside, canonical(beside), text)
-            for gram in _all_grams(part)
+            gram for part in (name, *words, *said, beside, synonyms.han(beside), text) for gram in _all_grams(part)
         ),
     )
 
 
-def _pinyin(text: str) -> tuple[str, ...]:
-    return tuple(lazy_pinyin(text, style=Style.NORMAL))
+def _lines(parts: Iterable[str]) -> str:
+    """Each after a newline: what begins with something is found by looking for it after one."""
+    return "".join(f"\n{part}" for part in parts)
 
 
 def _grams(text: str) -> frozenset[str]:
@@ -228,7 +252,3 @@ def _grams(text: str) -> frozenset[str]:
 
 def _all_grams(text: str) -> frozenset[str]:
     return _grams(text) | frozenset(text)
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).lower()

@@ -124,6 +124,7 @@ class _Maker:
             "networks": data.get("at", []),
             "basis": data.get("basis", []),
         }
+        made["form"]["fields"] = _filled(made["form"]["fields"], made["materials"])
         item = Item.model_validate(made)
         if fault := self.is_code(item.code, item.unit.division, item.unit.uscc):
             raise WrongError("number", f"the code {item.code}: {fault}")
@@ -266,6 +267,7 @@ def compose(files: Files, city: str, is_code: CodeRule = plain_code) -> Seed:
     plan = plan_of(files.shared, defects)
     everywhere = {str(each.get("id")) for listed in files.items.values() for each in _listed(listed, "", [])}
     defects += _lost("moments.yaml", ((m.id, m.items) for m in ground.moments), everywhere)
+    defects += _lost("desks.yaml", ((d.id, tuple(d.services)) for d in ground.desks), everywhere)
     defects += _lost("plan.yaml", ((n.id, n.items) for n in plan.named), everywhere)
     here = [moment.model_copy(update={"items": known}) for moment in ground.moments
             if (known := tuple(each for each in moment.items if each in items))]  # fmt: skip
@@ -301,7 +303,20 @@ def ground_of(shared: Mapping[str, Any], city: str, defects: list[Defect]) -> Gr
         if key == "windows":
             entries = [each for each in entries if str(each.get("division", "")).startswith(city[:4])]
         made[key] = [_paired(each) for each in entries]
-    return _made(lambda: Ground.model_validate(made), "windows, moments, themes, synonyms", "", defects) or Ground()
+    made["desks"] = [_desk(each, city, defects) for each in shared.get("desks", ())]
+    return (
+        _made(lambda: Ground.model_validate(made), "windows, desks, moments, themes, synonyms", "", defects) or Ground()
+    )
+
+
+def _desk(data: Any, city: str, defects: list[Defect]) -> Any:
+    """A desk as this city has it: the group may be written by city."""
+    group = data.get("group") if isinstance(data, Mapping) else None
+    if not isinstance(group, Mapping):
+        return data
+    if city not in group:
+        defects.append(Defect("desks.yaml", str(data.get("id")), "group", f"no group for {city}: add it"))
+    return {**data, "group": group.get(city, "none")}
 
 
 def _paired(data: Any) -> Any:
@@ -323,6 +338,15 @@ def _lost(file: str, named: Any, known: set[str]) -> list[Defect]:
         for name, items in named
         for each in items
         if each not in known
+    ]
+
+
+def _filled(fields: list[dict[str, Any]], materials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Fields without the filling that this item cannot have: a source is asked only for what replaces a material."""
+    asked = {each["source"]["name"] for each in materials if "source" in each}
+    return [
+        {key: value for key, value in each.items() if key != "fill" or str(value).partition(".")[0] in asked}
+        for each in fields
     ]
 
 

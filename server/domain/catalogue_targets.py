@@ -47,15 +47,24 @@ class Figure:
     missing: tuple[str, ...] = ()
 
     @property
+    def gap(self) -> int:
+        """How many are missing; 0: none."""
+        return max(0, self.target - self.count)
+
+    @property
     def is_reached(self) -> bool:
         """Whether it is."""
         return self.count >= self.target
 
 
-def figures(items: Iterable[Item], plan: Plan) -> list[Figure]:
-    """Each figure of the plan, counted over the items that are offered."""
+def figures(items: Iterable[Item], plan: Plan, proactive: frozenset[str] = frozenset()) -> list[Figure]:
+    """Each figure of the plan, counted over the items that are offered.
+
+    `proactive`: items that a rule in force offers to people, whatever their own flag says (主动服务 counts both).
+    """
     offered = {item.id: item for item in items if item.is_offered}
     counted = Counter(mode for item in offered.values() for mode in item.modes)
+    counted[Mode.PROACTIVE] = sum(Mode.PROACTIVE in each.modes or each.id in proactive for each in offered.values())
     told = [Figure("items", plan.items, len(offered))]
     told += [Figure(mode.value, plan.modes.get(mode, 0), counted[mode]) for mode in Mode]
     for named in plan.named:

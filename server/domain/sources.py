@@ -97,6 +97,16 @@ def question_of(terms: Terms, source: str) -> Question:
     )
 
 
+def filled_by(terms: Terms, question: Question, answer: Answer, form: Mapping[str, Any]) -> dict[str, Any]:
+    """The form with what the source said; a field that is not shown stays empty, for the form would refuse it."""
+    filled = dict(form)
+    for each in terms.item.form.fields:
+        name, rule = question.fills.get(each.id, ""), each.show_if
+        if name in answer.values and (rule is None or filled.get(rule.field) in rule.among):
+            filled[each.id] = answer.values[name]
+    return filled
+
+
 def evidence_of(question: Question, answer: Answer, application: str) -> str:
     """SHA-256 in hexadecimal over source, purposes, application, values and their time, as canonical JSON."""
     content: dict[str, Any] = {

@@ -39,7 +39,7 @@ class Scanner(Protocol):
 
 
 class NoScanner:
-    """Where the city has none: the kinds that are taken are checked all the same."""
+    """For trying things without one, never in production; the kinds that are taken are checked all the same."""
 
     async def is_clean(self, data: bytes) -> bool:
         """Everything."""
@@ -72,7 +72,7 @@ class Attachments:
     async def add(self, caller: Caller, application: str, upload: Upload) -> Seen:
         """Attach a file to a material. The errors of `kind_of`, `refuse_size`, `made_anew`; and more of them.
 
-        InvalidInputError `material_unknown`, `attachment_harmful`; ConflictError `attachments_full`; StepRefusedError.
+        InvalidInputError `material_unknown`, `attachment_infected`; ConflictError `attachments_full`; StepRefusedError.
         """
         found = await self._counter.own(caller, application)
         self._refuse(found, upload)
@@ -147,7 +147,10 @@ class Attachments:
                 data = await asyncio.to_thread(made_anew, data, kind)
         if not await self._scanner.is_clean(data):
             raise InvalidInputError(
-                "attachment_harmful", zh="文件未通过安全检查", en="the file is not safe", field="body"
+                "attachment_infected",
+                zh="文件含有病毒，未保存；请检查您的设备后重新上传",
+                en="a virus was found and the file not kept: check your device, then upload it anew",
+                field="body",
             )
         attachment = Attachment(
             id=self._ground.random(16).hex(),

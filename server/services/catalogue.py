@@ -10,13 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from server.domain.catalogue import Item, Unit
 from server.domain.catalogue_search import Index, Published, Wanted
-from server.domain.catalogue_windows import Ground, Moment, Near, Theme, nearest
+from server.domain.catalogue_windows import (
+    Ground,
+    Moment,
+    Near,
+    Theme,
+    Visit,
+    nearest,
+    visit_at,
+    visits_elsewhere,
+)
 from server.domain.divisions import Divisions
 from server.domain.errors import NotFoundError
 from server.storage.catalogue import CatalogueStore
@@ -119,10 +128,16 @@ class Catalogue:
         return found
 
     def windows(self, item: Item, point: tuple[float, float] | None, division: str | None) -> list[Near]:
-        """Where it can be done, nearest first. `point`: latitude, longitude, WGS-84."""
+        """Where it can be done and what is booked there, nearest first. `point`: latitude, longitude, WGS-84."""
         if division is not None:
             self._divisions.get(division)
-        return nearest(self._ground.windows, item.networks, point=point, division=division)
+        found = nearest(self._ground.windows, item.networks, point=point, division=division)
+        desks = self._ground.desks
+        return [replace(near, visit=visit_at(desks, item.id, item.networks, near.window)) for near in found]
+
+    def visits(self, item: Item) -> tuple[Visit, ...]:
+        """What is booked for it at no window."""
+        return visits_elsewhere(self._ground.desks, item.id)
 
     def items_of(self, moment: Moment) -> tuple[str, ...]:
         """The items of a moment that are on offer, in their order."""

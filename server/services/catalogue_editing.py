@@ -1,24 +1,21 @@
 """The editors' counter: items are drafted, compared and published; what is published stays as it is for good.
 
-Promises. Nobody writes over what he has not seen (`edit`). An item that names a division, moment, theme or network that
-is not there is refused, and so is a code that does not fit the unit. Each publication and each load is in the audit log
-before it is answered. Taking an item off is publishing a version that is not offered.
+Promises. Nobody writes over what he has not seen (`edit`). An item that names what is not there (a workflow, unit,
+moment, network, source, ...) is refused, and so is a code that does not fit the unit. Each publication and each load is
+in the audit log before it is answered. Taking an item off is publishing a version that is not offered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.access import Deed, may, refuse
 from server.domain.audit import OPERATOR, Detail, Event
 from server.domain.catalogue import Item
-from server.domain.catalogue_codes import CodeRule
+from server.domain.catalogue_rules import Rules, unfit
 from server.domain.catalogue_seed import Defect
 from server.domain.catalogue_versions import Change, Kept, Version, changes
-from server.domain.catalogue_windows import Ground
-from server.domain.divisions import Divisions
 from server.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from server.domain.officers import Officer
 from server.services.audit import Audit
@@ -27,15 +24,6 @@ from server.storage.catalogue import CatalogueStore
 
 VERSIONS_TOLD = 100
 AT_ONCE = 100  # items of one transaction: some hundred kilobytes
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What an item has to fit."""
-
-    divisions: Divisions
-    ground: Ground
-    is_code: CodeRule
 
 
 class CatalogueEditing:
@@ -137,8 +125,8 @@ class CatalogueEditing:
 
     def check(self, item: Item) -> None:
         """InvalidInputError `item_unfit` naming the field that does not fit the city."""
-        for field, zh, en in self._faults(item):
-            raise InvalidInputError("item_unfit", zh=zh, en=en, field=field)
+        for found in unfit(item, self._rules):
+            raise InvalidInputError("item_unfit", zh=found.zh, en=found.en, field=found.field)
 
     def _twins(self, items: Iterable[Item], taken: Mapping[str, str]) -> Iterable[Defect]:
         """What cannot be loaded. `taken`: codes that items of the catalogue have."""
@@ -150,24 +138,8 @@ class CatalogueEditing:
                 seen[name] = item.id
             if taken.get(item.code, item.id) != item.id:
                 yield Defect("", item.id, "code", f"the code of {taken[item.code]}: give it its own")
-            for field, _, en in self._faults(item):
-                yield Defect("", item.id, field, en)
-
-    def _faults(self, item: Item) -> Iterable[tuple[str, str, str]]:
-        rules = self._rules
-        if rules.divisions.find(item.division) is None:
-            yield "unit.division", "没有这个行政区划", "there is no such division"
-        if fault := rules.is_code(item.code, item.division, item.unit.uscc):
-            yield "code", f"编码有误：{fault}", f"the code: {fault}"
-        known = {
-            "theme": ({theme.id for theme in rules.ground.themes}, (item.theme,)),
-            "moments": ({moment.id for moment in rules.ground.moments}, item.moments),
-            "networks": (rules.ground.networks, item.networks),
-        }
-        for field, (there, named) in known.items():
-            for name in named:
-                if name not in there:
-                    yield field, f"没有“{name}”", f"there is no {name}"
+            for found in unfit(item, self._rules):
+                yield Defect("", item.id, found.field, found.en)
 
 
 def _exists() -> ConflictError:

@@ -18,7 +18,7 @@ from server.domain.audit import Detail, Event
 from server.domain.citizens import Caller
 from server.domain.errors import ForbiddenError, UnavailableError
 from server.domain.real_name import RealName
-from server.domain.sources import Answer, Policy, Question, evidence_of, question_of
+from server.domain.sources import Answer, Policy, Question, evidence_of, filled_by, question_of
 from server.domain.uses import User
 from server.services.application_steps import TURNS, Ground
 from server.services.applications import EDITABLE, Applications, Seen, closed
@@ -131,13 +131,13 @@ class Sources:
             Brought(material, Means.SOURCE, question.source, evidence, now, answer.as_of_at)
             for material in question.materials
         )
-        filled = {field: answer.values[name] for field, name in question.fills.items() if name in answer.values}
+        terms = await self._ground.items.terms(application.item, application.item_version)
         for _ in range(TURNS):
             kept = tuple(b for b in found.brought if b.means is not Means.SOURCE or b.ref != question.source)
             after = self._counter.edited(
                 found,
                 brought=(*kept, *brought),
-                form=MappingProxyType({**found.form, **filled}),
+                form=MappingProxyType(filled_by(terms, question, answer, found.form)),
                 answers=MappingProxyType({**found.answers, question.source: dict(answer.values)}),
             )
             if await self._counter.put(found, after):

@@ -9,11 +9,13 @@ from typing import Any
 import yaml
 
 from server.domain.catalogue_codes import CodeRule, plain_code
+from server.domain.catalogue_rules import Known, Rules
 from server.domain.catalogue_seed import Defect, Files, Seed, compose, ground_of, plan_of
 from server.domain.catalogue_targets import Plan
 from server.domain.catalogue_windows import Ground
+from server.domain.divisions import Divisions
 from server.domain.errors import ConfigurationError
-from server.storage.catalogues import DATA
+from server.storage.catalogues import DATA, load_consents, load_source_policy, load_workflows
 
 FOLDER = DATA / "catalogue"
 
@@ -46,6 +48,19 @@ def load_units(folder: Path = FOLDER) -> Mapping[str, Any]:
     if defects or not isinstance(units, dict):
         raise ConfigurationError("data_unreadable", zh="units.yaml 有误", en=f"units.yaml: {defects}")
     return units
+
+
+def load_rules(city: str, divisions: Divisions, ground: Ground, folder: Path = FOLDER) -> Rules:
+    """What an item has to fit: the ground, and what `data` has beside the catalogue; ConfigurationError."""
+    defects: list[Defect] = []
+    units = _read(folder / "units.yaml", folder, defects)
+    known = Known(
+        workflows=frozenset(load_workflows()),
+        units={name: str(unit["uscc"][city]) for name, unit in units.items() if city in unit.get("uscc", {})},
+        policy=load_source_policy(),
+        consents=frozenset(load_consents()),
+    )
+    return Rules(divisions, ground, plain_code, known)
 
 
 def _shared(folder: Path, defects: list[Defect]) -> Mapping[str, Any]:

@@ -106,12 +106,13 @@ async def test_what_can_be_spelled_in_many_ways_is_answered_but_not_kept(hall: C
     assert readers.shelf.hits == 0
 
 
-async def test_windows_are_nearest_first_and_name_the_group_that_is_booked(hall: Client):
+async def test_windows_are_nearest_first_and_name_what_is_booked_there(hall: Client):
     told = (await hall("GET", f"{ONE}/windows?{HOME}&limit=3")).json["windows"]
     assert told[0]["window"]["id"] == "sz-street-nantou"
     assert [each["metres"] for each in told] == sorted(each["metres"] for each in told)
     passport = (await hall("GET", f"/v1/items/passport/windows?{HOME}")).json["windows"]
-    assert passport[0]["window"]["booking_group"] == "sz-border-residents"
+    assert passport[0]["visit"] == {"kind": "exit_entry", "group": "sz-border-residents", "service": "passport-first"}
+    assert told[0]["visit"]["service"] == "elder-allowance"
 
 
 async def test_a_point_of_a_chinese_map_is_converted(hall: Client):

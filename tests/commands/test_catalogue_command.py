@@ -46,7 +46,7 @@ async def test_the_catalogue_is_loaded_counted_and_found_at_the_scale_of_the_pla
     assert [figures[name]["target"] for name in ("one_stop", "city_wide", "nearby", "online", "proactive")] == [
         30, 105, 69, 80, 446,
     ]  # fmt: skip
-    assert all(each["count"] >= each["target"] for each in figures.values())
+    assert all(each["count"] >= each["target"] and each["gap"] == 0 for each in figures.values())
     found = told(await huimin("search", "gljt", "--json"))
     assert found["items"][0]["id"] == "elderly-allowance"
     assert found["took_ms"] < 20
@@ -75,6 +75,38 @@ async def test_each_defect_is_a_line_and_good_items_are_published_all_the_same(h
     assert loaded.exit_code == 1
     assert len(json.loads(loaded.stdout)["defects"]) == 1
     assert json.loads(loaded.stdout)["new"] > 300
+
+
+async def test_the_plan_is_shown_as_target_actual_and_gap(huimin: Huimin):
+    await huimin("load", "--json")
+    figures = {each["name"]: each for each in told(await huimin("kpi", "--json"))["figures"]}
+    assert all(figures[name]["gap"] == 0 for name in ("one_stop", "city_wide", "nearby", "online"))
+    assert figures["proactive"]["gap"] == 446 - figures["proactive"]["count"] > 0
+    shown = (await huimin("kpi")).stdout
+    assert all(word in shown for word in ("plan 目标", "now 现有", "gap 差额"))
+
+
+async def test_an_imported_item_of_a_workflow_that_is_not_there_is_a_line(huimin: Huimin, tmp_path: Path):
+    told(await huimin("load", "--json"))
+    file = tmp_path / "items.json"
+    await huimin("export", str(file))
+    items = json.loads(file.read_text("utf-8"))
+    items["items"][0]["workflow"] = "magic"
+    file.write_text(json.dumps(items), "utf-8")
+    ran = await huimin("import", str(file))
+    name = items["items"][0]["id"]
+    line = f"{name}: workflow: there is no magic: take one of data/workflows, or add it there first"
+    assert ran.exit_code == 1
+    assert line in ran.stderr.splitlines()
+
+
+async def test_check_tells_an_item_that_nothing_can_be_booked_for(huimin: Huimin, tmp_path: Path):
+    folder = copytree(FOLDER, tmp_path / "catalogue")
+    desks = (folder / "desks.yaml").read_text("utf-8")
+    (folder / "desks.yaml").write_text(desks.replace("marriage-{district}-marriage", "wedding-{district}"), "utf-8")
+    ran = await huimin("check", "--folder", str(folder))
+    assert ran.exit_code == 1
+    assert "the desk marriage books wedding-440305, which has no counter in 440305" in ran.stderr
 
 
 async def test_a_file_of_another_kind_or_none_is_refused(huimin: Huimin, tmp_path: Path):

@@ -65,6 +65,18 @@ async def city(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process
         await process.wait()
 
 
+async def edit(facts: dict[str, Any]) -> None:
+    """The editor logs in as the README says and sees the catalogue; the clerk reaches the inbox of applications."""
+    http, staff = AsyncHTTPClient(), f"{facts['api']}/v1/staff"
+    kind = {"Content-Type": "application/json"}
+    for role, path in (("editor", "items?limit=1"), ("clerk", "applications"), ("approver", "applications")):
+        told = next(officer for officer in facts["officers"] if officer["role"] == role)
+        body = {"name": told["name"], "password": told["password"], "code": TOTP(told["totp_secret"]).now()}
+        entered = await http.fetch(f"{staff}/session", method="POST", headers=kind, body=json.dumps(body))
+        own = {"Authorization": f"Bearer {json.loads(entered.body)['token']}"}
+        assert (await http.fetch(f"{staff}/{path}", headers=own)).code == 200
+
+
 async def test_a_city_says_where_it_is_heals_itself_and_ends_without_a_trace(
     city: tuple[asyncio.subprocess.Process, dict[str, Any]], tmp_path: Path
 ):
@@ -74,12 +86,13 @@ async def test_a_city_says_where_it_is_heals_itself_and_ends_without_a_trace(
         assert await client["huimin"]["citizens"].estimated_document_count() == 300
         assert await client["huimin"]["counters"].find_one({"_id": "440305"})
         assert await redis.ping()
-    roles = {"author", "releaser", "chief", "auditor", "administrator"}
+    roles = {"author", "releaser", "chief", "auditor", "administrator", "clerk", "approver", "editor"}
     assert {officer["role"] for officer in facts["officers"]} == roles
     http = AsyncHTTPClient()
     assert all(len(TOTP(officer["totp_secret"]).now()) == 6 for officer in facts["officers"])
     assert len({officer["password"] for officer in facts["officers"]}) == len(roles)
     assert (await http.fetch(f"{facts['api']}/openapi.json")).code == 200
+    await edit(facts)
     kind = {"Content-Type": "application/json"}
     code = {"code": f"{facts['citizens'][0]['wechat']}.1"}
     session = f"{facts['api']}/v1/session"

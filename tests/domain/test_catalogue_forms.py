@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from server.domain.catalogue_forms import DIALECT, FieldKind, Form, check, schema_of, ui_of
+from server.domain.catalogue_forms import _SAID, DIALECT, FieldKind, Form, check, schema_of, ui_of
 from tests.domain.catalogue_items import field, form, options, seed
 
 KIND = field("kind", "one_of", options=options("own", "rent"))
@@ -49,6 +49,31 @@ PUBLIC_BEHAVIOUR: list[tuple[Any, Any, bool]] = [
     ({"format": "date"}, "2026-02-29", False),  # asserted: we switch it on
     ({"format": "date"}, "2024-02-29", True),
     ({"format": "date"}, "2024-2-9", False),
+    ({"minLength": 2}, "💩", False),
+    ({"minimum": 2}, 1.999, False),
+    ({"maximum": 3}, 3.0, True),
+    ({"maxItems": 2}, [1, 2, 3], False),
+    ({"maxItems": 2}, "abc", True),
+    ({"enum": [{"a": 1}]}, {"a": 1.0}, True),  # equal as numbers are
+    ({"enum": ["1"]}, 1, False),
+    ({"const": {"a": [1]}}, {"a": [1]}, True),
+    ({"const": ""}, None, False),
+    ({"type": ["string", "null"]}, None, True),
+    ({"type": "array", "items": False}, [], True),
+    ({"items": {"type": "integer"}}, [1, "2"], False),
+    ({"uniqueItems": True}, [{"a": 1, "b": 2}, {"b": 2, "a": 1}], False),  # order of keys does not tell apart
+    ({"required": []}, {}, True),
+    ({"required": ["constructor"]}, {}, False),  # names of other languages' objects are just names
+    ({"properties": {"__proto__": {"type": "string"}}}, {"__proto__": 1}, False),
+    ({"additionalProperties": False, "properties": {"a": True}}, [1], True),  # says nothing about a list
+    ({"allOf": [{"properties": {"a": False}}, {"properties": {"b": True}}]}, {"b": 1}, True),
+    ({"if": True, "then": {"const": 1}}, 2, False),
+    ({"if": False, "then": {"const": 1}}, 2, True),
+    ({"then": False}, 1, True),  # nothing without an if
+    ({"pattern": "^\\S+$"}, "　", False),  # a full-width space is a space
+    ({"title": "x", "$comment": "y"}, 1, True),  # what is no rule rules nothing
+    ({"format": "date"}, 3, True),
+    ({"format": "date"}, "2026-13-01", False),
     ({"format": "email"}, "a@b.example", True),
     ({"format": "email"}, "a b@c", False),
 ]
@@ -79,7 +104,13 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "uscc": [("11440300HM0000012B", "format")],
     "bank_card": [("6222020000000000001", "format"), ("622202000000000000x", "format")],
     "division": [("44030", "pattern"), ("440305001\n", "pattern")],
-    "rows": [([], "minItems"), ([{}], "required"), ([{"x": "y", "z": 1}], "additionalProperties"), ({}, "type")],
+    "rows": [
+        ([], "minItems"),
+        ([{"x": "y"}] * 51, "maxItems"),
+        ([{}], "required"),
+        ([{"x": "y", "z": 1}], "additionalProperties"),
+        ({}, "type"),
+    ],
 }
 
 
@@ -107,6 +138,25 @@ def test_a_bad_answer_names_field_and_rule_in_both_languages(kind: str, value: A
     assert (fault.field.startswith(kind), fault.rule) == (True, rule)
     assert any("\u4e00" <= letter <= "\u9fff" for letter in fault.zh)
     assert fault.en.isascii()
+
+
+def test_each_rule_of_our_schemas_has_words_and_a_bad_answer_above():
+    """No fault is told as 'not as it should be': every keyword that `schema_of` writes is among the tested ones."""
+    tested = {rule for cases in BAD.values() for _, rule in cases} | {"falseSchema"}  # the last by show-if below
+    assert tested >= _rules(schema_of(everything()))
+    assert set(_SAID) == tested
+
+
+def _rules(schema: Any) -> set[str]:
+    """The keywords of a schema that can fail."""
+    if isinstance(schema, list):
+        return {rule for each in schema for rule in _rules(each)}
+    if not isinstance(schema, dict):
+        return set()
+    inner = {rule for name in ("items", "allOf", "then", "else") for rule in _rules(schema.get(name))}
+    inner |= {rule for each in schema.get("properties", {}).values() for rule in _rules(each)}
+    silent = {"title", "$schema", "properties", "items", "allOf", "if", "then", "else"}
+    return inner | (set(schema) - silent)
 
 
 def test_every_fault_is_told_not_only_the_first():

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.domain.catalogue import Applicant, Mode
-from server.domain.catalogue_search import Index, Published, Wanted, canonical_of, terms_of
+from server.domain.catalogue_search import Index, Published, Wanted, terms_of
+from server.domain.catalogue_spelling import canonical_of, initials_alike, is_slip_of, synonyms_of
 from server.domain.catalogue_windows import Ground, nearest
-from server.storage.catalogues import load_divisions, load_resources
-from tests.domain.catalogue_items import SHENZHEN, SHIJIAZHUANG, by_id, item, seed
+from tests.domain.catalogue_items import by_id, item, seed
 
 HOME = (22.5405, 113.9400)  # 粤海街道
 
@@ -53,16 +53,70 @@ def names(q: str, **more: object) -> list[str]:
         ("unemployment", "unemployment-benefit"),
         ("12345", "hotline"),
         ("补 身份证", "identity-card-replace"),  # both words have to fit
+        ("gaoling补贴", "elderly-allowance"),  # pinyin and characters in one
+        ("高ling津贴", "elderly-allowance"),
+        ("gl补贴", "elderly-allowance"),
+        ("gaolingbutie", "elderly-allowance"),  # another word for it, in pinyin
+        ("laorenbutie", "elderly-allowance"),
+        ("glbt", "elderly-allowance"),  # and by its first letters
+        ("gaol", "elderly-allowance"),  # as one types on
+        ("高岭津贴", "elderly-allowance"),  # one character wrong
+        ("高龄今贴", "elderly-allowance"),
+        ("老年优证", "elderly-card-replace"),  # one missing
+        ("结昏登记", "marriage-registration"),
+        ("四正同发", "company-registration"),
+        ("gaolinjintie", "elderly-allowance"),  # one letter missing
+        ("gaolongjintie", "elderly-allowance"),
+        ("unemploiment", "unemployment-benefit"),
     ],
 )
 def test_what_people_type_finds_what_they_mean(typed: str, first: str):
     assert names(typed)[0] == first
 
 
-@pytest.mark.parametrize("whole", ["高龄津贴", "gaolingjintie", "gljt", "sbk"])
+@pytest.mark.parametrize("whole", ["高龄津贴", "gaolingjintie", "gaolingbutie", "gljt", "glbt", "sbk"])
 def test_each_prefix_of_what_is_found_finds_it_too(whole: str):
     found = names(whole)[0]
     assert all(found in names(whole[:n]) for n in range(1, len(whole) + 1))
+
+
+def test_a_name_with_any_one_character_wrong_is_still_found():
+    plain = [each for each in seed().items if terms_of(each.name.zh) == [each.name.zh] and len(each.name.zh) >= 4]
+    assert len(plain) > 200
+    for each in plain[::3]:
+        name = each.name.zh
+        for at in range(len(name)):
+            assert each.id in names(f"{name[:at]}龘{name[at + 1 :]}"), (name, at)
+
+
+def test_what_fits_as_it_stands_is_never_pushed_away_by_slips():
+    assert "elderly-allowance" in names("高龄津贴")
+    assert len(names("高龄津贴")) < len(names("津贴"))
+    assert names("公租房") == names("公租房 ")
+
+
+@given(
+    st.text("高龄津贴老年优待证", min_size=4, max_size=8), st.integers(0, 7), st.sampled_from(["wrong", "gone", "more"])
+)
+def test_one_change_is_a_slip_wherever_it_is(word: str, at: int, change: str):
+    at %= len(word)
+    typed = {"wrong": word[:at] + "龘" + word[at + 1 :], "gone": word[:at] + word[at + 1 :],
+             "more": word[:at] + "龘" + word[at:]}[change]  # fmt: skip
+    if len(typed) >= 4:
+        assert is_slip_of(typed, f"甲{word}乙")
+        assert is_slip_of(typed, f"丙\n{word}\n丁", at_start=True)
+
+
+def test_two_changes_are_no_slip_and_a_slip_does_not_reach_over_two_titles():
+    assert not is_slip_of("高岭今贴", "高龄津贴")
+    assert not is_slip_of("高龄津贴", "高龄|津贴")
+    assert not is_slip_of("shabao", "\ndanshebao", at_start=True)
+
+
+def test_other_ways_to_say_a_title_are_bounded():
+    group = [f"词{n}" for n in "一二三四五六七八九十"]
+    assert len(initials_alike("词一词二词三", synonyms_of([group]))) <= 64
+    assert initials_alike("词一", synonyms_of([])) == frozenset()
 
 
 @pytest.mark.parametrize("typed", ["火星移民", "zzzzzz", "xyzzy123", "!!!", "。"])
@@ -142,11 +196,3 @@ def test_every_item_has_a_window_in_its_city():
 
 def test_an_empty_city_has_an_index_too():
     assert Index((), Ground()).find(Wanted(q="高龄")) == []
-
-
-@pytest.mark.parametrize("city", [SHENZHEN, SHIJIAZHUANG])
-def test_a_window_that_can_be_booked_names_a_group_that_has_resources_in_its_district(city: str):
-    there = {(each.group, each.division[:6]) for each in load_resources(load_divisions())}
-    named = [(w.booking_group, w.division[:6]) for w in seed(city).ground.windows if w.booking_group]
-    assert named
-    assert set(named) <= there

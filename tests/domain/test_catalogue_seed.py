@@ -22,6 +22,45 @@ PAPERLESS = {
     "disabled-transit-card", "disabled-welfare-fund", "disabled-insurance-subsidy",
 }  # fmt: skip
 THEMES = 29
+# What the plans of the two cities (SZ, SJZ) and of the ministries (NDRC) promise as something to apply for, row by row.
+ROWS = {
+    "SZ-1 portal": "own-credit-report data-access-log e-licence-copy water-account-bill",
+    "SZ-2 mobile applications": "social-card online-classroom trace-query-report",
+    "SZ-3 online hall": "company-registration annual-report property-transfer",
+    "SZ-6a grid": "grid-report grid-report-correct",
+    "SZ-7b social insurance at any window": "insurance-record social-card flexible-insurance",
+    "SZ-7c treatment elsewhere": "medical-record-elsewhere medical-reimbursement",
+    "SZ-7d paperless": "talent-hukou child-medical-insurance-school child-medical-insurance-home",
+    "SZ-8c referral": "referral",
+    "SZ-9b training": "skill-training online-classroom-lifelong",
+    "SZ-9c places and subsidies": "school-place kindergarten-subsidy private-school-subsidy",
+    "SZ-10b elders": "elderly-allowance elderly-card",
+    "SZ-12b vehicles": "vehicle-registration driving-licence driving-licence-renew",
+    "SZ-12c exit and entry": "passport hk-macao-permit taiwan-permit",
+    "SZ-12e newborns": "newborn-hukou",
+    "SZ-13a one counter": "company-registration minimum-living",
+    "SZ-13c minimum living": "minimum-living",
+    "SZ-16a waiting list": "housing-list housing-purchase housing-rent",
+    "SZ-16b employers' housing": "company-housing",
+    "SZ-16c talent": "talent-housing",
+    "SZ-16d swap": "housing-swap",
+    "SZ-16e property management": "property-complaint property-complaint-committee",
+    "SZ-19b disability": "disabled-transit-card disabled-welfare-fund disabled-insurance-subsidy",
+    "SZ-20 four certificates": "company-registration company-name e-licence-copy",
+    "SZ-23 own data": "grid-report-correct data-access-log",
+    "SZ-28 flags": "elderly-card social-card",
+    "SJZ-T1a any item": "hotline elderly-card",
+    "SJZ-T1b social insurance online": "employee-enrolment insurance-record",
+    "SJZ-T3b approvals online": "company-registration food-licence",
+    "SJZ-1 one stop": "company-registration",
+    "SJZ-2 social card": "social-card social-card-replace",
+    "SJZ-11 joint approval": "company-registration property-transfer",
+    "SJZ-16 deadlines shown": "passport",
+    "NDRC-2 social security": "insurance-transfer insurance-transfer-medical",
+    "NDRC-6 work": "employment-registration employment-registration-lost-work job-search",
+    "NDRC-9 community": "volunteer community-activity hotline",
+    "NDRC-A1.1 aid and opinion": "charity-application temporary-aid policy-survey",
+}
 CITIES = [SHENZHEN, SHIJIAZHUANG]
 
 
@@ -65,11 +104,28 @@ def test_the_other_items_that_the_plan_names_are_there_as_it_describes_them():
         assert {Mode.NEARBY, Mode.PROACTIVE} <= set(items[name].modes)
 
 
-def test_the_modes_reach_the_plan_where_real_items_can_and_the_rest_is_told_as_short():
-    told = {figure.name: figure for figure in figures(seed().items, seed().plan)}
+@pytest.mark.parametrize("city", CITIES)
+def test_the_modes_reach_the_plan_where_real_items_can_and_the_rest_is_told_as_short(city: str):
+    told = {figure.name: figure for figure in figures(seed(city).items, seed(city).plan)}
+    targets = {"one_stop": 30, "city_wide": 105, "nearby": 69, "online": 80, "proactive": 446}
+    assert {name: told[name].target for name in targets} == targets
     assert all(told[name].is_reached for name in ("one_stop", "city_wide", "nearby", "online"))
     assert not told["proactive"].is_reached
-    assert told["proactive"].count == sum(Mode.PROACTIVE in item.modes for item in seed().items)
+    assert told["proactive"].count == sum(Mode.PROACTIVE in item.modes for item in seed(city).items)
+    assert told["proactive"].gap == 446 - told["proactive"].count
+
+
+def test_what_a_rule_offers_counts_as_proactive_once_and_only_if_it_is_offered():
+    before = {figure.name: figure.count for figure in figures(seed().items, seed().plan)}["proactive"]
+    rules = frozenset({"passport", "elderly-allowance", "no-such-item"})  # the second has the flag already
+    assert {f.name: f.count for f in figures(seed().items, seed().plan, rules)}["proactive"] == before + 1
+
+
+@pytest.mark.parametrize(("row", "names"), [(row, names.split()) for row, names in ROWS.items()])
+def test_each_service_that_the_plans_promise_is_an_item(row: str, names: list[str]):
+    there = by_id().keys() | by_id(SHIJIAZHUANG).keys()
+    assert names, row
+    assert set(names) <= there, row
 
 
 def test_a_named_item_that_needs_paper_is_told_as_missing():
@@ -143,6 +199,8 @@ def test_a_dozen_forms_are_rich_and_the_one_of_a_company_takes_a_real_answer():
         ("fields.yaml", "fill: population.name}", "fill: population.nickname}", "has no field nickname"),
         ("moments.yaml", "elderly-allowance, home-care", "elderly-alowance, home-care",
          "growing-old: items: there is no item 'elderly-alowance'"),
+        ("desks.yaml", "elderly-card: elder-card", "elderly-cart: elder-card", "there is no item 'elderly-cart'"),
+        ("desks.yaml", '{"440300": sz-border-residents, ', "{", "desks.yaml: residents: group: no group for 440300"),
         ("windows.yaml", "spot: [22.5445", "spot: [222.5445", "spot.latitude"),
     ],
 )  # fmt: skip

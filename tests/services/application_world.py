@@ -18,6 +18,7 @@ from server.domain.officers import AccountState as OfficerState
 from server.domain.officers import Officer, Role, Unit
 from server.domain.real_name import RealName
 from server.domain.relations import Scope
+from server.domain.sources import Answer, Question
 from server.services.application_drafts import Drafts
 from server.services.application_steps import ApplicationSteps, Ground
 from server.services.applications import Applications, Draft, Seen
@@ -27,7 +28,6 @@ from server.services.consents import Consents
 from server.services.deciding import Deciding, Decision, Filed
 from server.services.item_terms import ItemTerms
 from server.services.ratings import CallBacks, Ratings
-from server.services.source_sandbox import SandboxRegisters
 from server.services.sources import Permits, Registers, Sources
 from server.services.uses import Uses
 from server.storage.applications import ApplicationStore
@@ -136,6 +136,15 @@ class Names:
         return RealName("王小明", "440305199001011234")
 
 
+class Knowing:
+    """A register that knows everybody, since yesterday."""
+
+    async def ask(self, question: Question, person: RealName) -> Answer | None:
+        """Name and number."""
+        known = {"name": person.name, "id_number": person.number}
+        return Answer({field: known[field] for field in question.fields & known.keys()}, NOW - timedelta(days=1))
+
+
 class Town:
     """The counters on one database."""
 
@@ -187,7 +196,7 @@ class Town:
         purposes = load_consents()
         self.consents = Consents(ConsentStore(self.db, secrets.token_bytes), purposes, self.clock)
         permits = Permits(load_source_policy(), self.consents, self.uses, Names())
-        return Sources(self.ground, self.counter, permits, registers or SandboxRegisters(self.clock), timeout_s)
+        return Sources(self.ground, self.counter, permits, registers or Knowing(), timeout_s)
 
     async def draft(self, of: int = OWNER, form: Mapping[str, Any] | None = None, **more: Any) -> Seen:
         """A draft that could be handed in."""

@@ -102,7 +102,7 @@ async def test_what_the_scanner_refuses_is_not_kept(town: Town):
 
     draft = (await town.draft()).application
     wary = Attachments(town.ground, town.counter, town.desk, town.files, Wary())
-    with pytest.raises(InvalidInputError, match="attachment_harmful"):
+    with pytest.raises(InvalidInputError, match="attachment_infected"):
         await wary.add(caller(), draft.id, upload())
 
 

@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
+from channels.sandbox.registers import Person, made_up
+from server.domain.applications import Terms
 from server.domain.errors import ForbiddenError, NotFoundError, UnavailableError
 from server.domain.real_name import RealName
-from server.domain.sources import Answer, Policy, Question, SourceRule
-from server.storage.catalogues import load_source_policy
+from server.domain.sources import Answer, Policy, Question, SourceRule, filled_by, question_of
+from server.storage.catalogue_files import read_seed
+from server.storage.catalogues import load_source_policy, load_workflows
 from server.storage.mongo import Database
 from tests.domain.items import FORM, item
-from tests.services.application_world import CLERK, OWNER, Town, caller
+from tests.domain.numbers import id_number
+from tests.services.application_world import CLERK, NOW, OWNER, Town, caller
 
 PURPOSE = "use_department_data"
 SOURCE = {
@@ -119,3 +123,31 @@ def test_what_no_rule_allows_is_denied(source: str, fields: list[str], purposes:
         with pytest.raises(ForbiddenError, match="source_denied"):
             policy.rule(source, fields, purposes)
     assert known.rule("population", ["name"], ["identity_check"]).consent == "use_department_data"
+
+
+def test_every_item_of_the_catalogue_may_ask_what_it_asks_and_the_sandbox_fills_its_form():
+    policy, workflows, person = (
+        load_source_policy(),
+        load_workflows(),
+        Person(name="王小明", id_number=id_number("101")),
+    )
+    faults, asked = [], 0
+    for each in read_seed("440300").items:
+        terms = Terms(each, 1, workflows[each.workflow])
+        for source in {material.source.name for material in each.materials if material.source}:
+            question = question_of(terms, source)
+            assert policy.rule(source, question.fields, question.purposes), each.id
+            asked += 1
+            said = Answer({name: made_up(source, name, person) for name in question.fields}, NOW)
+            form = filled_by(terms, question, said, {})
+            faults += [(each.id, fault) for fault in terms.faults(form) if fault.field.removeprefix("form.") in form]
+    assert (asked > 400, faults) == (True, [])
+
+
+def test_a_field_that_the_form_does_not_show_is_not_filled():
+    reason, has_home, home = FORM["fields"]
+    form = {"fields": [reason, has_home, {**home, "fill": "population.name"}]}
+    terms = Terms(item(materials=[MATERIAL], form=form), 1, load_workflows()["standard"])
+    said, asked = Answer({"name": "王小明"}, NOW), question_of(terms, "population")
+    assert filled_by(terms, asked, said, {"has_home": False}) == {"has_home": False}
+    assert filled_by(terms, asked, said, {"has_home": True})["home"] == "王小明"

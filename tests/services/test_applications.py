@@ -18,6 +18,7 @@ from server.domain.faults import FaultyInputError
 from server.domain.inbox import OVERLAP
 from server.domain.officers import Role
 from server.services.application_steps import SETTLED
+from server.services.applications import Draft
 from server.services.deciding import Decision, Sought
 from server.services.inbox import Wanted
 from server.storage.mongo import Database
@@ -301,3 +302,19 @@ async def test_an_application_keeps_the_version_of_its_item(town: Town):
     town.shelf.publish(item(promised_days=1, form={"fields": []}))
     seen = await town.counter.submit(caller(), draft.id, draft.version, "k")
     assert (seen.application.item_version, seen.terms.item.promised_days) == (1, 10)
+
+
+async def test_a_draft_goes_on_with_its_form_when_a_newer_version_is_published(town: Town):
+    """Nobody has to fill in again what was right: saved, checked, shown and handed in by the version it began with."""
+    draft = (await town.draft()).application
+    newer = {"fields": [{"id": "other", "kind": "whole", "label": {"zh": "其他"}}]}
+    town.shelf.publish(item(promised_days=1, form=newer))
+    saved = await town.counter.save(caller(), draft.id, draft.version, {"reason": "改过"})
+    assert (saved.application.item_version, saved.faults) == (1, [])
+    wrong = await town.counter.save(caller(), draft.id, saved.application.version, {"other": 3})
+    assert {fault.field for fault in wrong.faults} >= {"form.other", "form.reason"}
+    right = await town.counter.save(caller(), draft.id, wrong.application.version, {"reason": "改过"})
+    handed = await town.counter.submit(caller(), draft.id, right.application.version, "k")
+    assert (handed.application.item_version, handed.application.form["reason"]) == (1, "改过")
+    begun = await town.counter.begin(caller(), Draft(item().id))
+    assert (begun.application.item_version, [each.id for each in begun.terms.item.form.fields]) == (2, ["other"])

@@ -8,16 +8,16 @@ import pytest
 
 from server.domain.audit import OPERATOR
 from server.domain.catalogue import Item
-from server.domain.catalogue_codes import plain_code
 from server.domain.catalogue_search import Wanted
 from server.domain.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from server.domain.officers import Role
 from server.services.audit import AuditLog
 from server.services.catalogue import Catalogue
-from server.services.catalogue_editing import CatalogueEditing, Rules
+from server.services.catalogue_editing import CatalogueEditing
 from server.storage.catalogue import CatalogueStore
+from server.storage.catalogue_files import load_rules
 from server.storage.mongo import Database
-from tests.domain.catalogue_items import by_id, item, seed
+from tests.domain.catalogue_items import SHENZHEN, by_id, item, seed
 from tests.services.desk import DIVISIONS, Clock, officer
 
 EDITOR = officer("editor", Role.EDITOR)
@@ -25,9 +25,20 @@ OTHER = officer("other", Role.EDITOR, division="130100")
 NAME = "elderly-allowance"
 
 
+UNIT = item().unit.model_dump()
+POLICE = by_id()["identity-card"].unit.uscc
+FILLED = {"id": "a", "kind": "text", "label": {"zh": "甲"}, "fill": "population.name"}
+
+
+def material(source: str, fields: list[str], purpose: str) -> dict[str, object]:
+    """A paper that a source replaces."""
+    asked = {"name": source, "title": {"zh": "某库"}, "fields": fields, "purpose": purpose}
+    return {"id": "paper", "name": {"zh": "材料"}, "source": asked}
+
+
 @pytest.fixture
 def editing(db: Database, audit: AuditLog, clock: Clock) -> CatalogueEditing:
-    return CatalogueEditing(CatalogueStore(db), Rules(DIVISIONS, seed().ground, plain_code), audit, clock)
+    return CatalogueEditing(CatalogueStore(db), load_rules(SHENZHEN, DIVISIONS, seed().ground), audit, clock)
 
 
 def reader(db: Database) -> Catalogue:
@@ -48,7 +59,7 @@ async def test_a_load_publishes_everything_and_a_second_one_changes_nothing(edit
     assert sum(heard) == len(seed().items)
     catalogue = reader(db)
     assert await catalogue.refresh()
-    assert [each.item.id for each in catalogue.find(Wanted(q="gljt"))] == [NAME]
+    assert catalogue.find(Wanted(q="gljt"))[0].item.id == NAME
     assert await load(editing, *seed().items) == {}
     assert not await catalogue.refresh()
 
@@ -172,6 +183,14 @@ async def test_an_officer_who_is_no_editor_may_nothing(editing: CatalogueEditing
         ({"moments": ["being-immortal"]}, "moments"),
         ({"networks": ["moon"]}, "networks"),
         ({"code": "440305-11440300HM0000012A-101010"}, "code"),
+        ({"workflow": "magic"}, "workflow"),
+        ({"unit": UNIT | {"id": "ministry-of-magic"}}, "unit.id"),
+        ({"unit": UNIT | {"uscc": POLICE}, "code": f"440300-{POLICE}-140010"}, "unit.uscc"),
+        ({"materials": [material("stars", ["name"], "identity_check")]}, "materials[0].source"),
+        ({"materials": [material("population", ["religion"], "identity_check")]}, "materials[0].source"),
+        ({"materials": [material("population", ["name"], "marketing")]}, "materials[0].source"),
+        ({"materials": [], "form": {"fields": [FILLED]}}, "form.fields[0].fill"),
+        ({"form": {"fields": [FILLED | {"fill": "population.ethnic_group"}]}}, "form.fields[0].fill"),
     ],
 )
 async def test_an_item_that_does_not_fit_the_city_is_refused_and_named(
@@ -180,8 +199,9 @@ async def test_an_item_that_does_not_fit_the_city_is_refused_and_named(
     with pytest.raises(InvalidInputError) as caught:
         await editing.create(EDITOR, item(**other))
     assert (caught.value.code, caught.value.field) == ("item_unfit", field)
+    assert "请" in caught.value.zh, "says what to do"
     done, defects = await editing.load([item(**other), by_id()["passport"]], "load", lambda _: None)
-    assert (list(done), [(defect.item, defect.path) for defect in defects]) == (["passport"], [(NAME, field)])
+    assert (list(done), {defect.item for defect in defects}, defects[0].path) == (["passport"], {NAME}, field)
 
 
 async def test_two_items_never_have_one_code(editing: CatalogueEditing):
