@@ -88,6 +88,8 @@ PARAMETERS: Mapping[str, Parameter] = {
         "the unguessable part of a calendar's address",
         "p2Zr0mTq8Jc4Xv1Lk9Wb6Nf3Hs7Dy5Ga0Ue2Io4Pr6Q",
     ),
+    "fact": Parameter(r"[a-z][a-z0-9_]{1,39}", "id of a fact: data/facts.yaml", "id_card_until"),
+    "objection": Parameter(r"[0-9a-f]{32}", "id of an objection to a fact", "9f86d081884c7d659a2feaa0c55ad015"),
     "item": Parameter(r"[0-9a-f]{32}", "id of an item of the inbox", "9f86d081884c7d659a2feaa0c55ad015"),
     "resource": Parameter(
         r"[a-z0-9]+(?:-[a-z0-9]+){0,29}",
@@ -99,6 +101,10 @@ PARAMETERS: Mapping[str, Parameter] = {
     "booking": Parameter(r"[A-Za-z0-9_-]{22}", "public code of a booking", "q83vEjRWeJASNFZ4kBI0Vg"),
     "catalogue_item": Parameter(r"[a-z0-9]+(?:-[a-z0-9]+)*", "id of an item of the catalogue", "elderly-allowance"),
     "item_version": Parameter(r"[1-9]\d{0,5}", "number of a version of an item", "1"),
+    "typhoon": Parameter(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "id of a typhoon", "NP_2618"),
+    "weather_subscription": Parameter(
+        r"[0-9a-f]{32}", "id of a weather subscription", "7a92c5e8f10b6d4c1f0e9d2b7a48d6a3"
+    ),
     "rule": Parameter(r"[a-z][a-z0-9-]{1,59}", "id of a rule of proactive service", "identity-card-expiry"),
     "rule_version": Parameter(r"[1-9]\d{0,5}", "number of a version of a rule", "1"),
     "offer": Parameter(r"[0-9a-f]{32}", "id of an offer", "9f86d081884c7d659a2feaa0c55ad015"),
@@ -118,6 +124,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "rating": Parameter(r"[0-9a-f]{32}", "id of a bad rating's ticket", "9f86d081884c7d659a2feaa0c55ad015"),
     "source": Parameter(r"[a-z][a-z0-9_]{0,39}", "name of a department's source", "social_insurance"),
     "page_file": Parameter(r"page\.(?:css|js)", "a part of the API reference's page", "page.css"),
+    "mini_file": Parameter(r"[a-z0-9-]{1,60}\.(?:js|css|png|svg)", "a part of the mini-program's page", "mini.js"),
     "provider": Parameter(r"[a-z_]{2,20}", "name of a provider", "sms_aliyun"),
     "key": Parameter(r"[A-Za-z0-9_-]{8,128}", "the unguessable part of a callback's address", "sandbox-receipts"),
 }

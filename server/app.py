@@ -20,6 +20,7 @@ from handlers.docs import docs_routes
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
 from handlers.manners import PLAIN, Manners
+from handlers.mini import mini_routes
 from handlers.openapi import OpenApiHandler
 from handlers.routing import OPERATOR, PUBLIC, Operation, Route
 from server import (
@@ -30,11 +31,13 @@ from server import (
     assemble_calendars,
     assemble_catalogue,
     assemble_citizens,
+    assemble_facts,
     assemble_inbox,
     assemble_own_offers,
     assemble_privacy,
     assemble_proactive,
     assemble_waiting,
+    assemble_weather,
 )
 from server.assemble import Assembly
 from server.assemble_applications import ApplicationParts
@@ -59,6 +62,7 @@ from server.routes import (
     desk,
     divisions,
     duty,
+    facts,
     inbox,
     joining,
     offers,
@@ -71,6 +75,7 @@ from server.routes import (
     relations,
     session,
     waiting,
+    weather,
 )
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
@@ -146,15 +151,18 @@ def public_routes(services: Services) -> list[Route]:
         *session.routes(services.citizens.log_in),
         *codes.routes(services.citizens),
         *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
+        *mini_routes(),
         *me_routes(services.citizens.profile),
         *inbox.routes(services.inbox),
         *binding_routes(services.citizens.binding),
         *booking_routes(services),
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
         *catalogue.routes(services.catalogue, services.public.shelf),
+        *weather.routes(assemble_weather.weather(services.assembly), services.public.shelf),
         *applications.routes(services.applications),
         *bulletins.routes(services.bulletins, services.public.shelf, services.assembly.settings.public_url),
         *duty.routes(duty_binding(services.assembly)),
+        *facts.routes(assemble_facts.facts(services.assembly)),
         *proactive_routes(services),
     ]
 

@@ -56,6 +56,8 @@ class Deed(StrEnum):
     ITEM_READ = "item.read"  # drafts and versions of the catalogue
     ITEM_WRITE = "item.write"
     ITEM_PUBLISH = "item.publish"
+    FACT_OBJECTION_READ = "fact_objection.read"  # what people say against facts about them
+    FACT_OBJECTION_ANSWER = "fact_objection.answer"
     RULE_READ = "rule.read"  # rules of proactive service, with drafts and versions
     RULE_WRITE = "rule.write"  # draft, change, hand in
     RULE_RETURN = "rule.return"
@@ -139,6 +141,8 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ITEM_READ: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_ANSWER: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.RULE_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.RULE_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.RULE_RETURN: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),

@@ -29,7 +29,7 @@ from server.storage.outbox import Outbox
 URGENT, MADE, DIGEST = "offer.urgent", "offer.made", "offer.digest"
 DIGEST_AT = time(18, 0)  # in China: after work, before quiet hours
 NAMED_AT_MOST = 3  # offers that a digest's notice names; it says how many more there are
-PAGE, LIST_PAGE = "pages/offer/index?id=", "pages/offers/index"
+PAGE, LIST_PAGE = "pages/offer/offer?id=", "pages/offers/offers"
 
 
 class KnownRules(Protocol):

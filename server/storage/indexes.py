@@ -119,6 +119,24 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "fact_statements": [IndexModel([("citizen", ASCENDING), ("fact", ASCENDING)])],
     "fact_conflicts": [IndexModel([("citizen", ASCENDING)]), IndexModel([("since_at", ASCENDING)])],
+    "fact_imports": [
+        IndexModel([("began_at", ASCENDING)]),
+        IndexModel([("changed_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
+    ],
+    "fact_refusals": [
+        IndexModel([("import", ASCENDING), ("line", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=90 * DAY_S, name="forgotten"),
+    ],
+    "fact_objections": [
+        IndexModel(  # one at a time of a person and fact
+            [("citizen", ASCENDING), ("fact", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"is_open": True},
+            name="one_open",
+        ),
+        IndexModel([("citizen", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("is_open", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)], name="desk"),
+    ],
     "offers": [
         IndexModel([("citizen", ASCENDING), ("found_at", DESCENDING), ("_id", DESCENDING)], name="own"),
         IndexModel([("rule", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_rule"),
@@ -384,5 +402,20 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"state": "checked_in"},
             name="queue",
         ),
+    ],
+    "forecasts": [IndexModel([("as_of", DESCENDING)])],
+    "typhoons": [
+        IndexModel([("is_active", ASCENDING)], partialFilterExpression={"is_active": True}, name="active"),
+        IndexModel([("as_of", DESCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "weather_feeds": [IndexModel([("heard_at", DESCENDING)])],
+    "weather_files": [
+        IndexModel([("feed", ASCENDING), ("digest", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "weather_subscriptions": [
+        IndexModel([("minute", ASCENDING), ("_id", ASCENDING)], name="due"),
+        IndexModel([("citizen", ASCENDING), ("slot", ASCENDING)], unique=True, name="own"),
     ],
 }

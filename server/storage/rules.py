@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+from pydantic import ValidationError
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
@@ -25,6 +27,8 @@ from server.storage.mongo import Database, Document, Session, in_transaction
 FRESH_S = 1.0
 REMEMBERED = 5_000  # released versions, which never change
 DESK, FORCE = "desk", "force"
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -44,7 +48,7 @@ class RuleStore:
         self._rules = db["rules"]
         self._clock = clock
         self._seen: _Seen | None = None
-        self._released: dict[tuple[str, int], Rule] = {}
+        self._released: dict[tuple[str, int], Rule | None] = {}
 
     async def live(self) -> Sequence[Live]:
         """Those in force, as they were at most a second ago."""
@@ -82,7 +86,12 @@ class RuleStore:
     def _remember(self, d: Document) -> None:
         if len(self._released) >= REMEMBERED:
             self._released.clear()
-        self._released[d["id"], d["version"]] = Rule.model_validate(d["rule"])
+        try:
+            rule = Rule.model_validate(d["rule"])
+        except ValidationError as error:  # of another release of the product: it must not keep the others from running
+            log.warning("rule_unreadable", rule=d["_id"], faults=error.error_count())
+            rule = None
+        self._released[d["id"], d["version"]] = rule
 
     async def on_desk(self, rule: str) -> Kept | None:
         """What is being written or waits for release."""

@@ -10,8 +10,7 @@ from shutil import copytree
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from server.__main__ import command_line
 from server.storage.catalogues import DATA
@@ -27,7 +26,7 @@ def huimin(db: Database, mongo_url: str, redis_url: str, tmp_path: Path) -> Huim
 
     async def run(*arguments: str) -> Result:
         """In a thread of its own, for a command runs its own loop."""
-        return await asyncio.to_thread(CliRunner().invoke, command_line(), list(arguments), env=environ)
+        return await asyncio.to_thread(lambda: CliRunner().invoke(command_line(), arguments, env=environ))
 
     return run
 

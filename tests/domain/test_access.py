@@ -53,6 +53,8 @@ WHO = {
     "booking.close": "KL",
     "resource.read": "KL",
     "resource.manage": "L",
+    "fact_objection.read": "EP",
+    "fact_objection.answer": "EP",
     "item.read": "E",
     "item.write": "E",
     "item.publish": "E",
@@ -127,7 +129,7 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
 
 
 def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
-    features = ("application", "booking", "bulletin", "item", "rating", "resource", "rule")
+    features = ("application", "booking", "bulletin", "fact_objection", "item", "rating", "resource", "rule")
     serving = {deed for deed in Deed if deed.split(".")[0] in features}
     for deed in Deed:
         if deed is not Deed.SESSION_OWN:

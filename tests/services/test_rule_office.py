@@ -191,6 +191,15 @@ async def test_what_was_replaced_is_still_read_out_and_what_was_stopped_is_not(c
     assert await city.store.find(both) == {}
 
 
+async def test_a_rule_that_cannot_be_read_keeps_no_other_back(city: City, ticks: list[float]) -> None:
+    """Of two rules in force one is of another release of the product: the other one runs."""
+    await city.release()
+    await city.release(id="other")
+    await city.db["rules"].update_one({"id": "id-card"}, {"$set": {"rule.lane": "unheard"}})
+    ticks[0] += 1.0
+    assert [live.rule.id for live in await RuleStore(city.db, lambda: ticks[0]).live()] == ["other"]
+
+
 async def test_six_approvers_at_once_release_one_version_in_place_of_another(city: City) -> None:
     """One wins, the others are told, and exactly one version is in force."""
     await city.release()
