@@ -147,7 +147,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("application", ASCENDING)], sparse=True),
         IndexModel([("rule", ASCENDING), ("found_at", ASCENDING)], name="counted"),
         IndexModel(
-            [("unfinished_at", ASCENDING)], partialFilterExpression={"unfinished_at": {"$type": "date"}},
+            [("unfinished_at", ASCENDING)],
+            partialFilterExpression={"unfinished_at": {"$type": "date"}},
             name="unfinished",
         ),
     ],

@@ -15,6 +15,7 @@ from server.domain.china import china_day
 from server.domain.facts import day_number
 from server.domain.officers import Role
 from server.domain.rules import Rule
+from server.services.offer_notices import LIST_PAGE, PAGE
 from server.services.offers import PATIENCE
 from tests.api.client import Answer, Citizens, Client, Officers
 from tests.api.offer_town import BIRTHDAY, CARD, TRUTH, OfferTown, allowance, years_ago
@@ -239,8 +240,8 @@ async def test_pages_link_on_and_the_inbox_leads_to_the_offer(street: Street, ci
     items = (await api("GET", "/v1/me/inbox", token=mine)).json["items"]
     by_template = {each["template"]: each for each in items}
     made, digest = by_template["offer.made"], by_template["offer.digest"]
-    assert made["page"] == f"pages/offer/index?id={made['about']}"
-    assert digest["page"] == "pages/offers/index"
+    assert made["page"] == f"{PAGE}{made['about']}"
+    assert digest["page"] == LIST_PAGE
     assert (await api("GET", f"{MINE}/{made['about']}", token=mine)).json["rule"] == "card-0"
     items = (await api("GET", "/v1/me/inbox", token=mine)).json["items"]
     assert next(each for each in items if each["template"] == "offer.made")["read_at"] is not None
