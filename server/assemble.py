@@ -171,7 +171,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         applied, world = ApplicationStore(db, persons, vault, outbox), World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
-        moves, duty = ApplicationNotices(applied, wording.templates), _duty(db, vault, outbox, wording, clock)
+        moves, duty = (
+            ApplicationNotices(applied, wording.templates, catalogues.load_workflows()),
+            _duty(db, vault, outbox, wording, clock),
+        )
         yield Assembly(
             settings=settings,
             db=db,

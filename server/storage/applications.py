@@ -184,6 +184,11 @@ class ApplicationStore:
         query = overdue("lapse_at", now)
         return [to_application(d) async for d in self._applications.find(query).sort("lapse_at", 1).limit(limit)]
 
+    async def find_closing(self, now: datetime, limit: int) -> list[Application]:
+        """Those whose citizen has not brought in time what was asked for, without anything that is sealed."""
+        query = overdue("close_at", now)
+        return [to_application(d) async for d in self._applications.find(query).sort("close_at", 1).limit(limit)]
+
     async def find_idle(self, now: datetime, limit: int) -> list[tuple[Application, bool]]:
         """Drafts that nobody has touched for long, longest first, and whether their people were told and had time."""
         found = self._applications.find(overdue("idle_at", now)).sort("idle_at", 1).limit(limit)

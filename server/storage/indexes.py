@@ -32,6 +32,7 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("lapse_at", ASCENDING)], partialFilterExpression={"lapse_at": {"$type": "date"}}, name="co_applicants"
         ),
         IndexModel([("idle_at", ASCENDING)], partialFilterExpression={"idle_at": {"$type": "date"}}, name="idle"),
+        IndexModel([("close_at", ASCENDING)], partialFilterExpression={"close_at": {"$type": "date"}}, name="closing"),
         IndexModel(  # who was named, of the few that somebody was named in
             [("agreements.citizen", ASCENDING)],
             partialFilterExpression={"agreements.citizen": {"$exists": True}},
