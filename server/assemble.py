@@ -59,9 +59,10 @@ from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
 from server.services.profile import LOCATION
+from server.services.rating_notices import RatingNotices
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves, Watchers
-from server.services.subjects import Subjects
+from server.services.subjects import Subject, Subjects
 from server.services.uses import Uses
 from server.services.waiting_news import WaitingNews
 from server.services.watching import LOOK_EVERY_S, Watching
@@ -93,6 +94,7 @@ from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
 from server.storage.profiles import Profiles
 from server.storage.rates import Rates
+from server.storage.ratings import RatingStore
 from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.tokens import RedisTokens
@@ -171,10 +173,8 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         applied, world = ApplicationStore(db, persons, vault, outbox), World(divisions, wording, topics=topics)
         desk, audit = AlertStore(db), _audit(settings, db, clock.now)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
-        moves, duty = (
-            ApplicationNotices(applied, wording.templates, catalogues.load_workflows()),
-            _duty(db, vault, outbox, wording, clock),
-        )
+        duty = _duty(db, vault, outbox, wording, clock)
+        moves = _application_news(applied, RatingStore(db, persons, vault), wording.templates)
         yield Assembly(
             settings=settings,
             db=db,
@@ -203,12 +203,17 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             booking_news=booking_news,
             waiting_news=waiting_news,
             duty=duty,
-            subjects=Subjects([notices, booking_news, waiting_news, moves, duty]),
+            subjects=Subjects([notices, booking_news, waiting_news, *moves, duty]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
             stack=stack,
         )
+
+
+def _application_news(store: ApplicationStore, ratings: RatingStore, registry: Registry) -> tuple[Subject, ...]:
+    workflows = catalogues.load_workflows()
+    return ApplicationNotices(store, registry, workflows), RatingNotices(store, ratings, registry)
 
 
 def _consents(db: mongo.Database, persons: PersonVault, now: Callable[[], datetime]) -> Consents:

@@ -39,6 +39,7 @@ from server.domain.china import china_day
 from server.domain.deadlines import Calendar, Card
 from server.domain.errors import ConflictError, StepRefusedError, UnavailableError
 from server.domain.outbox import Entry
+from server.domain.rating_news import invited
 from server.domain.relations import Scope
 from server.domain.workflow import FIRST, LAPSE, Act, Days, Moved, Party, Refused, Workflow, next_standing
 from server.services.audit import Audit
@@ -135,7 +136,7 @@ class ApplicationSteps:
         ground = self._ground
         told = told_of(before, after)
         reminders = reminders_of(before, after, ground.workflows[after.workflow], ground.calendar)
-        return replace(reminders, entries=told + reminders.entries)
+        return replace(reminders, entries=told + reminders.entries + invited(before, after))
 
     async def get(self, application: str) -> Application:
         """One of them; NotFoundError `application_unknown`."""

@@ -7,7 +7,7 @@ the log has it. The shapes are in `application_documents`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -183,6 +183,12 @@ class ApplicationStore:
         """Those of which a co-applicant's question is over by now, without anything that is sealed."""
         query = overdue("lapse_at", now)
         return [to_application(d) async for d in self._applications.find(query).sort("lapse_at", 1).limit(limit)]
+
+    async def find_ended(self, actors: Collection[int], since: datetime, until: datetime) -> list[Application]:
+        """What these people have applied for that ended in that time, without anything that is sealed."""
+        among = {"$in": list(actors)}
+        query = {"people": among, "actor": among, "ended_at": {"$gte": since, "$lt": until}}
+        return [to_application(d) async for d in self._applications.find(query)]
 
     async def find_closing(self, now: datetime, limit: int) -> list[Application]:
         """Those whose citizen has not brought in time what was asked for, without anything that is sealed."""
