@@ -171,10 +171,9 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         booking_news = BookingNews(shelves, wording.templates, clock.now)
         waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
         applied, world = ApplicationStore(db, persons, vault, outbox), World(divisions, wording, topics=topics)
-        desk, audit = AlertStore(db), _audit(settings, db, clock.now)
+        desk, audit, marks = AlertStore(db), _audit(settings, db, clock.now), RatingStore(db, persons, vault)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
-        duty = _duty(db, vault, outbox, wording, clock)
-        moves = _application_news(applied, RatingStore(db, persons, vault), wording.templates)
+        moves, duty = _application_news(applied, marks, wording.templates), _duty(db, vault, outbox, wording, clock)
         yield Assembly(
             settings=settings,
             db=db,
