@@ -176,7 +176,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         desk, audit, marks = AlertStore(db), _audit(settings, db, clock.now), RatingStore(db, persons, vault)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
         moves, duty = _application_news(applied, marks, wording.templates), _duty(db, vault, outbox, wording, clock)
-        sky = weather_notices(db, divisions, wording.templates, clock.now)
+        moves += weather_notices(db, divisions, wording.templates, clock.now), offer_notices(db, wording, clock)
         yield Assembly(
             settings=settings,
             db=db,
@@ -205,9 +205,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             booking_news=booking_news,
             waiting_news=waiting_news,
             duty=duty,
-            subjects=Subjects(
-                [notices, booking_news, waiting_news, *moves, duty, sky, offer_notices(db, wording, clock)]
-            ),
+            subjects=Subjects([notices, booking_news, waiting_news, duty, *moves]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
