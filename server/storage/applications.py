@@ -206,6 +206,17 @@ class ApplicationStore:
         query = overdue("lapse_at", now)
         return [to_application(d) async for d in self._applications.find(query).sort("lapse_at", 1).limit(limit)]
 
+    async def find_ended(self, actors: Collection[int], since: datetime, until: datetime) -> list[Application]:
+        """What these people have applied for that ended in that time, without anything that is sealed."""
+        among = {"$in": list(actors)}
+        query = {"people": among, "actor": among, "ended_at": {"$gte": since, "$lt": until}}
+        return [to_application(d) async for d in self._applications.find(query)]
+
+    async def find_closing(self, now: datetime, limit: int) -> list[Application]:
+        """Those whose citizen has not brought in time what was asked for, without anything that is sealed."""
+        query = overdue("close_at", now)
+        return [to_application(d) async for d in self._applications.find(query).sort("close_at", 1).limit(limit)]
+
     async def find_idle(self, now: datetime, limit: int) -> list[tuple[Application, bool]]:
         """Drafts that nobody has touched for long, longest first, and whether their people were told and had time."""
         found = self._applications.find(overdue("idle_at", now)).sort("idle_at", 1).limit(limit)

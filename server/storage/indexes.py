@@ -45,6 +45,7 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"offer": {"$exists": True}},
             name="of_offers",
         ),
+        IndexModel([("close_at", ASCENDING)], partialFilterExpression={"close_at": {"$type": "date"}}, name="closing"),
         IndexModel(  # who was named, of the few that somebody was named in
             [("agreements.citizen", ASCENDING)],
             partialFilterExpression={"agreements.citizen": {"$exists": True}},
