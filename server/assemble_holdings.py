@@ -59,6 +59,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "resources": NOT_ABOUT_CITIZENS,
     "runs": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
+    "standing_orders": NOT_ABOUT_CITIZENS,
     "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
 

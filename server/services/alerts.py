@@ -35,7 +35,7 @@ from server.domain.alerts.verbs import (
 )
 from server.domain.broadcasts import Broadcast
 from server.domain.errors import ConflictError, HuiminError, InvalidInputError, TooManyError
-from server.domain.officers import Officer
+from server.domain.officers import Mandated, Officer
 from server.domain.wording import Kind
 from server.services.audit import Audit
 from server.services.steps import StepLog
@@ -307,13 +307,15 @@ class Alerts:
         """Insert under the first free identifier of this second."""
         at = self._now()
         for nth in range(SAME_SECOND):
-            desk = begun(identifier(unit_code, at, nth))
+            desk = _mandated(begun(identifier(unit_code, at, nth)), officer)
             if why := draft_refusal(officer, desk.facts):
                 await self._log.refuse(officer, what, desk.identifier, why)
             desk = desk.stepped(State.DRAFT, what, officer, at)
             if await self._store.insert(desk):
                 await self._log.record(desk)
                 return desk
+            if desk.origin and (known := await self._store.find_origin(desk.origin)):
+                return known
         raise TooManyError("identifiers_used_up", zh="同一秒内预警过多，请稍后", en="too many alerts in this second")
 
     async def _decide(self, officer: Officer, name: str, action: Action, reason: str) -> DeskAlert:
@@ -381,6 +383,13 @@ class Alerts:
         """To the millisecond, as the database keeps it."""
         at = self._clock().astimezone(UTC)
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _mandated(desk: DeskAlert, officer: Officer) -> DeskAlert:
+    """Marked with the standing order that acts for this officer, if one does."""
+    if not isinstance(officer, Mandated):
+        return desk
+    return desk.model_copy(update={"order": officer.order, "origin": officer.message})
 
 
 def _names(chain: Sequence[DeskAlert]) -> tuple[str, ...]:
