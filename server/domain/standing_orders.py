@@ -15,17 +15,18 @@ from typing import Annotated, Self
 
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from server.domain.alerts.desk import DeskAlert, Hand
 from server.domain.alerts.finding import Finding, Gravity
-from server.domain.alerts.model import Alert
+from server.domain.alerts.model import Alert, Info
 from server.domain.alerts.release import touched
 from server.domain.alerts.states import is_within
-from server.domain.alerts.verbs import is_over
+from server.domain.alerts.verbs import Change, is_over
 from server.domain.alerts.vocabulary import DIVISION_CODE, XMLDSIG, Colour, MsgType, Scope, Status
 from server.domain.divisions import Divisions
 from server.domain.errors import InvalidInputError
-from server.domain.intake import Received
+from server.domain.intake import MAX_NOTE, MAX_WORDS, Received
 from server.domain.officers import DIVISION, Mandated, Officer, Role
 from server.domain.standing_order_reasons import WhyNot
 
@@ -36,7 +37,7 @@ MAX_PER_HOUR = 60
 _RANKS = {colour: rank for rank, colour in enumerate(Colour)}  # red 0 .. blue 3
 _FOLLOWING = (MsgType.UPDATE, MsgType.CANCEL)
 
-EXAMPLE = {
+EXAMPLE: JsonDict = {
     "partner": "weather-bureau",
     "senders": ["weather@sz.example"],
     "events": ["11B03"],
@@ -119,6 +120,7 @@ class OrderStep(BaseModel):
     person: str
     action: str
     version: int
+    digest: str  # of the order as it stood then: see `StandingOrder.digest`
     reason: str = ""
     terms: Terms | None = None
 
@@ -302,7 +304,7 @@ def _refused(terms: Terms, found: Received) -> WhyNot | None:
 
 
 def _is_grave(finding: Finding) -> bool:
-    """Errors, quarantines, a wrong signature, and a check of ours that crashed: nobody knows what it would have said."""
+    """Errors, quarantines, a wrong signature; and a check of ours that crashed, for it might have found any of them."""
     return finding.severity is not Gravity.WARNING or finding.code in ("internal", "CAP-039")
 
 
@@ -328,3 +330,30 @@ def _within(terms: Terms, alert: Alert, reach: Sequence[str]) -> WhyNot | None:
     if not reach or not all(any(is_within(code, own) for own in terms.divisions) for code in reach):
         return WhyNot.AREA
     return None
+
+
+def sourced(alert: Alert, name: str) -> Alert:
+    """The alert, whose own words say from whom they are: nobody of the desk has read them."""
+
+    def marked(info: Info) -> Info:
+        language = "zh" if (info.language or "en").lower().startswith("zh") else "en"
+        return info.model_copy(update={"description": _marked(info.description, name, language)})
+
+    return alert.model_copy(update={"infos": tuple(map(marked, alert.infos))})
+
+
+def sourced_change(change: Change, name: str) -> Change:
+    """The same of what follows: new words, and the reason of an all-clear."""
+    words = {
+        language: each.model_copy(update={"description": _marked(each.description, name, language)})
+        for language, each in change.words.items()
+    }
+    return change.model_copy(update={"words": words, "note": _marked(change.note, name, "zh", MAX_NOTE)})
+
+
+def _marked(text: str | None, name: str, language: str, longest: int = MAX_WORDS) -> str | None:
+    """The text and its source, within `longest` characters; nothing said is nothing marked."""
+    if not text:
+        return text
+    mark = f"（来源：{name}）" if language == "zh" else f" (Source: {name})"
+    return text if text.endswith(mark) else text[: longest - len(mark)] + mark
