@@ -99,6 +99,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "booking": Parameter(r"[A-Za-z0-9_-]{22}", "public code of a booking", "q83vEjRWeJASNFZ4kBI0Vg"),
     "catalogue_item": Parameter(r"[a-z0-9]+(?:-[a-z0-9]+)*", "id of an item of the catalogue", "elderly-allowance"),
     "item_version": Parameter(r"[1-9]\d{0,5}", "number of a version of an item", "1"),
+    "order": Parameter(r"[0-9a-f]{32}", "id of a standing order", "7c1e0f9d2b7a48d6a3c5e8f10b6d7a92"),
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
     "place": Parameter(r"[0-9a-f]{32}", "id of a place", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
     "officer": Parameter(r"[0-9a-f]{32}", "id of an account", "6f2c9d0e6a1b4f0d8c3e7b5a9f1d2c4e"),

@@ -27,6 +27,7 @@ from server import assemble, assemble_log_in, assemble_manners, assemble_privacy
 from server.app import admin_routes, make_app, public_routes, services_of, with_contract
 from server.assemble_applications import application_duties
 from server.assemble_booking import booking_duties
+from server.assemble_standing_orders import order_duty
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
 from server.settings import Settings, load
@@ -106,7 +107,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
         engine = assemble.worker(assembly, stack)
         inside = make_app(admin_routes(assembly, _figures_of(engine.parts.counters)), Gate(None, None, assembly.now))
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
-        duties = assemble.duties(assembly, engine.parts)
+        duties = [*assemble.duties(assembly, engine.parts), order_duty(assembly)]
         if share is not Share.URGENT:  # nothing that can wait is done where red has to leave at once
             duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
             duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))

@@ -176,7 +176,8 @@ class StandingOrder(BaseModel):
         hand = Hand.of(by)
         step = OrderStep(
             seq=len(self.steps) + 1, at=at, officer=hand.officer, person=hand.person, action=action,
-            version=self.version, reason=reason, terms=self.terms if action in ("draft", "write") else None,
+            version=self.version, digest=self.digest, reason=reason,
+            terms=self.terms if action in ("draft", "write") else None,
         )  # fmt: skip
         return self.model_copy(update={"steps": (*self.steps, step), "rev": self.rev + 1})
 
@@ -190,7 +191,7 @@ def drafted(name: str, terms: Terms, by: Officer, at: datetime) -> StandingOrder
 
 
 def written(order: StandingOrder, terms: Terms, by: Officer, at: datetime) -> StandingOrder:
-    """Other terms: the order is void until they are released."""
+    """Other terms: the order is void until they are released; `releaser` is still who released the last ones."""
     before = order.writers if order.state is State.DRAFT else ()
     update = {
         "version": order.version + 1,
@@ -198,7 +199,6 @@ def written(order: StandingOrder, terms: Terms, by: Officer, at: datetime) -> St
         "terms": terms,
         "author": by,
         "writers": tuple(sorted({*before, by.person})),
-        "releaser": None,
     }
     return order.model_copy(update=update).stepped("write", by, at)
 

@@ -136,7 +136,7 @@ class Intake:
         return done
 
     async def _ask_orders(self, found: Received) -> Received:
-        """What the standing orders make of a stored message; what they cannot finish now, `OrderReleases.finish` will."""
+        """What the standing orders make of a stored message; what they cannot finish now they finish later."""
         if self._orders is None:
             return found
         try:

@@ -5,9 +5,9 @@ order's author and its releaser (`Mandated`), so role, division, event, second p
 every message, and every step of the log says under which order it was taken.
 
 Promises. One message makes one alert at most, whoever tries how often: the alert bears the message's key, which is
-unique. A process that dies anywhere leaves the message marked, and `finish` goes on where it stopped. The order is asked
-again right before the release: one that was stopped meanwhile releases nothing. What cannot be released is taken off
-the desk and waits for an officer, with the reason.
+unique. A process that dies anywhere leaves the message marked, and `finish` goes on where it stopped. The order is
+asked again right before the release: one that was stopped meanwhile releases nothing. What cannot be released is taken
+off the desk and waits for an officer, with the reason.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import structlog
+
 from server.domain.alerts.desk import DeskAlert
+from server.domain.alerts.states import Action
 from server.domain.alerts.states import State as DeskState
 from server.domain.alerts.vocabulary import MsgType
-from server.domain.audit import SYSTEM, Event
+from server.domain.audit import SYSTEM, Detail, Event
 from server.domain.broadcasts import State as RunState
 from server.domain.divisions import Divisions
-from server.domain.errors import ConflictError, HuiminError, UnavailableError
+from server.domain.errors import HuiminError, TooManyError, UnavailableError
 from server.domain.intake import Received, State, following, proposal
 from server.domain.standing_order_reasons import Miss, WhyNot
 from server.domain.standing_orders import (
@@ -46,6 +49,8 @@ from server.storage.partners import PartnerStore
 from server.storage.standing_orders import OrderStore
 
 TRIES = 10
+
+log = structlog.get_logger()
 _FOLLOWING = (MsgType.UPDATE, MsgType.CANCEL)
 
 
@@ -81,23 +86,26 @@ class OrderReleases:
         for found in await self._shelves.intake.find_awaiting():
             try:
                 await self.settle(found)
-            except HuiminError:  # one that cannot be finished must not keep back the others: it is tried again
-                continue
-            seen.append(found.key)
+            except HuiminError as error:  # one that cannot be finished must not keep back the others
+                log.warning("order_unfinished", message=found.key, code=error.code)
+            else:
+                seen.append(found.key)
         return seen
 
     async def settle(self, found: Received) -> Received:
         """Release a stored message under the order that covers it, or leave it to officers; as it is then.
 
-        Earlier messages of its chain come first. UnavailableError leaves it for `finish`.
+        Earlier messages of its chain come first. UnavailableError, TooManyError: not now, `finish` tries again.
         """
         at = self._now()
-        if not found.awaits_order or not await self._shelves.intake.claim_for_orders(found.key, at):
+        if not found.awaits_order:
+            return found
+        for earlier in await self._shelves.chains.awaiting(found, at):
+            is_earlier = (earlier.received_at, earlier.key) < (found.received_at, found.key)
+            if is_earlier and (await self.settle(earlier)).awaits_order:
+                raise UnavailableError("order_waits", zh="前一报文处理中", en="the message before it comes first")
+        if not await self._shelves.intake.claim_for_orders(found.key, at):
             return await self._shelves.intake.get(found.key)
-        if found.alert.msg_type in _FOLLOWING:
-            for earlier in await self._shelves.chains.awaiting(found, at):
-                if earlier.received_at <= found.received_at:
-                    await self.settle(earlier)
         begun = await self._shelves.alerts.find_origin(found.key)
         if begun is not None:  # by a process that died
             return await self._go_on(found, begun.order)
@@ -153,7 +161,7 @@ class OrderReleases:
                 return await self._withdraw(found, order, begun, Miss(name, why))
             try:
                 await self._step(found, order, begun)
-            except UnavailableError:
+            except (TooManyError, UnavailableError):  # not now: `finish` tries again
                 raise
             except HuiminError as error:
                 if error.code == "alert_changed":  # another process is at it, or an officer
@@ -165,7 +173,7 @@ class OrderReleases:
         """The next verb of the desk."""
         author, releaser = order.hands(found.key)
         if begun is None:
-            await self._tell(f"order.use {order.id}", found, order, "")
+            await self._tell("order.use", found, order.id, (author.id, releaser.id))
             name = (await self._shelves.partners.get(found.partner)).name
             if found.alert.msg_type not in _FOLLOWING:
                 await self._desk.draft(author, sourced(proposal(found, name), name))
@@ -180,13 +188,14 @@ class OrderReleases:
             await self._desk.release(releaser, begun.identifier, begun.digest)
 
     async def _done(self, found: Received, order: StandingOrder, alert: DeskAlert) -> Received:
-        """Say everywhere that it was released, and see that it is published."""
-        await self._tell("intake.release", found, order, alert.identifier)
+        """Say that it was released: in the log, then to who asks for the message. The desk sees to its publication."""
+        by = next(step.officer for step in alert.steps if step.action == Action.RELEASE)
+        await self._tell("intake.release", found, order.id, (alert.author.officer, by))
         changed = replace(found, state=State.RELEASED, draft=alert.identifier, order=order.id)
         return await self._shelves.intake.close_to_orders(changed)
 
     async def _withdraw(self, found: Received, order: StandingOrder, begun: DeskAlert | None, miss: Miss) -> Received:
-        """Take off the desk what the order began, so that nobody releases it later, and leave the message to officers."""
+        """Take off the desk what the order began, and leave the message to officers."""
         fresh = await self._shelves.alerts.find_origin(found.key) if begun is None else begun
         if fresh is None:
             return await self._leave(found, [miss])
@@ -211,21 +220,17 @@ class OrderReleases:
     async def _leave(self, found: Received, missed: Sequence[Miss]) -> Received:
         return await self._shelves.intake.close_to_orders(replace(found, missed=tuple(missed)))
 
-    async def _tell(self, action: str, found: Received, order: StandingOrder, alert: str) -> None:
-        """One entry of the audit log: the order, its two persons, the partner, the message."""
-        assert order.releaser is not None
-        details = {
-            "order": order.id,
-            "version": order.version,
-            "author": order.author.id,
-            "releaser": order.releaser.id,
+    async def _tell(self, action: str, found: Received, order: str, persons: tuple[str, str]) -> None:
+        """One entry of the audit log, once: the order, its author and releaser, the partner, the message."""
+        author, releaser = persons
+        details: dict[str, Detail] = {
+            "order": order,
+            "author": author,
+            "releaser": releaser,
             "partner": found.partner,
-            "message": found.key,
-            "alert": alert,
+            "identifier": found.alert.identifier,
         }
-        verb, _, what = action.partition(" ")
-        event = Event(SYSTEM, verb, what or found.key, details=details, key=f"{verb}/{order.id}/{found.key}")
-        await self._audit.record(event)
+        await self._audit.record(Event(SYSTEM, action, found.key, details=details, key=f"{action}/{order}/{found.key}"))
 
     def _now(self) -> datetime:
         at = self._clock().astimezone(UTC)

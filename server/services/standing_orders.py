@@ -69,17 +69,20 @@ class StandingOrders:
 
     async def draft(self, officer: Officer, terms: Terms) -> StandingOrder:
         """A new order, void until a second person releases it."""
-        await self._refuse_terms(officer, terms)
+        terms = await self._checked(officer, terms)
         order = drafted(self._new_id(), terms, officer, self._now())
         await self._orders.insert(order)
         await self._log.record(order)
         return order
 
-    async def write(self, officer: Officer, name: str, terms: Terms, version: int) -> StandingOrder:
-        """Other terms. From this moment the order is void; ConflictError `order_changed` if others wrote meanwhile."""
+    async def write(self, officer: Officer, name: str, terms: Terms, seen: int) -> StandingOrder:
+        """Other terms; the order is void from now on. ConflictError `order_changed` if `seen` is not its newest `rev`.
+
+        What it lets through counts too: who changes an order has seen what it did.
+        """
         order = await self.get(officer, name)
         refuse(officer, Deed.ORDER_WRITE, order.terms.divisions)
-        await self._refuse_terms(officer, terms)
+        terms = await self._checked(officer, terms)
         if terms.partner != order.terms.partner:
             raise InvalidInputError(
                 "partner_fixed", zh="不能更换来源，请另立指令", en="another partner is another order", field="partner"
@@ -88,7 +91,7 @@ class StandingOrders:
             raise ConflictError("order_worn", zh="修改次数过多，请另立指令", en="changed too often: draft a new one")
 
         def change(current: StandingOrder) -> StandingOrder:
-            if current.version != version:
+            if current.rev != seen:
                 raise _changed()
             return written(current, terms, officer, self._now())
 
@@ -147,8 +150,10 @@ class StandingOrders:
             )
         refuse_unsound_time(order.terms, self._now())
 
-    async def _refuse_terms(self, officer: Officer, terms: Terms) -> None:
-        refuse(officer, Deed.ORDER_WRITE, [self._divisions.get(code).code for code in terms.divisions])
+    async def _checked(self, officer: Officer, terms: Terms) -> Terms:
+        """The terms with plain codes of divisions; ForbiddenError or InvalidInputError if the officer may not."""
+        codes = tuple(dict.fromkeys(self._divisions.get(code).code for code in terms.divisions))
+        refuse(officer, Deed.ORDER_WRITE, codes)
         if beyond(officer, terms):
             raise forbidden(Why.EVENT)
         refuse_unsound_time(terms, self._now())
@@ -157,6 +162,7 @@ class StandingOrders:
             raise InvalidInputError(
                 "sender_foreign", zh="该来源未登记此发送方", en="not a sender of this partner", field="senders"
             )
+        return terms.model_copy(update={"divisions": codes})
 
     def _now(self) -> datetime:
         """To the millisecond."""

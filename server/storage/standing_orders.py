@@ -1,8 +1,8 @@
 """Standing orders in MongoDB: one document each, with its terms, its log, and what it let through within the hour.
 
-Promises. A write that was thought out on an older `rev` changes nothing: of a release, a stop and a message that come at
-once, each sees what the one before it left. Every step leaves the order marked until somebody says that the audit log
-has it.
+Promises. A write that was thought out on an older `rev` changes nothing: of a release, a stop and a message that come
+at once, each sees what the one before it left. Every step leaves the order marked until somebody says that the audit
+log has it.
 """
 
 from __future__ import annotations
