@@ -150,7 +150,8 @@ def test_it_acts_only_after_a_release_that_nothing_has_followed(moves: list[str]
     most=st.integers(min_value=1, max_value=8),
 )
 def test_no_hour_has_more_than_the_brake_allows_and_the_one_too_many_stops_it(gaps: list[int], most: int):
-    order, at, out = order_of(terms(max_per_hour=most)), AT, []
+    order, at = order_of(terms(max_per_hour=most)), AT
+    out: list[datetime] = []
     for n, gap in enumerate(gaps):
         at += timedelta(seconds=gap)
         due = sum(at - timedelta(hours=1) < each for each in out) < most
@@ -197,6 +198,16 @@ def test_an_area_that_is_not_surely_within_the_order_is_outside(area: Area):
     both = info.model_copy(update={"areas": (*info.areas, area)})
     vague = replace(found, alert=found.alert.model_copy(update={"infos": (both,)}))
     assert asked(order_of(terms()), vague) is WhyNot.AREA
+
+
+def test_a_kind_that_is_not_named_is_not_covered_and_a_cancel_may_repeat_what_it_lifts():
+    for kind in MsgType:
+        found = message(hours=-1 if kind is MsgType.CANCEL else 6)
+        sent = replace(found, alert=found.alert.model_copy(update={"msg_type": kind.value}))
+        named = kind in (MsgType.ALERT, MsgType.UPDATE, MsgType.CANCEL)
+        assert asked(order_of(terms()), sent) == (None if named else WhyNot.KIND)
+        others = [k for k in (MsgType.ALERT, MsgType.UPDATE, MsgType.CANCEL) if k is not kind]
+        assert asked(order_of(terms(kinds=others)), sent) is WhyNot.KIND
 
 
 def test_one_block_that_says_red_is_enough_to_be_red():

@@ -118,3 +118,26 @@ async def test_an_officer_waits_a_minute_for_the_orders_and_then_takes_the_messa
     await house.releases.finish()
     assert [(alert.identifier, alert.state) for alert in await house.every()] == [(draft.identifier, "draft")]
     assert post.broadcasts == {}
+
+
+async def test_an_officer_who_takes_the_orders_draft_in_hand_keeps_it(
+    db: Database, audit: AuditLog, clock: Clock, post: Post
+):
+    house = House(db, audit, clock, post)
+    await house.open()
+    await house.order()
+    touches = 0
+    while [alert.state for alert in await house.every()] != ["submitted"]:  # die right after it was handed in
+        await db["intake"].delete_many({})
+        await db["alerts"].delete_many({})
+        touches += 1
+        intake, _, _ = house.process(touches)
+        with pytest.raises(KilledError):
+            await intake.take(PARTNER, to_cap(rain()))
+    (waiting,) = await house.every()
+    await house.desk.return_(AUTHOR, waiting.identifier, "改一下范围")
+    await recovered(house)
+    found = await house.take(rain())
+    assert (found.state, found.draft) == (State.ADOPTED, waiting.identifier)
+    assert [miss.why for miss in found.missed] == [WhyNot.IN_PERSON]
+    assert post.broadcasts == {}

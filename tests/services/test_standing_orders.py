@@ -142,6 +142,28 @@ async def test_an_update_beyond_the_order_and_one_after_an_officers_own_are_only
     assert (late.state, why(late)) == (State.PROPOSED, [WhyNot.IN_PERSON])
 
 
+async def test_while_an_officer_holds_the_run_what_follows_is_only_proposed(house: House, clock: Clock, db: Database):
+    await house.order()
+    first = rain("B1")
+    draft = (await house.take(first)).draft
+    await db["broadcasts"].insert_one({"_id": draft, "state": "paused"})
+    clock.pass_by(minutes=1)
+    found = await house.take(after("B2", first, "Update", clock, Colour.ORANGE))
+    assert (found.state, why(found)) == (State.PROPOSED, [WhyNot.IN_PERSON])
+
+
+async def test_an_update_outside_the_order_since_it_was_narrowed_is_only_proposed(house: House, clock: Clock):
+    order = await house.order(divisions=["440300"])
+    first = rain("B1", division="440306")
+    assert (await house.take(first)).state is State.RELEASED
+    seen = await house.orders.get(AUTHOR, order.id)
+    narrow = await house.orders.write(AUTHOR, order.id, terms(), seen.rev)
+    await house.orders.release(RELEASER, order.id, narrow.digest)
+    clock.pass_by(minutes=1)
+    found = await house.take(after("B2", first, "Cancel", clock, note="雨停"))
+    assert (found.state, why(found)) == (State.PROPOSED, [WhyNot.AREA])
+
+
 async def test_a_cancel_of_what_no_order_released_is_only_proposed(house: House, clock: Clock):
     first = rain("B1")
     await house.take(first)
