@@ -35,7 +35,7 @@ from server.domain.alerts.verbs import (
 )
 from server.domain.broadcasts import Broadcast
 from server.domain.errors import ConflictError, HuiminError, InvalidInputError, TooManyError
-from server.domain.officers import Mandated, Officer
+from server.domain.officers import Officer
 from server.domain.wording import Kind
 from server.services.audit import Audit
 from server.services.steps import StepLog
@@ -307,7 +307,7 @@ class Alerts:
         """Insert under the first free identifier of this second."""
         at = self._now()
         for nth in range(SAME_SECOND):
-            desk = _mandated(begun(identifier(unit_code, at, nth)), officer)
+            desk = begun(identifier(unit_code, at, nth)).begun_by(officer)
             if why := draft_refusal(officer, desk.facts):
                 await self._log.refuse(officer, what, desk.identifier, why)
             desk = desk.stepped(State.DRAFT, what, officer, at)
@@ -383,13 +383,6 @@ class Alerts:
         """To the millisecond, as the database keeps it."""
         at = self._clock().astimezone(UTC)
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
-
-
-def _mandated(desk: DeskAlert, officer: Officer) -> DeskAlert:
-    """Marked with the standing order that acts for this officer, if one does."""
-    if not isinstance(officer, Mandated):
-        return desk
-    return desk.model_copy(update={"order": officer.order, "origin": officer.message})
 
 
 def _names(chain: Sequence[DeskAlert]) -> tuple[str, ...]:

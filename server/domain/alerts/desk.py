@@ -121,6 +121,12 @@ class DeskAlert(BaseModel):
             is_exercise=self.is_exercise,
         )
 
+    def begun_by(self, officer: Officer) -> DeskAlert:
+        """The same, marked with the standing order that acts for this officer, if one does."""
+        if not isinstance(officer, Mandated):
+            return self
+        return self.model_copy(update={"order": officer.order, "origin": officer.message})
+
     def stepped(self, to: State, action: Action | str, by: Officer | None, at: datetime, reason: str = "") -> DeskAlert:
         """The same alert one step further, with the step in its log."""
         hand = Hand.of(by)
