@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -90,6 +91,14 @@ class Mortal:
         return touched
 
 
+class Hasty(IntakeStore):
+    """Of a process that was paused for so long that others have taken up what it still believes to have."""
+
+    async def claim_for_orders(self, key: str, at: datetime) -> bool:
+        """Always."""
+        return bool(key and at)
+
+
 class House:
     """What the processes share: databases, the log, the post, the clock."""
 
@@ -106,23 +115,29 @@ class House:
         """The partner is known."""
         await self.partners.insert(PARTNER, key="hmk_x", secret="whsec_eA==", cursor=0)
 
-    def process(self, touches: int = FOREVER) -> tuple[Intake, OrderReleases, Alerts]:
-        """One process, which dies before it touches the databases or the post so often."""
+    def process(
+        self, touches: int = FOREVER, store: type[IntakeStore] = IntakeStore, fast_s: float = 0
+    ) -> tuple[Intake, OrderReleases, Alerts]:
+        """One process, which dies before it touches the databases or the post so often. Its clock may be fast."""
+
+        def now() -> datetime:
+            return self.clock() + timedelta(seconds=fast_s)
+
         life, db = Life(touches), self.db
 
         def mortal(inner: Any) -> Any:
             return Mortal(inner, life)
 
-        audit, intake = mortal(self.audit), mortal(IntakeStore(db))
+        audit, intake = mortal(self.audit), mortal(store(db))
         alerts = mortal(self.alerts)
-        desk = Alerts(alerts, World(DIVISIONS, TEXTS), mortal(self.post), audit, now=self.clock)
+        desk = Alerts(alerts, World(DIVISIONS, TEXTS), mortal(self.post), audit, now=now)
         shelves = Shelves(
             orders=mortal(OrderStore(db)), intake=intake, chains=IntakeChains(intake, PublicStore(db)),
             partners=self.partners, alerts=alerts, broadcasts=Broadcasts(db),
         )  # fmt: skip
-        releases = OrderReleases(shelves, desk, DIVISIONS, audit, now=self.clock)
+        releases = OrderReleases(shelves, desk, DIVISIONS, audit, now=now)
         stores = (intake, self.partners, PublicStore(db))
-        return Intake(stores, desk, DIVISIONS, audit, now=self.clock, orders=releases), releases, desk
+        return Intake(stores, desk, DIVISIONS, audit, now=now, orders=releases), releases, desk
 
     async def order(self, author: Officer = AUTHOR, releaser: Officer = RELEASER, **changes: object) -> StandingOrder:
         """An order in force."""

@@ -14,7 +14,7 @@ from server.services.audit import AuditLog
 from server.storage.mongo import Database
 from tests.services.desk import AUTHOR, Clock, Post
 from tests.services.mortal_stores import KilledError
-from tests.services.order_world import PARTNER, House, after, rain
+from tests.services.order_world import PARTNER, Hasty, House, after, rain
 
 EMPTIED = ("intake", "alerts", "standing_orders", "audit")
 
@@ -141,3 +141,23 @@ async def test_an_officer_who_takes_the_orders_draft_in_hand_keeps_it(
     assert (found.state, found.draft) == (State.ADOPTED, waiting.identifier)
     assert [miss.why for miss in found.missed] == [WhyNot.IN_PERSON]
     assert post.broadcasts == {}
+
+
+@pytest.mark.parametrize("touches", [5, 9, 12, 16])
+async def test_processes_that_are_all_at_the_same_message_release_it_once(
+    db: Database, audit: AuditLog, clock: Clock, post: Post, touches: int
+):
+    house = House(db, audit, clock, post)
+    await house.open()
+    await house.order()
+    intake, _, _ = house.process(touches)
+    with pytest.raises(KilledError):
+        await intake.take(PARTNER, to_cap(rain()))
+    await asyncio.gather(*(house.process(store=Hasty, fast_s=n)[1].finish() for n in range(6)))
+    clock.pass_by(seconds=6)
+    await house.releases.finish()
+    alerts = await house.every()
+    assert [alert.state for alert in alerts] == ["released"]
+    assert list(post.broadcasts) == [alerts[0].identifier]
+    assert (await house.take(rain())).state is State.RELEASED
+    assert [action for _, action, _ in await house.told("intake")] == ["intake.release"]
