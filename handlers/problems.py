@@ -84,6 +84,10 @@ _NEXT_BY_CODE: Mapping[str, tuple[str, str]] = {
         "请用 validate 查看全部问题并修改。",
         "POST .../validate lists everything that is wrong, with patches.",
     ),
+    "rule_faulty": (
+        "请按 errors 逐项修改后再提交；/v1/staff/rule-checks 可先行检查。",
+        "Mend each of `errors` and hand it in again; /v1/staff/rule-checks tells them beforehand.",
+    ),
     "alert_unacknowledged": (
         "请在 acknowledged 中列出已知悉的警告代码，或修改内容。",
         "List the codes of the warnings you accept in `acknowledged`, or change the alert.",

@@ -20,23 +20,29 @@ from handlers.docs import docs_routes
 from handlers.gate import Gate
 from handlers.health import Alive, LiveHandler, MetricsHandler, Ready, ReadyHandler
 from handlers.manners import PLAIN, Manners
+from handlers.mini import mini_routes
 from handlers.openapi import OpenApiHandler
 from handlers.routing import OPERATOR, PUBLIC, Operation, Route
 from server import (
     assemble,
     assemble_applications,
     assemble_booking,
+    assemble_bulletins,
     assemble_calendars,
     assemble_catalogue,
     assemble_citizens,
+    assemble_facts,
     assemble_inbox,
     assemble_privacy,
+    assemble_proactive,
     assemble_waiting,
+    assemble_weather,
 )
 from server.assemble import Assembly
 from server.assemble_applications import ApplicationParts
 from server.assemble_binding import BindingParts
 from server.assemble_booking import BookingParts
+from server.assemble_bulletins import BulletinParts
 from server.assemble_catalogue import CatalogueParts
 from server.assemble_citizens import CitizenParts
 from server.assemble_duty import duty_binding
@@ -49,23 +55,27 @@ from server.routes import (
     applications,
     booking,
     booking_office,
+    bulletins,
     calendars,
     catalogue,
     codes,
     desk,
     divisions,
     duty,
+    facts,
     inbox,
     joining,
     office,
     organisations,
     privacy,
+    proactive,
     public,
     real_name,
     relations,
     session,
     standing_orders,
     waiting,
+    weather,
 )
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
@@ -95,12 +105,13 @@ class Services:
     catalogue: CatalogueParts
     audit: AuditReading
     applications: ApplicationParts
+    bulletins: BulletinParts
 
 
 def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None = None) -> Services:
     """The services of one API process. Without `wechat` nobody logs in by WeChat."""
     receipts, people = assemble.receipts(assembly), assemble_citizens.citizens(assembly, wechat)
-    slots = assemble_booking.booking(assembly)
+    slots, news = assemble_booking.booking(assembly), assemble_bulletins.bulletins(assembly)
     return Services(
         assembly=assembly,
         receipts=receipts,
@@ -108,6 +119,7 @@ def services_of(assembly: Assembly, readers: PublicParts, wechat: WeChat | None 
         public=readers,
         citizens=people,
         inbox=assemble_inbox.inbox(assembly, readers.feeds, receipts),
+        bulletins=news,
         booking=slots,
         catalogue=assemble_catalogue.catalogue(assembly),
         audit=assemble.audit_reading(assembly),
@@ -140,14 +152,19 @@ def public_routes(services: Services) -> list[Route]:
         *session.routes(services.citizens.log_in),
         *codes.routes(services.citizens),
         *docs_routes(services.assembly.settings.security_contact, services.assembly.now),
+        *mini_routes(),
         *me_routes(services.citizens.profile),
         *inbox.routes(services.inbox),
         *binding_routes(services.citizens.binding),
         *booking_routes(services),
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
         *catalogue.routes(services.catalogue, services.public.shelf),
+        *weather.routes(assemble_weather.weather(services.assembly), services.public.shelf),
         *applications.routes(services.applications),
+        *bulletins.routes(services.bulletins, services.public.shelf, services.assembly.settings.public_url),
         *duty.routes(duty_binding(services.assembly)),
+        *facts.routes(assemble_facts.facts(services.assembly)),
+        *proactive.routes(assemble_proactive.proactive(services.assembly)),
     ]
 
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 
 from server.assemble import Assembly, receipts
 from server.assemble_booking import booking_holdings
+from server.assemble_bulletins import follow_holdings
 from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
 from server.assemble_profile import profile_holdings
 from server.assemble_public import public
+from server.assemble_weather import weather_holding
 from server.services.account_holdings import (
     AccountHolding,
     StoreHolding,
@@ -25,6 +27,7 @@ from server.storage.attachments import AttachmentStore
 from server.storage.calendars import CalendarStore
 from server.storage.catalogues import load_facts
 from server.storage.duty import DutyPhones
+from server.storage.fact_objections import FactObjectionStore
 from server.storage.facts import FactStore
 from server.storage.joins import JoinStore
 from server.storage.offers import OfferStore
@@ -40,11 +43,14 @@ EXCEPTIONS: Mapping[str, str] = {
     "audit_checkpoints": NOT_ABOUT_CITIZENS,
     "batches": "keys of outbox entries, for the seconds in which they become pages",
     "broadcasts": "an audience that lists people by id is frozen: who was warned is not rewritten; ids tell nothing",
+    "bulletins": NOT_ABOUT_CITIZENS,
     "callbacks": "providers' receipts as they came, for three days",
     "closures": NOT_ABOUT_CITIZENS,
     "deliveries": NOT_ABOUT_CITIZENS,
     "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
     "events": NOT_ABOUT_CITIZENS,
+    "fact_imports": NOT_ABOUT_CITIZENS,
+    "fact_refusals": NOT_ABOUT_CITIZENS,
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
     "item_versions": NOT_ABOUT_CITIZENS,
@@ -57,9 +63,14 @@ EXCEPTIONS: Mapping[str, str] = {
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "resources": NOT_ABOUT_CITIZENS,
+    "rules": NOT_ABOUT_CITIZENS,
     "runs": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
     "standing_orders": NOT_ABOUT_CITIZENS,
+    "forecasts": NOT_ABOUT_CITIZENS,
+    "typhoons": NOT_ABOUT_CITIZENS,
+    "weather_feeds": NOT_ABOUT_CITIZENS,
+    "weather_files": NOT_ABOUT_CITIZENS,
     "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
 
@@ -72,6 +83,8 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     db, vault, people = assembly.db, assembly.vault, assembly.person_vault
     book, joins = AddressBook(db, vault), JoinStore(db)
     return (
+        weather_holding(assembly),  # names places: it sees which of them become one
+        *follow_holdings(assembly),
         *profile_holdings(assembly),
         # After what else stands in the same two documents: places, grants, wishes.
         StoreHolding("addresses", ("addresses", "citizens"), book),
@@ -82,6 +95,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         CalendarHolding(CalendarStore(db)),
         StoreHolding("duty", ("officers", "officer_codes"), DutyPhones(db, vault)),
+        StoreHolding("fact_objections", ("fact_objections",), FactObjectionStore(db, people)),
         StoreHolding("facts", ("facts", "fact_statements", "fact_conflicts"), FactStore(db, load_facts())),
         StoreHolding("offers", ("offers",), OfferStore(db)),
         assembly.consents,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from server.assemble import Assembly
+from server.assemble_bulletins import bulletins
 from server.services.acknowledgements import Acknowledgements, Cabinet
+from server.services.bulletins import Followed
 from server.services.feeds import Feeds
 from server.services.inbox import Inbox, Shelves
 from server.services.inbox_holdings import AcknowledgementHolding, InboxHolding
@@ -32,7 +34,8 @@ def inbox(assembly: Assembly, feeds: Feeds, receipts: Receipts) -> InboxParts:
     """The counters of one API process; `receipts` is the one that providers' callbacks wait in."""
     people = assembly.person_vault
     news, answers = InboxStore(assembly.db), AcknowledgementStore(assembly.db, people)
-    shown = Inbox(Shelves(assembly.citizens, Drills(assembly.db), news), feeds, assembly.subjects)
+    followed = Followed(bulletins(assembly).bulletins, news)
+    shown = Inbox(Shelves(assembly.citizens, Drills(assembly.db), news), feeds, assembly.subjects, followed)
     return InboxParts(
         inbox=shown,
         sightings=Sightings(receipts, shown),

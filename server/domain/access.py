@@ -60,6 +60,17 @@ class Deed(StrEnum):
     ITEM_READ = "item.read"  # drafts and versions of the catalogue
     ITEM_WRITE = "item.write"
     ITEM_PUBLISH = "item.publish"
+    FACT_OBJECTION_READ = "fact_objection.read"  # what people say against facts about them
+    FACT_OBJECTION_ANSWER = "fact_objection.answer"
+    RULE_READ = "rule.read"  # rules of proactive service, with drafts and versions
+    RULE_WRITE = "rule.write"  # draft, change, hand in
+    RULE_RETURN = "rule.return"
+    RULE_RELEASE = "rule.release"  # what another person wrote; and let a stopped one go on
+    RULE_STOP = "rule.stop"
+    BULLETIN_READ = "bulletin.read"  # drafts of public notices, and their history
+    BULLETIN_WRITE = "bulletin.write"  # draft, change, hand in
+    BULLETIN_PUBLISH = "bulletin.publish"  # publish or return what somebody else wrote
+    BULLETIN_WITHDRAW = "bulletin.withdraw"
     SESSION_OWN = "session.own"  # see and end one's own sessions, confirm the second factor
     AUDIT_READ = "audit.read"
     AUDIT_VERIFY = "audit.verify"
@@ -89,6 +100,7 @@ _ADMINISTRATOR = frozenset({Role.ADMINISTRATOR})
 _CLERK = frozenset({Role.CLERK})
 _PLANNER = frozenset({Role.PLANNER})
 _EDITOR = frozenset({Role.EDITOR})
+_APPROVER = frozenset({Role.APPROVER})
 
 _DECIDING = frozenset({Role.CLERK, Role.APPROVER})
 _SUPERVISOR = frozenset({Role.SUPERVISOR})
@@ -137,6 +149,17 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ITEM_READ: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_ANSWER: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.RULE_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.RULE_WRITE: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.RULE_RETURN: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.RULE_RELEASE: Grant(_APPROVER, Reach.SUBTREE),
+    Deed.RULE_STOP: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_WRITE: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.BULLETIN_PUBLISH: Grant(_APPROVER, Reach.SUBTREE),
+    Deed.BULLETIN_WITHDRAW: Grant(_APPROVER, Reach.SUBTREE),
     Deed.SESSION_OWN: Grant(frozenset(Role), Reach.OWN),
     Deed.AUDIT_READ: Grant(_AUDITOR, Reach.SUBTREE),  # of the city: the log is one
     Deed.AUDIT_VERIFY: Grant(_AUDITOR, Reach.SUBTREE),

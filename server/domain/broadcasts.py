@@ -61,7 +61,8 @@ class Audience(BaseModel):
 
     A citizen belongs if one of the places is in a division of `divisions`, or has a point in a polygon or circle, or
     has no point and its district is one of `loose_districts`. `citizens` limits it to a test list (exercises) or to
-    persons.
+    persons. `follows` asks for those who keep one of these marks (see `domain.follows`) instead of for places; then
+    `divisions` only say what it is about.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +73,7 @@ class Audience(BaseModel):
     shape_districts: tuple[str, ...] = Field(default=(), description="districts that the shapes meet: where to look")
     loose_districts: tuple[str, ...] = Field(default=(), description="whose people without a point are included")
     citizens: tuple[int, ...] | None = None
+    follows: tuple[str, ...] = ()
 
 
 class Broadcast(BaseModel):
@@ -80,7 +82,7 @@ class Broadcast(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
-    kind: Literal["alert", "standing"] = "alert"
+    kind: Literal["alert", "standing", "bulletin"] = "alert"
     subject: str = Field(description="identifier of the alert, or name of the standing broadcast")
     chain: str = Field(description="identifier of the first alert of the chain: later messages replace earlier ones")
     topic: str = Field(default="alert", description="what a citizen may opt out of")
@@ -136,6 +138,8 @@ def digest(broadcast: Broadcast) -> str:
         mode="json",
         include={"subject", "chain", "lane", "policy", "is_loud", "is_exercise", "texts", "audience", "expires_at"},
     )
+    if not broadcast.audience.follows:  # what was signed before there were follows keeps its digest
+        del signed["audience"]["follows"]
     return hashlib.sha256(orjson.dumps(signed, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

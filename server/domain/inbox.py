@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from server.domain.bulletins_json import PublicBulletin
 from server.domain.errors import InvalidInputError
 from server.domain.feeds_json import EXAMPLE as ALERT
 from server.domain.feeds_json import PublicAlert
@@ -98,17 +99,28 @@ class InboxItem(_Told):
     read_at: AwareDatetime | None = None
 
 
+class InboxBulletin(_Told):
+    """A public notice on what the reader follows."""
+
+    bulletin: PublicBulletin
+    read_at: AwareDatetime | None = Field(default=None, description="null again after every new version")
+
+
 class Unread(_Told):
     """How much has not been opened."""
 
     alerts: int
     items: int
+    bulletins: int = 0
 
 
 class InboxPage(_Told):
     """Alerts in force now, worst first, and news, newest first. Items older than 90 days are not here any more."""
 
     alerts: tuple[InboxAlert, ...] = Field(description="all of them, on every page")
+    bulletins: tuple[InboxBulletin, ...] = Field(
+        default=(), description="the newest of what one follows, on every page; withdrawn ones say so"
+    )
     items: tuple[InboxItem, ...]
     gone: tuple[str, ...] = Field(description="with `since`: ids of items that were taken back")
     unread: Unread
@@ -118,9 +130,10 @@ class InboxPage(_Told):
     model_config = _like(
         {
             "alerts": [_IN_FORCE],
+            "bulletins": [],
             "items": [_ITEM],
             "gone": [],
-            "unread": {"alerts": 1, "items": 1},
+            "unread": {"alerts": 1, "items": 1, "bulletins": 0},
             "sync": "1795484970000",
             "next": None,
         }

@@ -32,8 +32,8 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"  # manages accounts, and cannot warn
     CLERK = "clerk"  # serves people at a counter: calls, books, excuses, closes a day, takes applications
     PLANNER = "planner"  # says what can be booked and when
-    EDITOR = "editor"  # writes and publishes the catalogue of items
-    APPROVER = "approver"  # 审批: decides applications, which a clerk takes and hands out
+    EDITOR = "editor"  # writes and publishes the catalogue of items; writes public notices
+    APPROVER = "approver"  # 审批: decides applications, which a clerk takes and hands out; publishes notices
     SUPERVISOR = "supervisor"  # 效能监察: sees deadlines and ratings of applications, decides nothing
 
 

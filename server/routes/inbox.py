@@ -25,7 +25,7 @@ def routes(parts: InboxParts) -> list[Route]:
 def _inbox(parts: InboxParts) -> list[Route]:
     own = {"inbox": parts.inbox}
     page = Operation(
-        summary="Alerts in force for the own places, and news, in one call",
+        summary="Alerts in force for the own places, public notices one follows, and news, in one call",
         entry=CITIZEN, query=handlers.InboxQuery, gives=InboxPage,
     )  # fmt: skip
     until = Operation(
@@ -34,10 +34,12 @@ def _inbox(parts: InboxParts) -> list[Route]:
     )  # fmt: skip
     item = Operation(summary="Mark one item as read", entry=CITIZEN, status=204)
     alert = Operation(summary="Mark an alert in force as read", entry=CITIZEN, status=204)
+    bulletin = Operation(summary="Mark a public notice as read", entry=CITIZEN, status=204)
     return [
         Route("/v1/me/inbox", handlers.InboxHandler, {"GET": page}, own),
         Route("/v1/me/inbox/read", handlers.InboxReadHandler, {"POST": until}, own),
         Route("/v1/me/inbox/{item}/read", handlers.InboxItemReadHandler, {"POST": item}, own),
+        Route("/v1/me/inbox/bulletins/{bulletin}/read", handlers.InboxBulletinReadHandler, {"POST": bulletin}, own),
         Route("/v1/me/inbox/alerts/{identifier}/read", handlers.InboxAlertReadHandler, {"POST": alert}, own),
     ]
 

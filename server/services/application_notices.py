@@ -18,7 +18,7 @@ from server.domain.wording import Words
 from server.services.applications import EDITABLE
 from server.storage.applications import ApplicationStore
 
-PAGE = "pages/applications/index?id="
+PAGE = "pages/application/application?id="
 CONFIRM = "&do=confirm"  # opens what a co-applicant has to confirm
 
 

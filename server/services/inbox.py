@@ -1,7 +1,7 @@
 """The inbox: what concerns one person now, even if every notice was missed, and what that person has read.
 
 Promises. Alerts come from the board of what is in force, never from what was sent: a phone that was off for a week is
-shown today's truth. A call costs the same few reads whatever it finds: places, news, marks of alerts, and one query per
+shown today's truth. A call costs the same few reads whatever it finds: places, follows, news, marks, and one query per
 kind of news. What belongs to somebody else is not there.
 """
 
@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from server.domain.alerts.release import audience_of
 from server.domain.broadcasts import Audience, Lane
+from server.domain.bulletins import bulletin_of
 from server.domain.coverage import Coverage, coverage_of
 from server.domain.errors import InvalidInputError, NotFoundError
 from server.domain.feeds import Published, Standing
 from server.domain.feeds_json import PublicAlert, public_alert
+from server.domain.follows import follows_in
 from server.domain.inbox import (
     LIMIT,
     After,
     InboxAlert,
+    InboxBulletin,
     InboxItem,
     InboxPage,
     InboxPlace,
@@ -36,9 +40,10 @@ from server.domain.inbox import (
     write_moment,
 )
 from server.domain.outbox import Texts, template_of
+from server.services.bulletins import Followed
 from server.services.feeds import Feeds
 from server.services.subjects import Subjects
-from server.storage.citizens import Citizens, KnownPlace
+from server.storage.citizens import Citizens, KnownPlace, Whereabouts
 from server.storage.drills import Drills
 from server.storage.inbox import InboxStore, Window
 
@@ -68,8 +73,9 @@ class Shelves:
 class Inbox:
     """The citizens' verbs."""
 
-    def __init__(self, shelves: Shelves, feeds: Feeds, subjects: Subjects) -> None:
+    def __init__(self, shelves: Shelves, feeds: Feeds, subjects: Subjects, followed: Followed) -> None:
         self._shelves = shelves
+        self._followed = followed
         self._feeds = feeds
         self._subjects = subjects
         self._coverage: dict[str, Coverage] = {}
@@ -83,8 +89,8 @@ class Inbox:
         since = read_since(wanted.since) if wanted.since else None
         after = read_after(wanted.after) if wanted.after else None
         window = Window((after.due_at, after.item) if after else None, since, wanted.limit + 1)
-        alerts, (found, unread) = await asyncio.gather(
-            self._alerts(citizen, now), self._shelves.news.page(citizen, now, window)
+        (alerts, bulletins), (found, unread) = await asyncio.gather(
+            self._concerning(citizen, now), self._shelves.news.page(citizen, now, window)
         )
         page = found[: wanted.limit]
         rendered = await self._render(page)
@@ -93,9 +99,14 @@ class Inbox:
         more = After(sync, page[-1].due_at, page[-1].item) if len(found) > wanted.limit else None
         return InboxPage(
             alerts=alerts,
+            bulletins=bulletins,
             items=tuple(items),
             gone=tuple(gone) if since else (),
-            unread=Unread(alerts=sum(each.read_at is None for each in alerts), items=max(0, unread - moot)),
+            unread=Unread(
+                alerts=sum(each.read_at is None for each in alerts),
+                items=max(0, unread - moot),
+                bulletins=sum(each.read_at is None for each in bulletins),
+            ),
             sync=write_moment(sync),
             next=write_after(more) if more else None,
         )
@@ -122,10 +133,17 @@ class Inbox:
             raise NotFoundError("alert_unknown", zh="没有这条预警", en="no such alert", field="identifier")
         await self._shelves.news.mark_alert(citizen, message.chain, identifier, now)
 
+    async def mark_bulletin(self, citizen: int, bulletin: str) -> None:
+        """This public notice was opened; NotFoundError `bulletin_unknown`."""
+        await self._followed.mark(citizen, bulletin)
+
     async def mark_opened(self, citizen: int, broadcast: str, about: str) -> None:
         """A notice of this broadcast was opened: so is what it told of. Strange ones change nothing."""
         if template := template_of(broadcast):
             await self._shelves.news.mark_about(citizen, template, about, self._feeds.now())
+        elif bulletin := bulletin_of(broadcast):
+            with suppress(NotFoundError):
+                await self._followed.mark(citizen, bulletin)
         elif message := self._in_force(broadcast):
             await self._shelves.news.mark_alert(citizen, message.chain, broadcast, self._feeds.now())
 
@@ -133,9 +151,17 @@ class Inbox:
         """These entries with their words, for an export; what is moot or was withdrawn is left out."""
         return _sort(entries, await self._render(entries))[0]
 
-    async def _alerts(self, citizen: int, now: datetime) -> tuple[InboxAlert, ...]:
+    async def _concerning(
+        self, citizen: int, now: datetime
+    ) -> tuple[tuple[InboxAlert, ...], tuple[InboxBulletin, ...]]:
+        """Alerts for the places of this person, and public notices on what they follow."""
+        where = await self._shelves.citizens.whereabouts(citizen)
+        follows = follows_in(where.follows)
+        return await asyncio.gather(self._alerts(citizen, where, now), self._followed.of(citizen, follows))
+
+    async def _alerts(self, citizen: int, whereabouts: Whereabouts, now: datetime) -> tuple[InboxAlert, ...]:
         """What is in force for the places of this person, worst first."""
-        places, is_tester = await self._shelves.citizens.whereabouts(citizen)
+        places, is_tester = whereabouts.places, whereabouts.is_tester
         board = self._feeds.board().alerts
         drills = await self._shelves.drills.find_in_force(now) if is_tester else []
         self._forget({message.identifier for message in board})

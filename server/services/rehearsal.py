@@ -22,11 +22,11 @@ from server.domain.facts import Facts, Kind, Value, day_of_number
 from server.domain.offers import Offer
 from server.domain.officers import Officer
 from server.domain.outbox import Texts
-from server.domain.rules import Rule, scans
+from server.domain.rules import Live, Rule, scans
 from server.domain.uses import User
 from server.services.audit import Audit
 from server.services.offer_notices import MADE, OfferNotices
-from server.services.proactive import Ground, Live, Proactive, named
+from server.services.proactive import Ground, Proactive, named
 from server.services.uses import Uses, user_of
 from server.storage.citizens import Citizens
 from server.storage.facts import Held

@@ -7,7 +7,7 @@ the log has it. The shapes are in `application_documents`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -96,6 +96,15 @@ class ApplicationStore:
             query["changed_at"] = {"$gt": since}
         cursor = self._applications.find(query).sort([("changed_at", DESCENDING), ("_id", DESCENDING)]).limit(limit)
         return [to_application(d) async for d in cursor]
+
+    async def applied_for(self, citizens: Collection[int], item: str, granted: Collection[str]) -> frozenset[int]:
+        """Those of these people whose application for an item is open, or in one of the states that grant it."""
+        query: Document = {
+            "citizen": {"$in": list(citizens)}, "item": item, "number": {"$exists": True},
+            "$or": [{"is_open": True}, {"state": {"$in": list(granted)}}],
+        }  # fmt: skip
+        cursor = self._applications.find(query, {"_id": 0, "citizen": 1}).hint("applied")
+        return frozenset([d["citizen"] async for d in cursor])
 
     async def count_drafts(self, citizen: int) -> int:
         """How many a person has begun and not handed in."""

@@ -6,7 +6,7 @@ with a ConfigurationError that names it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import yaml
 from server.domain import (
     booking_expansion,
     booking_seed,
+    bulletins,
     consents,
     divisions,
     duty,
@@ -62,6 +63,14 @@ def load_facts(data: Path = DATA) -> facts.Facts:
     return facts.load_facts(_yaml(data / "facts.yaml"))
 
 
+def read_rule_texts(folder: Path = DATA / "rules") -> Mapping[str, str]:
+    """The files of rules by name, for `domain.rule_files.read_rules`, which also says what is no text."""
+    try:
+        return {path.name: path.read_text("utf-8", "surrogateescape") for path in sorted(folder.glob("*.yaml"))}
+    except OSError as error:
+        raise _wrong(folder, str(error)) from None
+
+
 def load_working_days(data: Path = DATA) -> WorkingDays:
     """The calendar of working days, with the years that the city has written down itself (`working_days/2027.csv`)."""
     years = []
@@ -98,6 +107,17 @@ def check_resources(known: divisions.Divisions, data: Path = DATA) -> tuple[list
 def load_topics(data: Path = DATA) -> preferences.Topics:
     """What citizens may switch off."""
     return preferences.load_topics(_yaml(data / "topics.yaml"))
+
+
+def load_bulletin_topics(data: Path = DATA) -> bulletins.Topics:
+    """What public notices are about."""
+    return bulletins.load_bulletin_topics(_yaml(data / "bulletin_topics.yaml"))
+
+
+def load_bulletin_seeds(data: Path = DATA) -> Sequence[Mapping[str, Any]]:
+    """The public notices that a city to try things with begins with, and how many `days` each holds."""
+    seeds: Sequence[Mapping[str, Any]] = _yaml(data / "bulletin_seeds.yaml")["bulletins"]
+    return seeds
 
 
 def load_workflows(data: Path = DATA) -> Mapping[str, workflow.Workflow]:

@@ -1,8 +1,8 @@
 """Citizens and how they can be reached.
 
 `citizens`: {_id, places: [{division, divisions, point, ...}], channels: [those with a usable address], order: [the
-own order of channels], is_tester}: who an audience query streams, in id order, on the index (places.divisions, _id).
-What else stands in a place is `storage/profiles.py`'s.
+own order of channels], is_tester, follows}: who an audience query streams, in id order, on the indexes
+(places.divisions, _id) and (follows, _id). What else stands in a place is `storage/profiles.py`'s.
 `addresses`: {_id, lang, quiet, off, wechat | push | sms: [{value: sealed, index: blind index}], grants}: what a sender
 reads for a page, by contiguous id. A verified phone or openid belongs to one citizen (unique blind index).
 """
@@ -20,6 +20,7 @@ from pymongo.errors import DuplicateKeyError
 
 from server.domain.broadcasts import CHANNELS, ID_SPACE, Audience
 from server.domain.coverage import coverage_of
+from server.domain.follows import counted_at
 from server.storage.mongo import Database, Document, Session, in_transaction
 from server.storage.vault import KeyMissingError, SealedError, Vault
 
@@ -73,10 +74,11 @@ class KnownPlace(NamedTuple):
 
 
 class Whereabouts(NamedTuple):
-    """What one person cares about, and whether exercises and tests are meant for them."""
+    """What one person cares about, whether exercises and tests are meant for them, and what they follow (marks)."""
 
     places: Sequence[KnownPlace]
     is_tester: bool
+    follows: Sequence[str] = ()
 
 
 class Address(NamedTuple):
@@ -137,6 +139,10 @@ class Citizens:
 
     async def members(self, audience: Audience, lo: int, hi: int) -> AsyncIterator[Member]:
         """Stream the members of the audience with lo <= id <= hi, in id order."""
+        if audience.follows and audience.citizens is None:
+            async for follower in self._followers(audience, lo, hi):
+                yield follower
+            return
         coverage = coverage_of(audience)
         is_listed = audience.citizens is not None
         fields = MEMBER | ({"places.point": 1} if coverage.shape is not None else {})
@@ -148,6 +154,12 @@ class Citizens:
                     yield _member(document, index(place["division"]))
                     break
 
+    async def _followers(self, audience: Audience, lo: int, hi: int) -> AsyncIterator[Member]:
+        """Those who follow; each counts under the division of the follow."""
+        cursor = self._citizens.find(_query(audience, lo, hi), MEMBER | {"follows": 1}).sort("_id", 1)
+        async for document in cursor.batch_size(MEMBERS_AT_ONCE):
+            yield _member(document, self._division_index(counted_at(document["follows"], audience.follows)))
+
     async def by_id(self, ids: Sequence[int]) -> list[Member]:
         """These people as members, whatever their places, in id order: the first place counts, "" if there is none."""
         cursor = self._citizens.find({"_id": {"$in": list(ids)}}, MEMBER).sort("_id", 1).batch_size(1_000)
@@ -155,14 +167,14 @@ class Citizens:
         return [_member(d, index(next((p["division"] for p in d["places"]), ""))) async for d in cursor]
 
     async def whereabouts(self, citizen: int) -> Whereabouts:
-        """What this person cares about; nothing for somebody who has no place."""
-        fields = {f"places.{name}": 1 for name in ("id", "label", "division", "point")} | {"is_tester": 1}
+        """What this person cares about; nothing for somebody who has no place and follows nothing."""
+        fields = {f"places.{name}": 1 for name in ("id", "label", "division", "point")} | {"is_tester": 1, "follows": 1}
         document = await self._citizens.find_one({"_id": citizen}, fields) or {}
         places = [
             KnownPlace(p.get("id", ""), p.get("label", "home"), p["division"], _pair(p.get("point")))
             for p in document.get("places", ())
         ]
-        return Whereabouts(places, bool(document.get("is_tester")))
+        return Whereabouts(places, bool(document.get("is_tester")), document.get("follows", ()))
 
     async def reach(self, channel: str, ids: Sequence[int]) -> dict[int, Reach]:
         """How these people (ascending ids) can be reached on one channel now; those without an address are absent.
@@ -399,5 +411,7 @@ def _query(audience: Audience, lo: int, hi: int) -> dict[str, Any]:
     interval: dict[str, Any] = {"$gte": lo, "$lte": min(hi, ID_SPACE - 1)}
     if audience.citizens is not None:
         return {"_id": interval | {"$in": list(audience.citizens)}}
+    if audience.follows:
+        return {"_id": interval, "follows": {"$in": list(audience.follows)}}
     codes = sorted({*audience.divisions, *audience.shape_districts})
     return {"_id": interval, "places.divisions": codes[0] if len(codes) == 1 else {"$in": codes}}

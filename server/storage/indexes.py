@@ -15,6 +15,11 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("number", ASCENDING)], unique=True, partialFilterExpression={"number": {"$exists": True}}, name="number"
         ),
         IndexModel([("people", ASCENDING), ("changed_at", DESCENDING), ("_id", DESCENDING)], name="own"),
+        IndexModel(  # who has applied for what: read from this index alone
+            [(name, ASCENDING) for name in ("citizen", "item", "is_open", "state")],
+            partialFilterExpression={"number": {"$exists": True}},
+            name="applied",
+        ),
         IndexModel(  # of a unit in a division, nearest deadline first
             [("inboxes", ASCENDING), ("due_at", ASCENDING), ("_id", ASCENDING)],
             partialFilterExpression={"is_open": True},
@@ -84,6 +89,21 @@ INDEXES: dict[str, list[IndexModel]] = {
     "citizens": [
         IndexModel([("places.divisions", ASCENDING), ("_id", ASCENDING)]),
         IndexModel([("is_tester", ASCENDING)], partialFilterExpression={"is_tester": True}),
+        IndexModel(  # a merge of equality bounds, in the order of ids
+            [("follows", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"follows": {"$exists": True}},
+            name="follows",
+        ),
+    ],
+    "bulletins": [
+        IndexModel(  # what readers ask, newest first
+            [("marks", ASCENDING), ("changed_at", DESCENDING), ("_id", DESCENDING)],
+            partialFilterExpression={"is_shown": True},
+            name="shown",
+        ),
+        IndexModel([("until", ASCENDING)], partialFilterExpression={"is_shown": True}, name="shown_until"),
+        IndexModel([("edited_at", ASCENDING)], partialFilterExpression={"is_unsettled": True}, name="unsettled"),
+        IndexModel([("within", ASCENDING), ("edited_at", DESCENDING), ("_id", DESCENDING)], name="office"),
     ],
     "addresses": [
         *(IndexModel([(f"{c}.index", ASCENDING)], unique=True, sparse=True) for c in ("wechat", "push", "sms")),
@@ -91,6 +111,24 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "fact_statements": [IndexModel([("citizen", ASCENDING), ("fact", ASCENDING)])],
     "fact_conflicts": [IndexModel([("citizen", ASCENDING)]), IndexModel([("since_at", ASCENDING)])],
+    "fact_imports": [
+        IndexModel([("began_at", ASCENDING)]),
+        IndexModel([("changed_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
+    ],
+    "fact_refusals": [
+        IndexModel([("import", ASCENDING), ("line", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=90 * DAY_S, name="forgotten"),
+    ],
+    "fact_objections": [
+        IndexModel(  # one at a time of a person and fact
+            [("citizen", ASCENDING), ("fact", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"is_open": True},
+            name="one_open",
+        ),
+        IndexModel([("citizen", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("is_open", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)], name="desk"),
+    ],
     "offers": [
         IndexModel([("citizen", ASCENDING), ("found_at", DESCENDING), ("_id", DESCENDING)], name="own"),
         IndexModel([("rule", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_rule"),
@@ -99,6 +137,16 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("expires_at", ASCENDING)], partialFilterExpression={"is_open": True}, name="lapse"),
         IndexModel([("digest", ASCENDING)], partialFilterExpression={"digest": {"$gt": ""}}, name="digests"),
         IndexModel([("application", ASCENDING)], sparse=True),
+    ],
+    "rules": [
+        IndexModel(  # of each rule one version on the desk and one in force
+            [("id", ASCENDING), ("slot", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"slot": {"$exists": True}},
+            name="one_per_slot",
+        ),
+        IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
+        IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_left": True}, name="left"),
     ],
     "runs": [
         IndexModel([("day", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"state": "open"}, name="open"),
@@ -345,5 +393,20 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"state": "checked_in"},
             name="queue",
         ),
+    ],
+    "forecasts": [IndexModel([("as_of", DESCENDING)])],
+    "typhoons": [
+        IndexModel([("is_active", ASCENDING)], partialFilterExpression={"is_active": True}, name="active"),
+        IndexModel([("as_of", DESCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "weather_feeds": [IndexModel([("heard_at", DESCENDING)])],
+    "weather_files": [
+        IndexModel([("feed", ASCENDING), ("digest", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "weather_subscriptions": [
+        IndexModel([("minute", ASCENDING), ("_id", ASCENDING)], name="due"),
+        IndexModel([("citizen", ASCENDING), ("slot", ASCENDING)], unique=True, name="own"),
     ],
 }

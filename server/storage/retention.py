@@ -58,8 +58,18 @@ KEPT: Mapping[str, Kept] = {
     "erasures": Kept("that an erasure was done: a pseudonym and times", timedelta(days=3 * 365)),
     "events": Kept("the public log of releases", EVIDENCE),
     "fact_conflicts": Kept("facts on which sources differ", "until they agree, or the person leaves"),
-    "fact_statements": Kept("what departments state about somebody, in clear under an internal id", LEAVES),
-    "facts": Kept("of that what counts now: rules are asked by it", "until its consent or the person goes"),
+    "fact_imports": Kept("which feed of facts was read how far, in figures; no person", timedelta(days=2 * 365)),
+    "fact_objections": Kept("what somebody said against a fact, and the answer: sealed with the person's key", LEAVES),
+    "fact_refusals": Kept("which lines of a feed were refused, and why; nothing of their content", timedelta(days=90)),
+    "fact_statements": Kept(
+        "what departments state about somebody: in clear, for rules are asked by it, under an internal random id, "
+        "without name or number",
+        "until its consent or the person goes",
+    ),
+    "facts": Kept(
+        "of that what counts now: in clear under an internal random id, for rules are asked by it",
+        "until its consent or the person goes",
+    ),
     "followers": Kept("how far duties have come; no person", "as long as the duty"),
     "idempotency": Kept("answers to repeated requests, sealed", timedelta(days=1)),
     "intake": Kept("messages of partners", timedelta(days=180)),
@@ -87,6 +97,7 @@ KEPT: Mapping[str, Kept] = {
     ),
     "relations": Kept("who acts for whom, with what consent", "until one of the two leaves"),
     "resources": Kept("what can be booked; no person", "as long as it exists"),
+    "rules": Kept("what a city tells of by itself, with officers' accounts; no citizen", EVIDENCE),
     "runs": Kept("which rule was run for which day; no person", EVIDENCE),
     "seats": Kept("who booked what, by internal id", timedelta(days=2 * 365)),
     "sessions": Kept("officers' sessions; origin sealed", timedelta(hours=13)),

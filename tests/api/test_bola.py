@@ -19,7 +19,10 @@ from server.assemble import Assembly
 from server.domain.citizens import Client as LogInClient
 from server.domain.citizens import LogIn
 from server.domain.errors import ForbiddenError, NotFoundError
+from server.domain.facts import Statement
 from server.domain.wording import Words
+from server.storage.catalogues import load_facts
+from server.storage.facts import FactStore
 from tests.api.application_doors import (
     make_application,
     make_application_with_source,
@@ -56,18 +59,42 @@ async def make_place(_assembly: Assembly, api: Client, _owner: int, token: str) 
     return {"place": (await api("POST", "/v1/me/places", form, token=token)).json["id"]}
 
 
+async def make_follow(_assembly: Assembly, api: Client, _owner: int, token: str) -> Mapping[str, str]:
+    """Something they follow."""
+    answer = await api("PUT", "/v1/me/follows", {"topic": "traffic", "division": "440305001000"}, token=token)
+    return {"follow": answer.json["follows"][0]["id"]}
+
+
 async def make_item(assembly: Assembly, api: Client, owner: int, token: str) -> Mapping[str, str]:
     """Something they were told."""
     await assembly.notices.tell(owner, Words("证件已办好", ""), Words("请到窗口领取", ""), key="card")
     return {"item": (await api("GET", "/v1/me/inbox", token=token)).json["items"][0]["id"]}
 
 
+async def make_weather_subscription(assembly: Assembly, api: Client, owner: int, token: str) -> Mapping[str, str]:
+    """A wish of theirs."""
+    place = await make_place(assembly, api, owner, token)
+    form = {"places": [place["place"]], "at": "07:30"}
+    made = await api("POST", "/v1/me/weather-subscriptions", form, token=token)
+    return {"weather_subscription": made.json["id"]}
+
+
+async def make_fact(assembly: Assembly, _api: Client, owner: int, _token: str) -> Mapping[str, str]:
+    """Something that a department states of them."""
+    said = Statement(owner, "passport_until", 20_900, "exit_entry_record", assembly.now())
+    await FactStore(assembly.db, load_facts()).apply([said])
+    return {"fact": said.fact}
+
+
 # By the path of the route table. A path that begins with one of these is made by it too.
 MAKERS: dict[str, Maker] = {
+    "/v1/me/facts/{fact}/objection": make_fact,
     "/v1/me/log-ins/{log_in}": make_log_in,
     "/v1/me/devices/{device}": make_device,
+    "/v1/me/follows/{follow}": make_follow,
     "/v1/me/inbox/{item}": make_item,
     "/v1/me/places/{place}": make_place,
+    "/v1/me/weather-subscriptions/{weather_subscription}": make_weather_subscription,
     "/v1/me/relatives/{relation}": make_relation,
     "/v1/me/relatives/{relation}/agree": make_request,
     "/v1/me/relatives/{relation}/refuse": make_request,
@@ -86,8 +113,8 @@ MAKERS: dict[str, Maker] = {
     "/v1/visits/{visit}": make_visit,
 }
 
-# What everybody shares (a purpose in the city's list, a public alert): there is nobody whose it is.
-SHARED = frozenset({"purpose", "identifier"})
+# What everybody shares (a purpose in the city's list, a public alert or notice): there is nobody whose it is.
+SHARED = frozenset({"purpose", "identifier", "bulletin"})
 
 
 def maker_of(path: str, makers: Mapping[str, Maker]) -> Maker | None:

@@ -91,7 +91,7 @@ async def test_a_phone_that_missed_everything_sees_what_is_in_force_for_its_plac
     assert names(page) == [now]
     assert [p["division"] for p in page["alerts"][0]["places"]] == [street]
     assert page["alerts"][0]["alert"]["texts"]["en"]["event"] == "Typhoon"
-    assert page["unread"] == {"alerts": 1, "items": 0}
+    assert page["unread"] == {"alerts": 1, "items": 0, "bulletins": 0}
     assert names(await inbox(api, eight)) == []
 
 
@@ -268,7 +268,7 @@ async def test_an_opened_notice_is_read_in_the_inbox_too(
         form = {"broadcast": broadcast, "subject": subject, "channel": "push"}
         assert (await api("POST", "/v1/notices/read", form, token=reader)).status == 204
         assert (await api("POST", "/v1/notices/shown", form, token=reader)).status == 204
-    assert (await inbox(api, reader))["unread"] == {"alerts": 0, "items": 1}
+    assert (await inbox(api, reader))["unread"] == {"alerts": 0, "items": 1, "bulletins": 0}
 
 
 @pytest.mark.parametrize(

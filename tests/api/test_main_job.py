@@ -65,10 +65,12 @@ class City:
 
 
 @asynccontextmanager
-async def city(home: Path, mongo_url: str, redis_url: str, people: int = PEOPLE) -> AsyncIterator[City]:
+async def city(
+    home: Path, mongo_url: str, redis_url: str, people: int = PEOPLE, mongo_db: str = "huimin_test"
+) -> AsyncIterator[City]:
     """`python -m server run --port 0 --json`, ended as a person would end it."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("HUIMIN_")}
-    environ |= {"HUIMIN_MONGO_URL": mongo_url, "HUIMIN_REDIS_URL": redis_url, "HUIMIN_MONGO_DB": "huimin_test"}
+    environ |= {"HUIMIN_MONGO_URL": mongo_url, "HUIMIN_REDIS_URL": redis_url, "HUIMIN_MONGO_DB": mongo_db}
     arguments = ["run", "--port", "0", "--json", "--citizens", str(people), "--workers", "1"]
     with (home / "run.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(

@@ -57,9 +57,20 @@ WHO = {
     "booking.close": "KL",
     "resource.read": "KL",
     "resource.manage": "L",
+    "fact_objection.read": "EP",
+    "fact_objection.answer": "EP",
     "item.read": "E",
     "item.write": "E",
     "item.publish": "E",
+    "rule.read": "EP",
+    "rule.write": "E",
+    "rule.return": "EP",
+    "rule.release": "P",
+    "rule.stop": "EP",
+    "bulletin.read": "EP",
+    "bulletin.write": "E",
+    "bulletin.publish": "P",
+    "bulletin.withdraw": "P",
     "session.own": "ARCDUMKLEPS",
     "audit.read": "U",
     "audit.verify": "U",
@@ -122,7 +133,8 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
 
 
 def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
-    serving = {deed for deed in Deed if deed.split(".")[0] in ("application", "booking", "item", "rating", "resource")}
+    features = ("application", "booking", "bulletin", "fact_objection", "item", "rating", "resource", "rule")
+    serving = {deed for deed in Deed if deed.split(".")[0] in features}
     for deed in Deed:
         if deed is not Deed.SESSION_OWN:
             assert bool(GRANTS[deed].roles & SERVING) == (deed in serving) == (GRANTS[deed].roles <= SERVING)

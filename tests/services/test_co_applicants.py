@@ -56,7 +56,7 @@ async def test_who_is_named_is_asked_over_their_channels_and_the_inbox_leads_to_
 ):
     draft = await asked(town)
     assert await waiting(db, SPOUSE) == [News.ASKED]
-    page = f"pages/applications/index?id={draft.id}&do=confirm"
+    page = f"pages/application/application?id={draft.id}&do=confirm"
     assert await inbox(town, SPOUSE) == [f"{News.ASKED}: 请您作为共同申请人确认，12月8日前有效 {page}"]
     assert await waiting(db, OWNER) == []
     again = await town.together.invite(caller(), draft.id, draft.version, f"{SPOUSE:032x}", ROLE)

@@ -38,7 +38,7 @@ _COLOURS: Mapping[Colour, TextColour] = {
     Colour.YELLOW: "yellow",
     Colour.BLUE: "blue",
 }
-PAGE = "pages/alerts/alerts?id="  # of the mini-program
+PAGE = "pages/alert/alert?id="  # of the mini-program
 
 
 @dataclass(frozen=True, slots=True)

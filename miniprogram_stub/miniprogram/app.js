@@ -1,0 +1,12 @@
+const outbox = require('./core/outbox')
+
+App({
+  onLaunch() {
+    wx.onNetworkStatusChange(({ isConnected }) => {
+      if (isConnected) outbox.flush()
+    })
+  },
+  onShow() {
+    outbox.flush()
+  },
+})

@@ -1,0 +1,8 @@
+module.exports = {
+  zh: {
+    title: '预警',
+  },
+  en: {
+    title: 'Alerts',
+  },
+}

@@ -1,0 +1,8 @@
+module.exports = {
+  zh: {
+    title: '办件进度',
+  },
+  en: {
+    title: 'Application',
+  },
+}

@@ -1,0 +1,8 @@
+module.exports = {
+  zh: {
+    title: '预约',
+  },
+  en: {
+    title: 'Booking',
+  },
+}

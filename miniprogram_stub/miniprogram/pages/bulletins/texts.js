@@ -1,0 +1,8 @@
+module.exports = {
+  zh: {
+    title: '公告',
+  },
+  en: {
+    title: 'Public notices',
+  },
+}

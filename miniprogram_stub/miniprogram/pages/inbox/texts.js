@@ -1,0 +1,8 @@
+module.exports = {
+  zh: {
+    title: '消息',
+  },
+  en: {
+    title: 'Inbox',
+  },
+}

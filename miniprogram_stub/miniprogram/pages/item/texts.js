@@ -1,0 +1,10 @@
+module.exports = {
+  zh: {
+    title: '事项',
+    apply: '在线办理',
+  },
+  en: {
+    title: 'Item',
+    apply: 'Apply',
+  },
+}

@@ -1,0 +1,8 @@
+module.exports = {
+  zh: {
+    title: '候补',
+  },
+  en: {
+    title: 'Waiting list',
+  },
+}
