@@ -22,7 +22,7 @@ from server.domain.china import CHINA
 from server.domain.officers import Role
 from tests.api.client import Client, Officers, client_of
 from tests.api.conftest import LIMITS
-from tests.api.test_main_job import City, city, eventually
+from tests.api.test_main_job import BROADCASTS, City, city, handed_over, watched
 from tests.api.test_partner_job import registered
 from tests.services.desk import AUTHOR, RELEASER, officer
 from tests.services.order_world import PARTNER, SENDER, rain
@@ -187,16 +187,17 @@ async def test_a_partners_rainstorm_reaches_telephones_and_no_officer_has_touche
             told = await here.api("POST", "/v1/intake", sent, token=key, Content_Type=XML)
             assert (told.status, told.json["state"]) == (202, "proposed"), told.body
         assert (await here.api("POST", "/v1/intake", message(), token="hmk_forged", Content_Type=XML)).status == 401
-        assert here.accepts() == []
+        assert (await here.api("GET", "/v1/alerts")).json["alerts"] == []
         begun = asyncio.get_running_loop().time()
         taken = await here.api("POST", "/v1/intake", message(), token=key, Content_Type=XML)
         assert asyncio.get_running_loop().time() - begun < 2
         assert (taken.status, taken.json["state"]) == (202, "released"), taken.body
 
-        async def phones() -> int:
-            return len(here.accepts())
-
-        assert await eventually(phones, bool) > 0
+        [alert] = (await here.api("GET", "/v1/alerts")).json["alerts"]
+        chief = await here.log_in("chief")
+        await watched(here, chief, alert["identifier"])
+        report = (await here.api("GET", f"{BROADCASTS}/{alert['identifier']}/report", token=chief)).json
+        assert sum(handed_over(report).values()) > 0
         logged = [entry for entry in await audited(here, "intake") if entry["action"] == "intake.release"]
         assert [entry["details"]["order"] for entry in logged] == [order]
         assert logged[0]["details"]["author"] != logged[0]["details"]["releaser"]
