@@ -152,15 +152,15 @@ async def test_bad_terms_are_problems_that_name_the_field(
     assert (answer.status, answer.json.get("field")) == (status, field), answer.body
 
 
-async def in_force(here: City) -> str:
-    """An order in 南山区, signed by two officers of the demo city."""
+async def in_force(here: City) -> tuple[str, str]:
+    """An order in 南山区, signed by two officers of the demo city, and the token of the second."""
     author, chief = await here.log_in("author"), await here.log_in("chief")
     drafted = await here.api("POST", ORDERS, form(), token=author)
     assert drafted.status == 201, drafted.body
     path = drafted.headers["Location"]
     done = await here.api("POST", f"{path}/release", {"digest": drafted.json["digest"]}, token=chief)
     assert done.json["state"] == "in_force", done.body
-    return str(done.json["id"])
+    return str(done.json["id"]), chief
 
 
 async def audited(here: City, stream: str) -> list[dict[str, Any]]:
@@ -177,7 +177,7 @@ async def test_a_partners_rainstorm_reaches_telephones_and_no_officer_has_touche
     assert db.name == "huimin_test"  # emptied afterwards
     async with city(tmp_path, mongo_url, redis_url) as here:
         key = (await registered(here, "http://127.0.0.1:9/nobody"))["key"]
-        order = await in_force(here)
+        order, chief = await in_force(here)
         beyond = [
             message("X1", division="440306"),
             message("X2", Colour.RED),
@@ -193,10 +193,9 @@ async def test_a_partners_rainstorm_reaches_telephones_and_no_officer_has_touche
         assert asyncio.get_running_loop().time() - begun < 2
         assert (taken.status, taken.json["state"]) == (202, "released"), taken.body
 
-        [alert] = (await here.api("GET", "/v1/alerts")).json["alerts"]
-        chief = await here.log_in("chief")
-        await watched(here, chief, alert["identifier"])
-        report = (await here.api("GET", f"{BROADCASTS}/{alert['identifier']}/report", token=chief)).json
+        alert = (await here.api("GET", f"/v1/staff/intake/{taken.json['id']}", token=chief)).json["draft"]
+        await watched(here, chief, alert)
+        report = (await here.api("GET", f"{BROADCASTS}/{alert}/report", token=chief)).json
         assert sum(handed_over(report).values()) > 0
         logged = [entry for entry in await audited(here, "intake") if entry["action"] == "intake.release"]
         assert [entry["details"]["order"] for entry in logged] == [order]
