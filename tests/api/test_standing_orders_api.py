@@ -22,7 +22,7 @@ from server.domain.china import CHINA
 from server.domain.officers import Role
 from tests.api.client import Client, Officers, client_of
 from tests.api.conftest import LIMITS
-from tests.api.test_main_job import BROADCASTS, City, city, handed_over, watched
+from tests.api.test_main_job import BROADCASTS, City, city, eventually, handed_over
 from tests.api.test_partner_job import registered
 from tests.services.desk import AUTHOR, RELEASER, officer
 from tests.services.order_world import PARTNER, SENDER, rain
@@ -194,9 +194,12 @@ async def test_a_partners_rainstorm_reaches_telephones_and_no_officer_has_touche
         assert (taken.status, taken.json["state"]) == (202, "released"), taken.body
 
         alert = (await here.api("GET", f"/v1/staff/intake/{taken.json['id']}", token=chief)).json["draft"]
-        await watched(here, chief, alert)
-        report = (await here.api("GET", f"{BROADCASTS}/{alert}/report", token=chief)).json
-        assert sum(handed_over(report).values()) > 0
+
+        async def people_told() -> int:
+            report = (await here.api("GET", f"{BROADCASTS}/{alert}/report", token=chief)).json
+            return sum(handed_over(report).values())
+
+        assert await eventually(people_told, bool) > 0
         logged = [entry for entry in await audited(here, "intake") if entry["action"] == "intake.release"]
         assert [entry["details"]["order"] for entry in logged] == [order]
         assert logged[0]["details"]["author"] != logged[0]["details"]["releaser"]
