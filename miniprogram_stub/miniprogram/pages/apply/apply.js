@@ -272,7 +272,7 @@ page({
   showPeople() {
     return this.act('people', async () => {
       const { data } = await ask('relatives.list')
-      this.relatives = data.relatives.filter((each) => each.state === 'active' && each.account)
+      this.relatives = data.relations.filter((each) => each.state === 'active' && each.account)
       if (!this.relatives.length) wx.showToast({ title: this.data.t.noRelatives, icon: 'none' })
       this.draw()
     })

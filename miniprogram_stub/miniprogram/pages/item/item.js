@@ -34,7 +34,7 @@ const windowOf = ({ window, metres, visit }) => ({
 async function relatives() {
   if (!session.isIn()) return []
   const { data } = await ask('relatives.list', { keep: true })
-  return data.relatives
+  return data.relations
     .filter((each) => each.acts === 'for_another' && each.state === 'active' && each.account && each.scopes.includes('apply'))
     .map(({ account, name }) => ({ account, name }))
 }

@@ -44,12 +44,12 @@ page({
   },
 
   pickMoment({ currentTarget: { dataset } }) {
-    this.setData({ moment: dataset.id, theme: '', within: dataset.name })
+    this.setData({ moment: dataset.id, theme: '', within: dataset.name, q: '' })
     return this.reload()
   },
 
   pickTheme({ currentTarget: { dataset } }) {
-    this.setData({ moment: '', theme: dataset.id, within: dataset.name })
+    this.setData({ moment: '', theme: dataset.id, within: dataset.name, q: '' })
     return this.reload()
   },
 
