@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import secrets
 from dataclasses import dataclass
 from io import BytesIO
@@ -45,15 +45,18 @@ class Citizen:
     token: str
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """What has to be answered well."""
         answer = await self.town.api(method, path, body, token=self.token, **headers)
         assert answer.status < 300, answer.body
         return answer
 
     async def whole(self, application: str) -> dict[str, Any]:
+        """One application."""
         found: dict[str, Any] = (await self.ask("GET", f"/v1/applications/{application}")).json
         return found
 
     async def all(self) -> list[dict[str, Any]]:
+        """All applications."""
         found: list[dict[str, Any]] = (await self.ask("GET", "/v1/applications")).json["applications"]
         return found
 
@@ -71,7 +74,8 @@ async def step(town: City, desk: Desk, application: str, **decision: str) -> Non
 
 
 async def upload(phone: Telephone, what: str, how: str, file: Path) -> None:
-    """Through the chooser of the telephone."""
+    """Through the chooser of the telephone, once the page has done what it was doing."""
+    await expect(phone.shown().locator("[aria-busy=true]")).to_have_count(0)
     await phone.tap(what)
     async with phone.page.expect_file_chooser() as chooser:
         await phone.tap(how)
@@ -139,7 +143,7 @@ async def test_a_citizen_finds_applies_completes_gets_the_result_and_rates(
     await expect(anna.shown().get_by_label("姓名")).to_have_value("王秀英")
     await fill_in(anna)
     await anna.tap("提交申请")
-    await anna.see("待提交")
+    await expect(anna.page.get_by_text("还有材料未提交")).to_be_visible()
     await upload(anna, "上传本人银行账户", "拍照或从相册选择", picture)
     await anna.see("文件 1")
     await anna.tap("提交申请")
@@ -178,8 +182,9 @@ async def test_a_citizen_finds_applies_completes_gets_the_result_and_rates(
 async def prepared(citizen: Citizen) -> str:
     """A draft that could be handed in, on the server."""
     form = {
-        **somebody(), "phone": "13800138000", "birth_day": "1941-01-05", "division": "440305007", "address": "后海大道1号101",
-        "tier": "from80", "bank_name": "深圳银行", "bank_card": CARD, "by_family": False, "sharing": True, "truth": True,
+        **somebody(), "phone": "13800138000", "birth_day": "1941-01-05", "division": "440305007",
+        "address": "后海大道1号101", "tier": "from80", "bank_name": "深圳银行", "bank_card": CARD, "by_family": False,
+        "sharing": True, "truth": True,
     }  # fmt: skip
     draft = await citizen.ask("POST", "/v1/applications", {"item": "elderly-allowance", "form": form})
     path = f"/v1/applications/{draft.json['id']}"
@@ -207,6 +212,11 @@ async def test_what_is_handed_in_without_a_network_is_handed_in_once_when_it_is_
     assert found["form"]["address"] == "后海大道2号202"
     assert [line["action"] for line in found["timeline"]] == ["submit"]
     assert len(await citizen.all()) == 1
+    await ben.tap("催办")
+    await ben.see("申请人催办")
+    await ben.tap("撤回申请")
+    await ben.tap("确定")
+    await ben.see("已撤回")
 
 
 async def test_two_telephones_on_one_draft_put_together_what_they_wrote_and_ask_where_it_differs(
@@ -242,3 +252,38 @@ async def test_two_telephones_on_one_draft_put_together_what_they_wrote_and_ask_
     [draft] = await citizen.all()
     form = (await citizen.whole(draft["id"]))["form"]
     assert form == {"bank_name": "深圳银行", "phone": "13800138000", "address": "南海大道8号"}
+
+
+async def test_a_form_with_rows_and_dependent_fields_tells_its_faults_and_survives_without_a_network(telephones: Hand):
+    dora = await telephones("dora", is_touch=True, locale="en-GB")
+    await dora.open("pages/log-in/log-in")
+    await dora.tap("Log in with WeChat")
+    await dora.see("Nothing is in force for your places")
+    await dora.tab("Services")
+    await dora.tap("Public housing")
+    await dora.tap("Joining the public housing waiting list")
+    await dora.tap("Find the nearest")
+    await dora.see(re.compile(r"\d (m|km) "))
+    await dora.tap("Apply")
+    await dora.see_nothing_of("Spouse's name")
+    await group(dora, "Marriage").get_by_label("Married").check()
+    await expect(dora.shown().get_by_label("Spouse's name")).to_be_visible()
+    await dora.tap("Add: Members of the household")
+    row = dora.shown().locator(".row").first
+    await row.get_by_label("Identity number").fill("123")
+    await row.get_by_label("Monthly income").fill("3500.5")
+    await dora.see("is malformed or has a wrong check digit")
+    await dora.see("Draft saved")
+
+    await dora.go_offline()
+    await row.get_by_label("Name").fill("Li Lei")
+    await dora.see("No network: the draft is kept here")
+    await dora.page.go_back()
+    await dora.see("Offline; as of")
+    await dora.tap("Apply")
+    await expect(row.get_by_label("Name")).to_have_value("Li Lei")
+    await expect(row.get_by_label("Monthly income")).to_have_value("3500.50")
+    await dora.go_online()
+    await dora.tap("Hand in")
+    await dora.see("required")
+    assert await dora.axe() == []

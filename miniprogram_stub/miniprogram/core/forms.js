@@ -51,13 +51,13 @@ function faultsOf(faults) {
 }
 
 /**
- * Fields as a page draws them. `schema` gives the longest text; `origin(fill)` says where a value may come from or has.
+ * Fields as a page draws them. `schema` gives the longest text; `origin(fill, id)` says where a value may come from or has.
  *
  * @param {any} ui
  * @param {any} schema
  * @param {Record<string, any>} form
  * @param {Record<string, string>} errors
- * @param {(fill: string) => string} [origin]
+ * @param {(fill: string, id: string) => string} [origin]
  */
 function lines(ui, schema, form, errors, origin = () => '', above = '') {
   return ui.order.filter((id) => isShown(ui.fields[id].show_if, form)).map((id) => {
@@ -76,7 +76,8 @@ function lines(ui, schema, form, errors, origin = () => '', above = '') {
       isRequired: hint.is_required,
       value: form[id] === undefined ? null : form[id],
       error: errors[path] || '',
-      origin: hint.fill ? origin(hint.fill) : '',
+      isFaulty: Object.keys(errors).some((each) => each === path || each.startsWith(`${path}[`)),
+      origin: hint.fill ? origin(hint.fill, id) : '',
       mayAdd: hint.kind === 'rows' && rows.length < (rule.maxItems || 50),
       rows: rows.map((row, at) => ({ at, lines: lines(hint, rule.items, row, errors, undefined, `${path}[${at}].`) })),
     }

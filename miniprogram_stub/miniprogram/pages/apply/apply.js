@@ -38,11 +38,8 @@ page({
       wx.redirectTo({ url: `/pages/application/application?id=${record.id}` })
       return {}
     }
-    const item = view ? view.item : record.item
-    const version = view ? view.item_version : undefined
-    const call = { path: { catalogue_item: item }, query: { version }, keep: true }
-    const [about, form] = await Promise.all([ask('items.get', call), ask('items.form', call)])
-    Object.assign(record, { item })
+    record.item = view ? view.item : record.item
+    const [about, form] = await termsOf(record.item, view)
     this.record = record
     this.view = view
     this.item = about.data.item
@@ -68,7 +65,7 @@ page({
       name: i18n.pick(item.name),
       isSupplement: Boolean(view) && view.state === 'supplement',
       asked: view && view.state === 'supplement' ? (view.timeline.filter((each) => each.note).pop() || { note: '' }).note : '',
-      lines: forms.lines(form.ui, form.json_schema, record.form, this.errors(), (fill) => this.origin(fill, sources)),
+      lines: forms.lines(form.ui, form.json_schema, record.form, this.errors(), (fill, id) => this.origin(fill, id, sources)),
       sources,
       materials: item.materials.filter((each) => forms.isShown(each.show_if, record.form)).map((each) => this.materialOf(each, brought, lacking)),
       together: TOGETHER[item.workflow] ? this.togetherOf(view) : null,
@@ -88,9 +85,10 @@ page({
     return Object.fromEntries(Object.entries(found).filter(([path]) => this.isWanted || this.touched[path] === 'saved'))
   },
 
-  /** Where the value of a field may come from, or has come from. */
-  origin(fill, sources) {
-    const { t } = this.data
+  /** Where the value of a field may come from, or has come from; nothing once it was written over. */
+  origin(fill, id, sources) {
+    const { record, data: { t } } = this
+    if (id in record.filled && !forms.isSame(record.form[id], record.filled[id])) return ''
     const source = sources.find(({ name }) => name === fill.split('.')[0])
     if (!source) return ''
     return source.isThere ? source.state : i18n.fill(t.mayCome, { source: source.title })
@@ -253,7 +251,13 @@ page({
   },
 
   askSource({ currentTarget: { dataset } }) {
-    return this.withServer(`source ${dataset.name}`, (id) => papers.fromSource(id, dataset.name, this.data.t))
+    return this.withServer(`source ${dataset.name}`, async (id) => {
+      const view = await papers.fromSource(id, dataset.name, this.data.t)
+      const { fields } = this.form.ui
+      const given = view ? Object.keys(view.form).filter((each) => fields[each].fill && fields[each].fill.split('.')[0] === dataset.name) : []
+      given.forEach((each) => { this.record.filled[each] = view.form[each] })
+      return view
+    })
   },
 
   upload({ currentTarget: { dataset } }) {
@@ -301,6 +305,7 @@ page({
       if (this.colliding) return
       if (wrong || (isSaved && this.view && this.view.missing.length)) {
         wx.showToast({ title: wrong ? i18n.fill(this.data.t.wrong, { count: wrong }) : this.data.t.papersLacking, icon: 'none' })
+        wx.pageScrollTo({ selector: wrong ? '.faulty' : '#papers', fail() {} })
         return
       }
       await this.handIn(isSaved)
@@ -361,6 +366,15 @@ page({
     })
   },
 })
+
+/** The item and its form as they are on offer; an application keeps the version that it was begun with. */
+async function termsOf(item, view) {
+  const call = { path: { catalogue_item: item }, keep: true }
+  const found = await Promise.all([ask('items.get', call), ask('items.form', call)])
+  if (!view || found.every(({ data }) => data.version === view.item_version)) return found
+  const versioned = { ...call, query: { version: view.item_version } }
+  return Promise.all([ask('items.get', versioned), ask('items.form', versioned)])
+}
 
 /** An answer in words. */
 function wordsOf(hint, value, t) {

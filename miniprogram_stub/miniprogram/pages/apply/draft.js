@@ -48,6 +48,7 @@ async function open({ id, item, account }) {
   try {
     answer = await ask('applications.get', { path: { application: name }, keep: true })
   } catch (problem) {
+    if (problem.code === 'offline' && record.item) return { record, view: null, isOld: true }
     if (problem.status !== 404) throw problem
     applications.forget(name)
     forget(record)

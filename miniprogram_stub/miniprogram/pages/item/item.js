@@ -9,10 +9,10 @@ const session = require('../../core/session')
 const NEAR = 5
 const words = (text) => (text ? i18n.pick(text) : '')
 
-/** Where to book: the page of bookings takes what /v1/resources is asked with. */
+/** Where to book: that page takes what /v1/resources is asked with. */
 const bookingOf = (visit) => {
   const query = ['kind', 'group', 'service'].filter((name) => visit[name]).map((name) => `${name}=${visit[name]}`).join('&')
-  return `/pages/booking/booking?${query}`
+  return `/pages/book/book?${query}`
 }
 
 const materialOf = (t) => ({ id, name, note, is_required: isRequired, source, kind, show_if: rule }) => ({
