@@ -140,6 +140,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "offers": [
         IndexModel([("citizen", ASCENDING), ("found_at", DESCENDING), ("_id", DESCENDING)], name="own"),
+        IndexModel(  # ids say so, but those of an account that became part of another
+            [("citizen", ASCENDING), ("rule", ASCENDING), ("period", ASCENDING)], unique=True, name="once"
+        ),
         IndexModel([("rule", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_rule"),
         IndexModel([("citizen", ASCENDING), ("rule", ASCENDING), ("found_at", ASCENDING)], name="caps"),
         IndexModel([("found_at", ASCENDING)], partialFilterExpression={"state": "found"}, name="untold"),
@@ -168,7 +171,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_left": True}, name="left"),
     ],
     "runs": [
-        IndexModel([("day", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"state": "open"}, name="open"),
+        IndexModel(
+            [("tries", ASCENDING), ("day", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"state": "open"},
+            name="to_do",
+        ),
         IndexModel([("rule", ASCENDING), ("day", DESCENDING)]),
     ],
     "log_ins": [
