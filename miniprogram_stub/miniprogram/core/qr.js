@@ -6,6 +6,7 @@
 const FORMAT = 0x5412 // M and mask 0, with its BCH code and the standard's own mask
 const QUIET = 4 // modules of white around it
 // By version: bytes of data in a block, bytes of correction for it, blocks. All blocks of these versions are alike.
+/** @type {[number, number, number][]} */
 const SHAPES = [[16, 10, 1], [28, 16, 1], [44, 26, 1], [32, 18, 2], [43, 24, 2], [27, 16, 4]]
 
 const EXP = []

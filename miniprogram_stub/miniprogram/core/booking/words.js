@@ -60,10 +60,10 @@ const penaltiesOf = (rules, strike) => rules.penalties
   .filter((each) => each.strike === strike)
   .map((each) => i18n.fill(t().rules[strike], { period: each.period_days, strikes: each.strikes, ban: each.ban_days }))
 
-/** The rules of a resource, a sentence each, what matters first. */
+/** The rules of a resource as `{id, text}`, a sentence each, what matters first. */
 function rulesOf(rules) {
   const words = t().rules
-  return [
+  const all = [
     i18n.fill(words.hold, { minutes: rules.hold_minutes }),
     i18n.fill(words.cancelBefore, { moment: cutOff(rules.cancel_until), moves: rules.moves }),
     i18n.fill(words.checkIn, { minutes: rules.check_in_opens_minutes, grace: rules.grace_minutes }),
@@ -72,6 +72,7 @@ function rulesOf(rules) {
     i18n.fill(words.open, { most: rules.max_open }),
     i18n.fill(words.window, { days: rules.window_days, time: rules.release_time.slice(0, 5) }),
   ]
+  return all.map((text, id) => ({ id, text }))
 }
 
 module.exports = { day, dayParts, when, moment, later, named, place, lineOf, serviceOf, penaltiesOf, rulesOf, words: t }

@@ -132,7 +132,7 @@ page({
     const { t } = this.data
     const costs = this.resource ? bookings.penaltiesOf(this.resource.rules, 'cancelled') : []
     const content = costs.length ? [t.cancelCost].concat(costs).join('\n') : t.cancelFree
-    const { confirm } = await wx.showModal({ title: t.cancelTitle, content, confirmText: t.cancel, cancelText: t.keep })
+    const { confirm } = await wx.showModal({ title: t.cancelTitle, content, confirmText: t.cancelYes, cancelText: t.keep })
     return confirm ? this.step('cancel', 'bookings.cancel') : undefined
   },
 

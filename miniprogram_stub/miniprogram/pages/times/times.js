@@ -86,7 +86,7 @@ page({
       day,
       days: strip.map((date) => ({ date, name: bookings.day(date), note: note(date), isChosen: date === day })),
       times,
-      canWait: times.some((each) => each.isFull),
+      canWait: times.length > 0 && times.every((each) => each.isFull), // else what is free would be offered at once
     }
   },
 
