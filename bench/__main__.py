@@ -28,6 +28,7 @@ from bench import (
     first_hit,
     million,
     preview,
+    proactive,
     profile,
     public_cache,
     receipts,
@@ -60,6 +61,7 @@ ROWS: Mapping[str, Callable[[Stage], Awaitable[list[Row]]]] = {
     "booking": booking.booking,
     "codes": codes.codes,
     "applications": applications.lifecycle,
+    "proactive": proactive.proactive,
     "catalogue": catalogue.catalogue,
     "chaos": chaos.chaos,
 }

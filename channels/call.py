@@ -26,6 +26,7 @@ class Reply(NamedTuple):
     body: bytes = b""
     retry_after_s: float | None = None
     why: str = ""  # the library's words, for the log
+    etag: str = ""  # of an answer of a feed
 
 
 Done = Callable[[int, Reply], None]

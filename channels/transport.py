@@ -32,6 +32,7 @@ import pycurl
 
 from channels.call import Call, Reply, State, WaitingRoom
 from channels.sockets import Endpoint, Lent, Sockets
+from channels.unpacking import Unpacking
 from server.settings import Account
 
 MAX_REPLY_BYTES = 262_144  # 200 SMS statuses with an echoed reference each need 60 to 150 kB
@@ -57,6 +58,7 @@ class Limits:
     ca_file: Path | None = None
     may_reach: Callable[[str], bool] | None = None
     max_reply_bytes: int = MAX_REPLY_BYTES
+    is_feed: bool = False  # what is read again and again: answers are asked for packed, and their ETag is kept
 
 
 class _Shard:
@@ -80,7 +82,7 @@ class _Refusal(Enum):
 class _Slot:
     """A reusable libcurl handle and the request it carries now."""
 
-    __slots__ = ("call", "chunks", "curl", "dead", "has_begun", "index", "loop", "refusal", "shard")
+    __slots__ = ("call", "chunks", "curl", "dead", "has_begun", "index", "loop", "refusal", "shard", "unpacking")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, shard: _Shard, dead: set[Endpoint]) -> None:
         self.loop = loop
@@ -92,6 +94,7 @@ class _Slot:
         self.index = 0
         self.has_begun = False
         self.refusal: _Refusal | None = None
+        self.unpacking: Unpacking | None = None
 
     def may_begin(self, _peer: str, local_ip: str, _peer_port: int, local_port: int) -> int:
         """The hook: libcurl asks just before it writes a request, also when it wants to write one again."""
@@ -126,6 +129,8 @@ class _Slot:
         self.index = index
         self.has_begun = False
         self.refusal = None
+        if self.unpacking is not None:
+            self.unpacking.begin()
 
     @property
     def state_of_failure(self) -> State:
@@ -246,6 +251,11 @@ class Transport:
         curl.setopt(pycurl.MAXFILESIZE, self._limits.max_reply_bytes)
         if self._limits.may_reach is not None:
             curl.setopt(pycurl.OPENSOCKETFUNCTION, partial(_open_socket, self._limits.may_reach))
+        if self._limits.is_feed:
+            slot.unpacking = Unpacking(slot.chunks, self._limits.max_reply_bytes)
+            curl.setopt(pycurl.HEADERFUNCTION, slot.unpacking.hear)
+            curl.setopt(pycurl.WRITEFUNCTION, slot.unpacking.take)
+            curl.setopt(pycurl.ACCEPT_ENCODING, "gzip")
         if self._limits.ca_file is not None:
             curl.setopt(pycurl.CAINFO, os.fspath(self._limits.ca_file))
         if self._limits.is_multiplexed:
@@ -375,8 +385,9 @@ class Transport:
                 self._touched.add(shard)
             for curl in good:
                 slot = self._active[curl]
-                status = curl.getinfo(pycurl.RESPONSE_CODE)
-                self._finish(slot, Reply(State.ANSWERED, status, b"".join(slot.chunks), _retry_after_s(curl, status)))
+                status, body = curl.getinfo(pycurl.RESPONSE_CODE), b"".join(slot.chunks)
+                etag = slot.unpacking.etag if slot.unpacking else ""
+                self._finish(slot, Reply(State.ANSWERED, status, body, _retry_after_s(curl, status), etag=etag))
             for curl, error, text in bad:
                 slot = self._active[curl]
                 if slot.refusal is _Refusal.DEAD_CONNECTION:

@@ -24,8 +24,8 @@ from tornado.netutil import bind_sockets
 from handlers.routing import ATTACHMENT_BYTES, DOCUMENT_BYTES
 
 LARGE = re.compile(
-    r"/v1/applications/[0-9a-f]{32}/attachments(\?.*)?", re.ASCII
-)  # the one path that takes large bodies
+    r"/v1/(applications/[0-9a-f]{32}/attachments|partners/facts)(\?.*)?", re.ASCII
+)  # the paths that take large bodies
 
 
 @dataclass(frozen=True, slots=True)

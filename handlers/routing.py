@@ -88,6 +88,8 @@ PARAMETERS: Mapping[str, Parameter] = {
         "the unguessable part of a calendar's address",
         "p2Zr0mTq8Jc4Xv1Lk9Wb6Nf3Hs7Dy5Ga0Ue2Io4Pr6Q",
     ),
+    "fact": Parameter(r"[a-z][a-z0-9_]{1,39}", "id of a fact: data/facts.yaml", "id_card_until"),
+    "objection": Parameter(r"[0-9a-f]{32}", "id of an objection to a fact", "9f86d081884c7d659a2feaa0c55ad015"),
     "item": Parameter(r"[0-9a-f]{32}", "id of an item of the inbox", "9f86d081884c7d659a2feaa0c55ad015"),
     "resource": Parameter(
         r"[a-z0-9]+(?:-[a-z0-9]+){0,29}",
@@ -99,6 +101,14 @@ PARAMETERS: Mapping[str, Parameter] = {
     "booking": Parameter(r"[A-Za-z0-9_-]{22}", "public code of a booking", "q83vEjRWeJASNFZ4kBI0Vg"),
     "catalogue_item": Parameter(r"[a-z0-9]+(?:-[a-z0-9]+)*", "id of an item of the catalogue", "elderly-allowance"),
     "item_version": Parameter(r"[1-9]\d{0,5}", "number of a version of an item", "1"),
+    "order": Parameter(r"[0-9a-f]{32}", "id of a standing order", "7c1e0f9d2b7a48d6a3c5e8f10b6d7a92"),
+    "typhoon": Parameter(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "id of a typhoon", "NP_2618"),
+    "weather_subscription": Parameter(
+        r"[0-9a-f]{32}", "id of a weather subscription", "7a92c5e8f10b6d4c1f0e9d2b7a48d6a3"
+    ),
+    "rule": Parameter(r"[a-z][a-z0-9-]{1,59}", "id of a rule of proactive service", "identity-card-expiry"),
+    "rule_version": Parameter(r"[1-9]\d{0,5}", "number of a version of a rule", "1"),
+    "offer": Parameter(r"[0-9a-f]{32}", "id of an offer", "9f86d081884c7d659a2feaa0c55ad015"),
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
     "bulletin": Parameter(r"[0-9a-f]{32}", "id of a public notice", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
     "bulletin_topic": Parameter(r"[a-z]{2,20}", "topic of public notices", "water"),

@@ -28,15 +28,18 @@ from server.commands import (
     demo,
     docs,
     doctor,
+    facts,
     health,
     keys,
     ledger,
     notice,
     officer,
     partner,
+    rules,
     sandbox,
     serve,
     version,
+    weather,
 )
 from server.commands import run as run_city
 from server.domain.errors import ConfigurationError, HuiminError, InvalidInputError
@@ -77,8 +80,11 @@ def command_line() -> typer.Typer:
     app.add_typer(audit.app, name="audit", rich_help_panel=HOUSE)
     app.add_typer(booking.app, name="booking", rich_help_panel=HOUSE)
     app.add_typer(catalogue.app, name="catalogue", rich_help_panel=HOUSE)
+    app.add_typer(rules.app, name="rules", rich_help_panel=HOUSE)
     app.add_typer(counters.app, name="counters", rich_help_panel=HOUSE)
+    app.add_typer(facts.app, name="facts", rich_help_panel=HOUSE)
     app.add_typer(partner.app, name="partner", rich_help_panel=HOUSE)
+    app.add_typer(weather.app, name="weather", rich_help_panel=HOUSE)
     app.add_typer(keys.app, name="keys", rich_help_panel=HOUSE)
     app.add_typer(database.app, name="db", rich_help_panel=HOUSE)
     app.command("doctor", rich_help_panel=HOUSE)(doctor.doctor)

@@ -31,9 +31,13 @@ from server import (
     assemble_calendars,
     assemble_catalogue,
     assemble_citizens,
+    assemble_facts,
     assemble_inbox,
+    assemble_own_offers,
     assemble_privacy,
+    assemble_proactive,
     assemble_waiting,
+    assemble_weather,
 )
 from server.assemble import Assembly
 from server.assemble_applications import ApplicationParts
@@ -45,6 +49,7 @@ from server.assemble_citizens import CitizenParts
 from server.assemble_duty import duty_binding
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
+from server.assemble_standing_orders import standing_orders as order_counter
 from server.domain.errors import NotFoundError
 from server.openapi import document_of
 from server.routes import (
@@ -58,16 +63,21 @@ from server.routes import (
     desk,
     divisions,
     duty,
+    facts,
     inbox,
     joining,
+    offers,
     office,
     organisations,
     privacy,
+    proactive,
     public,
     real_name,
     relations,
     session,
+    standing_orders,
     waiting,
+    weather,
 )
 from server.routes.me import me_routes
 from server.services.alert_reading import AlertReading
@@ -138,6 +148,7 @@ def public_routes(services: Services) -> list[Route]:
         *public.reading_routes(services.public, services.assembly.settings),
         *divisions.routes(services.assembly.divisions, services.public.shelf),
         *public.intake_routes(services.public),
+        *standing_orders.routes(order_counter(services.assembly)),
         *office.session_routes(services.assembly.officers),
         *office.office_routes(services.assembly.officers, services.audit),
         *session.routes(services.citizens.log_in),
@@ -150,10 +161,20 @@ def public_routes(services: Services) -> list[Route]:
         *booking_routes(services),
         *privacy.routes(assemble_privacy.privacy(services.assembly, services.citizens.codes)),
         *catalogue.routes(services.catalogue, services.public.shelf),
+        *weather.routes(assemble_weather.weather(services.assembly), services.public.shelf),
         *applications.routes(services.applications),
         *bulletins.routes(services.bulletins, services.public.shelf, services.assembly.settings.public_url),
         *duty.routes(duty_binding(services.assembly)),
+        *facts.routes(assemble_facts.facts(services.assembly)),
+        *proactive_routes(services),
     ]
+
+
+def proactive_routes(services: Services) -> list[Route]:
+    """Rules of officers, offers of citizens."""
+    parts = assemble_proactive.proactive(services.assembly)
+    own = assemble_own_offers.own_offers(services.assembly, parts, services.applications, services.catalogue.plan)
+    return [*proactive.routes(parts), *offers.routes(own, services.catalogue.catalogue, services.public.shelf)]
 
 
 def binding_routes(parts: BindingParts) -> list[Route]:

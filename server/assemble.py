@@ -36,6 +36,8 @@ from push.parts import Parts
 from push.totals import Totals
 from push.watch import Watch
 from push.worker import Worker
+from server.assemble_offers import offer_notices
+from server.assemble_skies import weather_notices
 from server.assemble_verifier import verifier_of
 from server.domain.alerts.release import World
 from server.domain.divisions import Divisions
@@ -59,9 +61,10 @@ from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
 from server.services.profile import LOCATION
+from server.services.rating_notices import RatingNotices
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves, Watchers
-from server.services.subjects import Subjects
+from server.services.subjects import Subject, Subjects
 from server.services.uses import Uses
 from server.services.waiting_news import WaitingNews
 from server.services.watching import LOOK_EVERY_S, Watching
@@ -87,12 +90,14 @@ from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
 from server.storage.counters import Counters
 from server.storage.duty import CardBoard, DutyPhones
+from server.storage.facts import FactStore
 from server.storage.followers import Followers
 from server.storage.notices import NoticeStore
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
 from server.storage.profiles import Profiles
 from server.storage.rates import Rates
+from server.storage.ratings import RatingStore
 from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.tokens import RedisTokens
@@ -158,8 +163,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         clock = DatabaseClock(db, time.monotonic)
         await clock.measure()
         divisions, vault = catalogues.load_divisions(), _vault(settings)
-        numbers = {division.code: division.index for division in divisions.by_index.values()}
-        people = citizens.Citizens(db, vault, partial(_number, numbers))
+        people = _people(db, vault, divisions)
         ledger, store, hints = pages.Pages(db), broadcasts.Broadcasts(db), queue.Queue(redis)
         counter = Broadcasts(store, ledger, people, hints, clock.now)
         wording, topics = catalogues.load_texts(), catalogues.load_topics()
@@ -169,9 +173,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         booking_news = BookingNews(shelves, wording.templates, clock.now)
         waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
         applied, world = ApplicationStore(db, persons, vault, outbox), World(divisions, wording, topics=topics)
-        desk, audit = AlertStore(db), _audit(settings, db, clock.now)
+        desk, audit, marks = AlertStore(db), _audit(settings, db, clock.now), RatingStore(db, persons, vault)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
-        moves, duty = ApplicationNotices(applied, wording.templates), _duty(db, vault, outbox, wording, clock)
+        moves, duty = _application_news(applied, marks, wording.templates), _duty(db, vault, outbox, wording, clock)
+        moves += weather_notices(db, divisions, wording.templates, clock.now), offer_notices(db, wording, clock)
         yield Assembly(
             settings=settings,
             db=db,
@@ -200,7 +205,7 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             booking_news=booking_news,
             waiting_news=waiting_news,
             duty=duty,
-            subjects=Subjects([notices, booking_news, waiting_news, moves, duty]),
+            subjects=Subjects([notices, booking_news, waiting_news, duty, *moves]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
@@ -208,9 +213,21 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         )
 
 
+def _application_news(store: ApplicationStore, ratings: RatingStore, registry: Registry) -> tuple[Subject, ...]:
+    workflows = catalogues.load_workflows()
+    return ApplicationNotices(store, registry, workflows), RatingNotices(store, ratings, registry)
+
+
+def _people(db: mongo.Database, vault: Vault, divisions: Divisions) -> citizens.Citizens:
+    numbers = {division.code: division.index for division in divisions.by_index.values()}
+    return citizens.Citizens(db, vault, partial(_number, numbers))
+
+
 def _consents(db: mongo.Database, persons: PersonVault, now: Callable[[], datetime]) -> Consents:
-    forgets = {LOCATION: Profiles(db, persons).forget_points}
-    return Consents(ConsentStore(db, os.urandom), catalogues.load_consents(), now, forgets)
+    facts = FactStore(db, catalogues.load_facts())
+    forgets = {LOCATION: Profiles(db, persons).forget_points, **facts.forgets()}
+    store = ConsentStore(db, os.urandom)
+    return Consents(store, catalogues.load_consents(), now, forgets, lambda citizen: facts.touch([citizen]))
 
 
 def engine(assembly: Assembly, stack: AsyncExitStack) -> Parts:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from server.assemble import Assembly
+from server.assemble_facts import facts
 from server.assemble_holdings import holdings
 from server.services.binding import Codes, Ground, OpenIds
 from server.services.joining import Joining, Stores
@@ -48,5 +49,5 @@ def binding(assembly: Assembly, codes: Codes, wechat: OpenIds) -> BindingParts:
         real_names=RealNames(ground),
         relations=Relations(ground),
         organisations=Organisations(ground),
-        joining=Joining(ground, stores, holdings(assembly), wechat),
+        joining=Joining(ground, stores, holdings(assembly), wechat, facts(assembly).settle),
     )

@@ -14,6 +14,7 @@ from server.assemble_inbox import inbox
 from server.assemble_log_in import log_in_holdings
 from server.assemble_profile import profile_holdings
 from server.assemble_public import public
+from server.assemble_weather import weather_holding
 from server.services.account_holdings import (
     AccountHolding,
     StoreHolding,
@@ -26,6 +27,7 @@ from server.storage.attachments import AttachmentStore
 from server.storage.calendars import CalendarStore
 from server.storage.catalogues import load_facts
 from server.storage.duty import DutyPhones
+from server.storage.fact_objections import FactObjectionStore
 from server.storage.facts import FactStore
 from server.storage.joins import JoinStore
 from server.storage.offers import OfferStore
@@ -47,11 +49,14 @@ EXCEPTIONS: Mapping[str, str] = {
     "deliveries": NOT_ABOUT_CITIZENS,
     "erasures": "that somebody was erased and when: an internal id that tells nothing, for three years",
     "events": NOT_ABOUT_CITIZENS,
+    "fact_imports": NOT_ABOUT_CITIZENS,
+    "fact_refusals": NOT_ABOUT_CITIZENS,
     "idempotency": "answers under a key that only their asker knows, sealed, for a day",
     "intake": NOT_ABOUT_CITIZENS,
     "item_versions": NOT_ABOUT_CITIZENS,
     "items": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
+    "offer_days": NOT_ABOUT_CITIZENS,
     "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,
@@ -59,8 +64,14 @@ EXCEPTIONS: Mapping[str, str] = {
     "ranges": NOT_ABOUT_CITIZENS,
     "rates": NOT_ABOUT_CITIZENS,
     "resources": NOT_ABOUT_CITIZENS,
+    "rules": NOT_ABOUT_CITIZENS,
     "runs": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
+    "standing_orders": NOT_ABOUT_CITIZENS,
+    "forecasts": NOT_ABOUT_CITIZENS,
+    "typhoons": NOT_ABOUT_CITIZENS,
+    "weather_feeds": NOT_ABOUT_CITIZENS,
+    "weather_files": NOT_ABOUT_CITIZENS,
     "used_codes": "hashes of WeChat's codes, for ten minutes",
 }
 
@@ -73,6 +84,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
     db, vault, people = assembly.db, assembly.vault, assembly.person_vault
     book, joins = AddressBook(db, vault), JoinStore(db)
     return (
+        weather_holding(assembly),  # names places: it sees which of them become one
         *follow_holdings(assembly),
         *profile_holdings(assembly),
         # After what else stands in the same two documents: places, grants, wishes.
@@ -84,6 +96,7 @@ def holdings(assembly: Assembly) -> Sequence[Holding]:
         *inbox(assembly, public(assembly).feeds, receipts(assembly)).holdings,
         CalendarHolding(CalendarStore(db)),
         StoreHolding("duty", ("officers", "officer_codes"), DutyPhones(db, vault)),
+        StoreHolding("fact_objections", ("fact_objections",), FactObjectionStore(db, people)),
         StoreHolding("facts", ("facts", "fact_statements", "fact_conflicts"), FactStore(db, load_facts())),
         StoreHolding("offers", ("offers",), OfferStore(db)),
         assembly.consents,

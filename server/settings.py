@@ -10,9 +10,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretBytes,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from server.domain.errors import ConfigurationError
@@ -91,6 +100,48 @@ class AuthorityAccount(Account):
     connections: int = 8
     key: SecretStr
     timeout_s: float = Field(default=5.0, gt=0, le=30)
+
+
+class WeatherFeed(BaseModel):
+    """What every feed of the weather has. `partner` is who answers for its live alerts; without one there are none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")
+    partner: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]{1,39}$", description="a registered partner")
+    every_s: float = Field(default=60.0, ge=1, le=86_400, description="how often it is looked at")
+    silent_after_s: float = Field(default=3_600.0, ge=10, le=7 * 86_400, description="then operators are told")
+
+
+class AlertFilesFeed(WeatherFeed):
+    """A folder, or a page that lists files: live alerts as CAP 1.2 or 国突 (channels/weather_files.py)."""
+
+    kind: Literal["files"] = "files"
+    folder: Path | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s/?#@]+(/[^\s#]*)?$", max_length=500)
+    partner: str = Field(pattern=r"^[a-z][a-z0-9-]{1,39}$", description="a registered partner")
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if (self.folder is None) == (self.url is None):
+            raise ValueError("either a folder or a url")
+        return self
+
+
+class WeatherApiFeed(WeatherFeed):
+    """A JSON API of the common Chinese shape (channels/weather_api.py): forecasts, air, warnings, typhoons."""
+
+    kind: Literal["api"]
+    base_url: str = Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=500)
+    key: SecretStr
+    every_s: float = Field(default=600.0, ge=1, le=86_400)
+    locations: Mapping[str, str] = Field(
+        default={}, max_length=500, description="a division's place in the API; else its middle as lon,lat"
+    )
+    sender: str = Field(
+        default="weather-api", pattern=r"^[^\s,<&]{1,100}$", description="CAP sender of the warnings, a partner's"
+    )
+    basin: str = Field(default="NP", pattern=r"^[A-Z]{2}$", description="whose typhoons; NP is ours")
 
 
 class DepartmentAccount(Account):
@@ -181,6 +232,7 @@ class Settings(BaseSettings):
     wechat: WeChatAccount | None = None
     fcm: FcmAccount | None = None
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...] = ()
+    weather: tuple[AlertFilesFeed | WeatherApiFeed, ...] = Field(default=(), max_length=20)
     authority: AuthorityAccount | None = Field(
         default=None, description="verifies real names; None = nobody is verified (the sandbox has one of its own)"
     )
@@ -193,6 +245,13 @@ class Settings(BaseSettings):
         pattern=r"^(tcp://([\w.-]+|\[[0-9a-f:]+\]):\d{1,5}|unix:///\S+)$",
         description="clamd, which looks at attachments; None = production takes no files, the sandbox takes all",
     )
+
+    @field_validator("weather")
+    @classmethod
+    def _have_different_names(cls, feeds: tuple[WeatherFeed, ...]) -> tuple[WeatherFeed, ...]:
+        if len({feed.name for feed in feeds}) < len(feeds):
+            raise ValueError("two feeds have one name")
+        return feeds
 
     @field_validator("data_key", "index_key", "audit_key")
     @classmethod
@@ -245,6 +304,12 @@ def _refuse_sandbox_values(settings: Settings) -> None:
     if settings.token_keys is None:
         bad.append("HUIMIN_TOKEN_KEYS")
     bad += [f"{type(a).__name__}.base_url (https wanted)" for a in accounts if not a.base_url.startswith("https://")]
+    for feed in settings.weather:
+        url = feed.base_url if isinstance(feed, WeatherApiFeed) else feed.url
+        if url is not None and not url.startswith("https://"):
+            bad.append(f"weather feed {feed.name} (https wanted)")
+        if isinstance(feed, WeatherApiFeed) and _is_of_the_sandbox(feed.key.get_secret_value()):
+            bad.append(f"weather feed {feed.name}: key")
     if settings.data_key.get_secret_value() == settings.index_key.get_secret_value():
         bad.append("HUIMIN_INDEX_KEY (must differ from HUIMIN_DATA_KEY)")
     if bad:

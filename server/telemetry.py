@@ -17,9 +17,10 @@ from typing import Any, TextIO
 import structlog
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+Figures = CollectorRegistry  # of one process
 MASK = "***"
 MAX_TEXT = 4_000  # characters of one value; a traceback keeps its end
 MAX_SCANNED = 4 * MAX_TEXT  # what is looked through at all: a log line must not cost more than the request it is about
@@ -173,6 +174,8 @@ class Kept(Collector):
     `read` gives the counts by the values of `labels`; "" for what has no label.
     """
 
+    _family: type[CounterMetricFamily | GaugeMetricFamily] = CounterMetricFamily
+
     def __init__(
         self, name: str, text: str, labels: Sequence[str], read: Callable[[], Mapping[tuple[str, ...], float]]
     ) -> None:
@@ -182,10 +185,16 @@ class Kept(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The counts as they are now."""
-        family = CounterMetricFamily(*self._about, labels=self._labels)
+        family = self._family(*self._about, labels=self._labels)
         for values, count in sorted(self._read().items()):
             family.add_metric(values, count)
         yield family
+
+
+class Level(Kept):
+    """The same with what goes up and down: an age, a length."""
+
+    _family = GaugeMetricFamily
 
 
 def rendered(registry: CollectorRegistry) -> bytes:

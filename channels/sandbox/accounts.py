@@ -23,13 +23,16 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import SecretStr
 
+from channels.sandbox import weather
 from server.settings import (
     SANDBOX_AES_KEY,
     SANDBOX_KEY,
     SANDBOX_PREFIX,
+    AlertFilesFeed,
     AliyunSmsAccount,
     FcmAccount,
     TencentSmsAccount,
+    WeatherApiFeed,
     WeChatAccount,
 )
 
@@ -45,6 +48,8 @@ ALIYUN_RECEIPT_KEY = f"{SANDBOX_PREFIX}receipts-aliyun"
 SECRET_ID = "AKIDSandboxSandboxSandboxSandboxHuim"  # noqa: S105 - the public half
 SECRET_KEY = f"{SANDBOX_PREFIX}secret-key"
 SDK_APP_ID = "1400006666"
+WEATHER_PARTNER = "sandbox-weather"  # to be registered; senders of its warnings and of its files:
+WEATHER_SENDERS = ("weather-api", "sandbox-weather@weather.example")
 TENCENT_RECEIPT_KEY = f"{SANDBOX_PREFIX}receipts-tencent"
 DEPARTMENT_KEY = f"whsec_{SANDBOX_KEY}"
 
@@ -55,10 +60,11 @@ class Accounts(TypedDict):
     wechat: WeChatAccount
     fcm: FcmAccount
     sms: tuple[AliyunSmsAccount | TencentSmsAccount, ...]
+    weather: tuple[AlertFilesFeed | WeatherApiFeed, ...]
 
 
 def accounts(base_url: str, home: Path) -> Accounts:
-    """Settings of the four accounts of the sandbox that listens at `base_url` and keeps its files in `home`."""
+    """Settings of the accounts and feeds of the sandbox that listens at `base_url` and keeps its files in `home`."""
     base_url = base_url.rstrip("/")
     return {
         "wechat": WeChatAccount(
@@ -87,6 +93,20 @@ def accounts(base_url: str, home: Path) -> Accounts:
                 secret_key=SecretStr(SECRET_KEY),
                 sdk_app_id=SDK_APP_ID,
                 receipt_key=SecretStr(TENCENT_RECEIPT_KEY),
+            ),
+        ),
+        "weather": (
+            AlertFilesFeed(
+                name="sandbox-alerts", partner=WEATHER_PARTNER, url=f"{base_url}/cap/index.json", every_s=5.0
+            ),
+            WeatherApiFeed(
+                kind="api",
+                name="sandbox-weather",
+                partner=WEATHER_PARTNER,
+                base_url=base_url,
+                key=SecretStr(weather.KEY),
+                sender=WEATHER_SENDERS[0],
+                every_s=30.0,
             ),
         ),
     }

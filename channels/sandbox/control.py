@@ -9,6 +9,11 @@ POST expire-tokens  every access token given out is expired
 POST flush          {"timeout_s": 30}; send all pending receipts now -> {"pending", "sent", "given_up"}
 GET  texts          ?phone=%2B8613800138000: what this phone shows, newest first -> {"texts": [{"at", "provider",
                     "template", "text"}]}; the last texts of the last phones are kept
+PUT  weather        {"rain_percent", "aqi", "low_c", "high_c", "wind_kmh", "location"}: what it is
+                    like; null = as it comes
+PUT  typhoon        {"lat", "lon", "is_active"}
+PUT  alerts         {"warnings": [...], "files": {"name.xml": "<alert ...>"}}: what is in force
+PUT  weather-broken {"answers": {"/v7/air/now": [200, "<html>"]}}: answers that are wrong
 GET  counts         per provider: what was accepted, refused and done wrong, and the receipts
 """
 
@@ -30,6 +35,7 @@ from channels.sandbox.http import Reply, Request, response
 from channels.sandbox.server import Sandbox
 from channels.sandbox.sms_aliyun import AliyunLimits
 from channels.sandbox.sms_tencent import TencentLimits
+from channels.sandbox.weather import Alerts, Broken, Setting, TyphoonSetting
 from channels.sandbox.wechat import WeChatLimits
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -76,7 +82,7 @@ class Flush(BaseModel):
 
 
 class Control:
-    """Serves `/_sandbox/`; everything else is 404. `clock` is Unix time in seconds."""
+    """Serves `/_sandbox/`; everything else is the weather's, or 404. `clock` is Unix time in seconds."""
 
     def __init__(self, sandbox: Sandbox, clock: Callable[[], float]) -> None:
         self._sandbox = sandbox
@@ -89,6 +95,14 @@ class Control:
                 CallbackUrl.model_validate_json(body).url
             ),
             (b"PUT", b"/_sandbox/grants"): lambda body: self._grant(Grants.model_validate_json(body)),
+            (b"PUT", b"/_sandbox/weather"): lambda body: sandbox.weather.set(Setting.model_validate_json(body)),
+            (b"PUT", b"/_sandbox/typhoon"): lambda body: sandbox.weather.set_typhoon(
+                TyphoonSetting.model_validate_json(body)
+            ),
+            (b"PUT", b"/_sandbox/alerts"): lambda body: sandbox.weather.set_alerts(Alerts.model_validate_json(body)),
+            (b"PUT", b"/_sandbox/weather-broken"): lambda body: sandbox.weather.set_broken(
+                Broken.model_validate_json(body)
+            ),
             (b"POST", b"/_sandbox/expire-tokens"): lambda _body: self._expire_tokens(),
             (b"GET", b"/_sandbox/counts"): lambda _query: self._counts(),
             (b"GET", b"/_sandbox/texts"): self._texts,
@@ -96,6 +110,9 @@ class Control:
 
     def serve(self, request: Request, reply: Reply) -> None:
         """One control request."""
+        if not request.path.startswith(b"/_sandbox/"):
+            self._sandbox.weather.serve(request, reply)
+            return
         try:
             if (request.method, request.path) == (b"POST", b"/_sandbox/flush"):
                 self._start_flush(Flush.model_validate_json(request.body or b"{}"), reply)

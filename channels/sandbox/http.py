@@ -20,6 +20,7 @@ MAX_WAITING = 1_024  # unanswered requests of one connection; beyond that its by
 
 REASONS = {
     200: "OK",
+    304: "Not Modified",
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",

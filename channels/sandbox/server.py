@@ -26,6 +26,7 @@ from channels.sandbox.registers import Registers
 from channels.sandbox.sms_aliyun import AliyunSms
 from channels.sandbox.sms_tencent import TencentSms
 from channels.sandbox.templates import Templates
+from channels.sandbox.weather import Weather
 
 JOURNAL = "journal.tsv"  # below the home folder
 
@@ -46,6 +47,7 @@ class Sandbox:
         self.wechat = wechat.WeChat(Book("wechat", accounts.APPID, self._journal, clock), templates.wechat, seed)
         self.fcm = fcm.Fcm(Book("fcm", accounts.PROJECT, self._journal, clock), accounts.public_key_pem(home))
         self.phones = Phones(clock)
+        self.weather = Weather(clock)
         aliyun, tencent = (
             Book("sms_aliyun", accounts.ACCESS_KEY_ID, self._journal, clock),
             Book("sms_tencent", accounts.SDK_APP_ID, self._journal, clock),

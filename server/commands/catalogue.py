@@ -35,6 +35,7 @@ from server.services.catalogue_scale import more
 from server.settings import Settings, load
 from server.storage.catalogue_files import FOLDER, load_rules, read_seed
 from server.storage.catalogues import load_divisions, load_resources
+from server.storage.rules import RuleStore
 
 app = typer.Typer(no_args_is_help=True, help="The catalogue of items 事项目录: load, import, export, check, count.")
 
@@ -105,10 +106,12 @@ def check(*, folder: Folder = FOLDER, as_json: Json = False) -> None:
 
 @app.command("kpi")
 def kpi(*, as_json: Json = False) -> None:
-    """Count what is published against the plan's figures."""
+    """Count what is published, and the rules in force, against the plan's figures."""
 
-    async def does(_: assemble.Assembly, parts: CatalogueParts) -> Any:
-        return figures([each.item for each in parts.catalogue.index.items], parts.plan)
+    async def does(assembly: assemble.Assembly, parts: CatalogueParts) -> Any:
+        live = await RuleStore(assembly.db, time.monotonic).live()
+        offered_by_rules = frozenset(each.rule.item for each in live)
+        return figures([each.item for each in parts.catalogue.index.items], parts.plan, offered_by_rules)
 
     found = _run(load(os.environ), does)
     if as_json:

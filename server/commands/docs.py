@@ -15,6 +15,7 @@ import uvloop
 from handlers.routing import Route
 from server import assemble_public
 from server.app import admin_routes, public_routes, services_of, with_contract
+from server.commands.rules import schema_text
 from server.commands.serve import assembled
 from server.error_codes import error_codes, errors_page
 from server.reference import api_page
@@ -23,14 +24,21 @@ from server.storage.retention import rows
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = "docs"
+SCHEMA = Path("data", "rules", "rule.schema.json")
 
 
 def docs(
     folder: Annotated[Path, typer.Option(help="Where the pages are written.")] = ROOT / FOLDER,
 ) -> None:
-    """Write docs/api.md, docs/errors.md and the table of docs/privacy.md anew (starts a database for a moment)."""
+    """Write docs/api.md, docs/errors.md, the table of docs/privacy.md anew (starts a database for a moment).
+
+    And beside the folder `data/rules/rule.schema.json`, if it is there.
+    """
     privacy = folder / "privacy.md"
     table = {privacy.name: with_table(privacy.read_text("utf-8"), rows())} if privacy.exists() else {}
+    schema = folder.parent / SCHEMA
+    if schema.exists():
+        schema.write_text(schema_text(), "utf-8")
     for name, text in (uvloop.run(_pages()) | table).items():
         (folder / name).write_text(text, "utf-8")
         typer.echo(f"{folder / name}")

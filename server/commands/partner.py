@@ -22,6 +22,7 @@ from server.domain.errors import InvalidInputError
 from server.domain.partners import Partner
 from server.services.partners import Partners
 from server.settings import Settings, load
+from server.storage.catalogues import load_source_policy
 
 app = typer.Typer(no_args_is_help=True, help="Partners: webhooks that are told of alerts, keys to hand alerts in.")
 
@@ -31,13 +32,16 @@ Does = Callable[[assemble.Assembly, Partners], Awaitable[Any]]
 
 
 @app.command("add")
-def add(
+def add(  # noqa: PLR0913 - each argument is an option of the command line
     id_: Name,
     *,
     name: Annotated[str, typer.Option(help="as people call it: 深圳市气象局")],
     url: Annotated[str | None, typer.Option(help="its webhook; https in production")] = None,
     sender: Annotated[
         list[str] | None, typer.Option(help="a CAP sender it may hand in messages of; repeatable")
+    ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(help="a source (data/sources.yaml) it may state facts of; repeatable")
     ] = None,
     division: Annotated[str | None, typer.Option(help="what it is about; default: the city")] = None,
     as_json: Json = False,
@@ -46,7 +50,7 @@ def add(
     settings = load(os.environ)
 
     async def does(assembly: assemble.Assembly, partners: Partners) -> Any:
-        return await partners.add(_partner(assembly, id_, (name, url, tuple(sender or ())), division or settings.city))
+        return await partners.add(_partner(assembly, id_, (name, url, sender, source), division or settings.city))
 
     found = _run(settings, does)
     told = {"partner": found.partner.model_dump(mode="json"), "key": found.key, "secret": found.secret}
@@ -68,10 +72,10 @@ def list_(*, as_json: Json = False) -> None:
     if as_json:
         typer.echo(orjson.dumps([{**p.model_dump(mode="json"), "deliveries": counts} for p, counts in found]))
         return
-    table = Table("partner", "webhook", "senders", "active", "waiting", "done", "dead")
+    table = Table("partner", "webhook", "senders, sources", "active", "waiting", "done", "dead")
     for partner, counts in found:
         states = [str(counts.get(state, 0)) for state in ("waiting", "done", "dead")]
-        senders, is_active = " ".join(partner.senders), "yes" if partner.is_active else "no"
+        senders, is_active = " ".join((*partner.senders, *partner.sources)), "yes" if partner.is_active else "no"
         table.add_row(f"{partner.id}\n{partner.name}", partner.url or "-", senders, is_active, *states)
     Console().print(table)
 
@@ -100,11 +104,18 @@ def replay(
 
 
 def _partner(
-    assembly: assemble.Assembly, id_: str, facts: tuple[str, str | None, tuple[str, ...]], division: str
+    assembly: assemble.Assembly,
+    id_: str,
+    facts: tuple[str, str | None, list[str] | None, list[str] | None],
+    division: str,
 ) -> Partner:
-    name, url, senders = facts
+    name, url, senders, sources = facts
+    if strange := set(sources or ()) - load_source_policy().names:
+        zh, en = f"数据源未登记：{'、'.join(sorted(strange))}", f"not registered: {', '.join(sorted(strange))}"
+        raise InvalidInputError("source_unregistered", zh=zh, en=en, field="source")
+    handed_in = {"senders": tuple(senders or ()), "sources": tuple(sources or ())}
     try:
-        return Partner(id=id_, name=name, url=url, senders=senders, division=division, created_at=assembly.now())
+        return Partner(id=id_, name=name, url=url, division=division, created_at=assembly.now(), **handed_in)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))

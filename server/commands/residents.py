@@ -24,7 +24,7 @@ from server.storage.resources import ResourceStore
 DISTRICT = "440305"  # Nanshan
 BATCH = 2_000
 POINT_SHARE = 0.5
-NAMED = ("resident1", "resident2", "resident3")  # who somebody can log in as by the sandbox's WeChat
+NAMED = tuple(f"resident{n}" for n in range(1, 7))  # who somebody can log in as by the sandbox's WeChat
 EVENTS = ("11", "12", "13", "14")  # all kinds of emergencies
 UNIT = Unit(
     code="44030041600000", name="深圳市气象台", name_en="Shenzhen Observatory", sender="observatory@sz.example",

@@ -23,10 +23,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from server.assemble import Assembly, assemble
+from server.assemble_weather import register_sandbox_partner
 from server.commands.bulletins import post_bulletins
 from server.commands.catalogue import open_catalogue
 from server.commands.residents import known, open_counters, settle, swear_in
+from server.commands.rules import open_rules
 from server.commands.serve import stop_signal
+from server.commands.stated import state_facts
 from server.commands.town import Ports, Process, Town, town
 from server.domain.errors import ConfigurationError, UnavailableError
 from server.embedded import Databases, databases
@@ -90,15 +93,20 @@ async def _keep_up(settings: Settings, options: Options) -> None:
         await _settle(assembly, options, console)
         with console.status("what can be booked 预约资源入库 …"):
             await open_counters(assembly)
+        await register_sandbox_partner(assembly)
         with console.status("the catalogue 事项目录入库 …"):
             await open_catalogue(assembly)
+        await state_facts(assembly)
         await post_bulletins(assembly)
+        officers = await swear_in(assembly, partial(secrets.token_urlsafe, 15))
+        with console.status("rules of proactive service 主动服务规则发布 …"):
+            await open_rules(assembly)
         ports = Ports(settings.port, settings.admin_port) if options.port is None else Ports(options.port)
         place = await stack.enter_async_context(town(named, home / "town", workers=options.workers, ports=ports))
         _say(
             _facts(running, place)
             | {
-                "officers": await swear_in(assembly, partial(secrets.token_urlsafe, 15)),
+                "officers": officers,
                 "citizens": await known(assembly),
             },
             console,

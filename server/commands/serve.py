@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Annotated
@@ -28,10 +28,14 @@ from server.app import admin_routes, make_app, public_routes, services_of, with_
 from server.assemble_applications import application_duties
 from server.assemble_booking import booking_duties
 from server.assemble_bulletins import bulletin_duties
+from server.assemble_own_offers import offer_duties
+from server.assemble_proactive import prepare_facts, proactive_duties
+from server.assemble_standing_orders import order_duty
+from server.assemble_weather import weather_duties
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
 from server.settings import Settings, load
-from server.telemetry import Kept, RequestFigures, metrics_registry, rendered
+from server.telemetry import Figures, Kept, RequestFigures, metrics_registry, rendered
 
 log = structlog.get_logger()
 LOOPBACK = "127.0.0.1"
@@ -105,15 +109,20 @@ async def run_worker(settings: Settings, share: Share) -> None:
     async with AsyncExitStack() as stack:
         assembly = await stack.enter_async_context(assembled(settings))
         engine = assemble.worker(assembly, stack)
-        inside = make_app(admin_routes(assembly, _figures_of(engine.parts.counters)), Gate(None, None, assembly.now))
+        figures = _figures_of(engine.parts.counters)
+        inside = make_app(admin_routes(assembly, partial(rendered, figures)), Gate(None, None, assembly.now))
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
-        duties = assemble.duties(assembly, engine.parts)
+        duties = [*assemble.duties(assembly, engine.parts), order_duty(assembly)]
         if share is not Share.URGENT:  # nothing that can wait is done where red has to leave at once
             duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
             duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))
             duties += booking_duties(assembly, stop)
+            duties += weather_duties(assembly, stack, figures)
             duties += application_duties(assembly)
             duties += bulletin_duties(assembly)
+            await prepare_facts(assembly)
+            duties += proactive_duties(assembly)
+            duties += offer_duties(assembly)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:
@@ -123,7 +132,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
         await server.close_all_connections()
 
 
-def _figures_of(counters: Counters) -> Callable[[], bytes]:
+def _figures_of(counters: Counters) -> Figures:
     """The figures of a worker."""
     registry = metrics_registry()
     labels = ("account", "verdict", "code")
@@ -143,7 +152,7 @@ def _figures_of(counters: Counters) -> Callable[[], bytes]:
             lambda: {(name,): count for name, count in counters.events.items()},
         )
     )
-    return partial(rendered, registry)
+    return registry
 
 
 def _counted(receipts: ReceiptCounters) -> dict[tuple[str, ...], float]:

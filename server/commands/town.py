@@ -202,6 +202,7 @@ def _paced(found: Accounts, rate_per_s: float) -> dict[str, Any]:
         "wechat": found["wechat"].model_copy(update=paced),
         "fcm": found["fcm"].model_copy(update=paced),
         "sms": tuple(account.model_copy(update=paced) for account in found["sms"]),
+        "weather": found["weather"],
     }
 
 

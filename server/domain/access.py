@@ -42,6 +42,10 @@ class Deed(StrEnum):
     BROADCAST_RESUME = "broadcast.resume"
     INTAKE_READ = "intake.read"
     INTAKE_DECIDE = "intake.decide"  # adopt a partner's proposal as a draft, or refuse it
+    ORDER_READ = "order.read"  # standing orders: what is released without an officer's touch
+    ORDER_WRITE = "order.write"
+    ORDER_RELEASE = "order.release"  # as a second person; a chief if it names red
+    ORDER_STOP = "order.stop"
     PARTNER_READ = "partner.read"
     PARTNER_MANAGE = "partner.manage"  # intake keys and webhooks
     OFFICER_READ = "officer.read"
@@ -56,6 +60,13 @@ class Deed(StrEnum):
     ITEM_READ = "item.read"  # drafts and versions of the catalogue
     ITEM_WRITE = "item.write"
     ITEM_PUBLISH = "item.publish"
+    FACT_OBJECTION_READ = "fact_objection.read"  # what people say against facts about them
+    FACT_OBJECTION_ANSWER = "fact_objection.answer"
+    RULE_READ = "rule.read"  # rules of proactive service, with drafts and versions
+    RULE_WRITE = "rule.write"  # draft, change, hand in
+    RULE_RETURN = "rule.return"
+    RULE_RELEASE = "rule.release"  # what another person wrote; and let a stopped one go on
+    RULE_STOP = "rule.stop"
     BULLETIN_READ = "bulletin.read"  # drafts of public notices, and their history
     BULLETIN_WRITE = "bulletin.write"  # draft, change, hand in
     BULLETIN_PUBLISH = "bulletin.publish"  # publish or return what somebody else wrote
@@ -120,6 +131,10 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.BROADCAST_RESUME: Grant(_RELEASER, Reach.SUBTREE),
     Deed.INTAKE_READ: Grant(_DESK, Reach.MEETS),
     Deed.INTAKE_DECIDE: Grant(_AUTHOR, Reach.SUBTREE),
+    Deed.ORDER_READ: Grant(_DESK, Reach.MEETS),
+    Deed.ORDER_WRITE: Grant(_AUTHOR, Reach.SUBTREE),
+    Deed.ORDER_RELEASE: Grant(_RELEASER, Reach.SUBTREE),
+    Deed.ORDER_STOP: Grant(_DESK, Reach.SUBTREE),
     Deed.PARTNER_READ: Grant(_ADMINISTRATOR, Reach.SUBTREE),
     Deed.PARTNER_MANAGE: Grant(_ADMINISTRATOR, Reach.SUBTREE),
     Deed.OFFICER_READ: Grant(_ADMINISTRATOR, Reach.SUBTREE),
@@ -134,6 +149,13 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.ITEM_READ: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.ITEM_PUBLISH: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.FACT_OBJECTION_ANSWER: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.RULE_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.RULE_WRITE: Grant(_EDITOR, Reach.SUBTREE),
+    Deed.RULE_RETURN: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
+    Deed.RULE_RELEASE: Grant(_APPROVER, Reach.SUBTREE),
+    Deed.RULE_STOP: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.BULLETIN_READ: Grant(_EDITOR | _APPROVER, Reach.SUBTREE),
     Deed.BULLETIN_WRITE: Grant(_EDITOR, Reach.SUBTREE),
     Deed.BULLETIN_PUBLISH: Grant(_APPROVER, Reach.SUBTREE),

@@ -54,9 +54,10 @@ class Change(BaseModel):
     after: Any = None
 
 
-def changes(before: Item, after: Item) -> tuple[Change, ...]:
-    """Everything that differs, in the order of the item's fields; empty for the same content."""
-    return tuple(_changes(before.model_dump(mode="json"), after.model_dump(mode="json"), ""))
+def changes(before: BaseModel, after: BaseModel) -> tuple[Change, ...]:
+    """Everything that differs between two of a kind, in the order of their fields; empty for the same content."""
+    one, other = (each.model_dump(mode="json", by_alias=True) for each in (before, after))
+    return tuple(_changes(one, other, ""))
 
 
 def _changes(before: Any, after: Any, path: str) -> Iterator[Change]:

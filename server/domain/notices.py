@@ -46,6 +46,20 @@ def frame_of(registry: Registry, event: str = EVENT) -> Frame:
     )
 
 
+def frames_of(registry: Registry) -> Mapping[str, Frame]:
+    """The frames that a notice may have, by event: with the WeChat template of notices, which people subscribed to."""
+    found: dict[str, Frame] = {}
+    wanted = frame_of(registry).wechat.id
+    for event in sorted({row.event for row in registry.rows}):
+        try:
+            frame = frame_of(registry, event)
+        except LookupError:  # filed with values
+            continue
+        if frame.wechat.id == wanted:
+            found[event] = frame
+    return found
+
+
 def notice_texts(notice: Notice, frame: Frame) -> Texts:
     """The texts by channel and language, in the shape of `texts.render`."""
     push = _by_language(notice, _push)

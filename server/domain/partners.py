@@ -11,12 +11,14 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from server.domain.errors import ConfigurationError, InvalidInputError
 from server.domain.officers import DIVISION
+from server.domain.sources import NAME
 
 Network = IPv4Network | IPv6Network
 
@@ -30,7 +32,7 @@ _ENVELOPES = tuple(
 
 
 class Partner(BaseModel):
-    """One partner. Without a `url` it is told nothing, without `senders` it hands in nothing."""
+    """One partner. Without a `url` it is told nothing, without `senders` or `sources` it hands in nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,6 +40,9 @@ class Partner(BaseModel):
     name: str = Field(min_length=1, max_length=60)
     url: str | None = Field(default=None, max_length=MAX_URL)
     senders: tuple[str, ...] = Field(default=(), max_length=20, description="CAP senders it may hand in messages of")
+    sources: tuple[Annotated[str, Field(pattern=NAME)], ...] = Field(
+        default=(), max_length=20, description="sources it may state facts of (data/sources.yaml)"
+    )
     division: str = Field(pattern=DIVISION, description="what it is told about, and where it may warn")
     is_active: bool = True
     created_at: AwareDatetime

@@ -2,27 +2,24 @@
 
 A rule is a match on facts. Two things follow from it here and nowhere else, and a property test holds them together:
 `scans`, which index ranges find the people for a run, and `occurrences`, whether a person's facts match. A rule reads
-an index range, never everybody: one that could not is refused when it is loaded.
+an index range, never everybody: one that could not is refused when it is loaded (`rule_faults`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from calendar import monthrange
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from string import Formatter
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from server.domain.facts import EARLIEST, LATEST, Facts, Kind, Value, Values, day_number, day_of_number
+from server.domain.facts import EARLIEST, LATEST, Kind, Value, Values, day_number, day_of_number
 from server.domain.working_days import WorkingDays
 
-MAX_WINDOW = 36_600  # days
-PLACEHOLDERS = frozenset({"date", "days", "number"})  # of the anchor: its date, days until then, its number
 _FIRST, _LAST = day_number(EARLIEST), day_number(LATEST)
 
 Window = tuple[int | None, int | None]
@@ -85,8 +82,25 @@ class Cap(_Model):
     days: int = Field(ge=1, le=3_660)
 
 
+EXAMPLE: Mapping[str, Any] = {
+    "id": "identity-card-expiry",
+    "kind": "reminder",
+    "unit": "public-security",
+    "title": {"zh": "身份证快到期了", "en": "Your ID runs out"},
+    "body": {"zh": "{date}到期，还有{days}天", "en": "On {date}: renew it near you"},
+    "when": [{"fact": "id_card_until", "days": [0, 60]}],
+    "lane": "reminder",
+    "period": "occurrence",
+    "lasts_days": 60,
+    "item": "identity-card-renew",
+    "unless_applied": False,
+}
+
+
 class Rule(_Model):
     """One rule. The first condition of `when` is its anchor: what its dates and its period are about."""
+
+    model_config = ConfigDict(json_schema_extra={"example": dict(EXAMPLE)})
 
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,59}$")
     kind: Literal["offer", "reminder"]
@@ -96,7 +110,9 @@ class Rule(_Model):
     when: tuple[Condition, ...] = Field(min_length=1, max_length=8)
     unless: tuple[Condition, ...] = Field(default=(), max_length=8, description="any of these keeps it back")
     consents: tuple[str, ...] = Field(default=("service_offers",), min_length=1, max_length=4)
-    template: str = Field(default="offer", pattern=r"^[a-z]{2,20}$", description="event of rows in data/templates.yaml")
+    template: str = Field(
+        default="notice", pattern=r"^[a-z]{2,20}$", description="event of rows in data/templates.yaml"
+    )
     lane: Lane
     period: Period
     cap: Cap | None = None
@@ -121,82 +137,11 @@ class Rule(_Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a rule may name."""
+class Live:
+    """A rule that is in force."""
 
-    facts: Facts
-    items: frozenset[str] | None  # None: the catalogue is not at hand, items are not looked at
-    units: frozenset[str]
-    consents: frozenset[str]
-    templates: frozenset[str]  # events that have rows in data/templates.yaml
-
-
-def faults_of(rule: Rule, known: Known) -> list[str]:
-    """What is wrong with a rule beyond its shape: unknown names, conditions that do not fit the fact, no index."""
-    faults = [
-        *_unknown("unit", [rule.unit], known.units),
-        *_unknown("consent", rule.consents, known.consents),
-        *_unknown("template", [rule.template], known.templates),
-        *([] if known.items is None or not rule.item else _unknown("item", [rule.item], known.items)),
-        *_unknown("fact", rule.prefill.values(), known.facts.by_id),
-    ]
-    for place, conditions in (("when", rule.when), ("unless", rule.unless)):
-        for number, condition in enumerate(conditions):
-            faults += [f"{place}[{number}]: {fault}" for fault in _unfit(condition, known.facts)]
-    anchor = known.facts.by_id.get(rule.anchor.fact)
-    if anchor and not anchor.is_indexed:
-        faults.append(f"when[0]: {anchor.id} has no index: the rule would read everybody; begin with another condition")
-    for condition in rule.when[1:]:
-        fact = known.facts.by_id.get(condition.fact)
-        if fact and fact.kind is Kind.DATE and not fact.is_indexed:
-            faults.append(f"{fact.id} has no index: nobody could say who comes into its window")
-    if anchor and rule.period is Period.OCCURRENCE and anchor.kind is not Kind.DATE:
-        faults.append("period occurrence needs a date as the first condition")
-    for words in (rule.title, rule.body):
-        faults += _strange(words)
-    missing = {fact.consent for c in (*rule.when, *rule.unless) if (fact := known.facts.by_id.get(c.fact))}
-    faults += [f"consents: {name} is needed by one of its facts" for name in sorted(missing - set(rule.consents))]
-    return faults
-
-
-def _unknown(what: str, names: Any, known: Any) -> list[str]:
-    return [f"{what}: there is no {name}" for name in names if name not in known]
-
-
-def _unfit(condition: Condition, facts: Facts) -> Iterator[str]:
-    fact = facts.by_id.get(condition.fact)
-    if fact is None:
-        yield f"fact: there is no {condition.fact}"
-        return
-    given = {name for name in ("days", "working_days", "at_least", "at_most") if getattr(condition, name) is not None}
-    given |= {"is"} if condition.among else set()
-    fits = {
-        Kind.DATE: {"days", "working_days"}, Kind.NUMBER: {"at_least", "at_most"},
-        Kind.CHOICE: {"is"}, Kind.FLAG: {"is"},
-    }[fact.kind]  # fmt: skip
-    if not given or not given <= fits or len(given & {"days", "working_days"}) > 1:
-        yield f"{fact.id} is a {fact.kind}: give one of {', '.join(sorted(fits))}"
-    if fact.kind is not Kind.DATE and condition.after != After():
-        yield f"after: {fact.id} is no date"
-    wrong = [v for v in condition.among if v not in (fact.choices if fact.kind is Kind.CHOICE else (True, False))]
-    if "is" in given and wrong:
-        yield f"is: {fact.id} is never {wrong[0]}"
-    for window in (condition.days, condition.working_days):
-        if window and window == (None, None):
-            yield "a window has at least one end"
-        elif window and any(end is not None and abs(end) > MAX_WINDOW for end in window):
-            yield f"a window reaches at most {MAX_WINDOW} days"
-        elif window and None not in window and window[0] > window[1]:  # type: ignore[operator]  # not None
-            yield "a window ends after it begins"
-
-
-def _strange(words: Said) -> Iterator[str]:
-    for text in (words.zh, words.en):
-        try:
-            names = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
-        except ValueError:
-            names = {"{"}
-        yield from (f"words: {{{name}}} stands for nothing" for name in sorted(names - PLACEHOLDERS))
+    rule: Rule
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

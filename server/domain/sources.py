@@ -42,6 +42,11 @@ class Policy(BaseModel):
     negative: frozenset[str]
     sources: tuple[SourceRule, ...]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The sources that are registered."""
+        return frozenset(rule.source for rule in self.sources)
+
     def rule(self, source: str, fields: Iterable[str], purposes: Iterable[str]) -> SourceRule:
         """The rule that allows all of this; ForbiddenError `source_denied` if none does."""
         wanted, meant = set(fields), set(purposes)

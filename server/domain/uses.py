@@ -23,6 +23,7 @@ OFFICES = {
     Role.AUDITOR: ("审计岗", "audit"),
     Role.ADMINISTRATOR: ("账号管理岗", "administration"),
     Role.PLANNER: ("号源管理岗", "schedules"),
+    Role.EDITOR: ("事项管理岗", "catalogue"),
     Role.CLERK: ("窗口服务岗", "counter"),
 }
 

@@ -12,6 +12,12 @@ from server.storage.consents import ConsentStore
 from server.storage.mongo import Session
 
 Forget = Callable[[int], Awaitable[None]]  # citizen
+
+
+async def _nothing(_: int) -> None:
+    """What is done about a new consent if nobody waits for it."""
+
+
 NONE: Mapping[str, Forget] = MappingProxyType({})
 
 
@@ -22,13 +28,22 @@ class Consents:
     collections = ("consents",)
 
     def __init__(
-        self, store: ConsentStore, purposes: Purposes, now: Callable[[], datetime], forgets: Mapping[str, Forget] = NONE
+        self,
+        store: ConsentStore,
+        purposes: Purposes,
+        now: Callable[[], datetime],
+        forgets: Mapping[str, Forget] = NONE,
+        welcome: Forget = _nothing,
     ) -> None:
-        """`forgets`: what goes with a consent that is taken back, by purpose. May be repeated."""
+        """`forgets`: what goes with a consent that is taken back, by purpose; `welcome`: what comes with a new one.
+
+        Both may be repeated.
+        """
         self._store = store
         self._purposes = purposes
         self._now = now
         self._forgets = forgets
+        self._welcome = welcome
 
     async def has(self, citizen: int, purpose: str) -> bool:
         """Whether their data may be used for this now: they agreed to the version in force and did not withdraw.
@@ -52,7 +67,9 @@ class Consents:
         found = purpose_of(self._purposes, purpose)
         refuse_old_text(found, version)
         act = Act(purpose, version, is_given=True, at=self._now())
-        return Standing(found, await self._store.append(citizen, act))
+        standing = Standing(found, await self._store.append(citizen, act))
+        await self._welcome(citizen)
+        return standing
 
     async def withdraw(self, citizen: int, purpose: str) -> Standing:
         """Take it back, which holds when this returns; what was never given stays so. NotFoundError."""

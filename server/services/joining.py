@@ -7,7 +7,7 @@ an ID number; the addresses of the other account are told before anything moves,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -59,7 +59,16 @@ class Stores:
 class Joining:
     """The verbs."""
 
-    def __init__(self, ground: Ground, stores: Stores, holdings: Sequence[Holding], wechat: OpenIds) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        stores: Stores,
+        holdings: Sequence[Holding],
+        wechat: OpenIds,
+        settle: Callable[[int], Awaitable[None]],
+    ) -> None:
+        """`settle`: what is left to do for the survivor once all has moved. May be repeated."""
+        self._settle = settle
         self._ground = ground
         self._joins = stores.joins
         self._addresses = stores.addresses
@@ -114,6 +123,7 @@ class Joining:
                 if join.state is not JoinState.DONE:
                     zh, en = "账户刚有变动，请重新确认", "one of the accounts has just changed; confirm again"
                     raise ConflictError("join_changed", zh=zh, en=en)
+        await self._settle(join.survivor)
         await self._log_done(caller, join)
         await self._tell(join.survivor, join, "done")
         return await self._offered(await self._get(caller, join_id), caller.id)

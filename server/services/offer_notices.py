@@ -16,7 +16,7 @@ from typing import Protocol
 from server.domain.broadcasts import Lane
 from server.domain.china import CHINA, china_day
 from server.domain.facts import Facts
-from server.domain.notices import Notice, frame_of, notice_texts
+from server.domain.notices import EVENT, Frame, Notice, frames_of, notice_texts
 from server.domain.offers import OPEN, Offer, State
 from server.domain.outbox import Entry, Standing, Texts
 from server.domain.rules import Lane as RuleLane
@@ -95,8 +95,8 @@ class OfferNotices:
         self._rules = rules
         self._facts = facts
         self._now = now
-        self._frame = frame_of(registry)
-        wechat = self._frame.wechat.id
+        self._frames = frames_of(registry)
+        wechat = self._frames[EVENT].wechat.id
         self._standing = (
             Standing(URGENT, Lane.TRANSACTIONAL, topic="offer", wechat_template=wechat),
             Standing(MADE, Lane.REMINDER, topic="offer", wechat_template=wechat),
@@ -120,7 +120,7 @@ class OfferNotices:
             told = [(o, rules[o.rule, o.version]) for o in several if (o.rule, o.version) in rules]
             if told:
                 notice = self._digest(told) if template == DIGEST else self._single(*told[0])
-                texts[about] = notice_texts(notice, self._frame)
+                texts[about] = notice_texts(notice, self._frame(EVENT if template == DIGEST else told[0][1].template))
         return texts
 
     def words(self, offer: Offer, rule: Rule) -> tuple[Words, Words]:
@@ -131,7 +131,10 @@ class OfferNotices:
 
     def texts(self, offer: Offer, rule: Rule) -> Texts:
         """What one offer says on every channel."""
-        return notice_texts(self._single(offer, rule), self._frame)
+        return notice_texts(self._single(offer, rule), self._frame(rule.template))
+
+    def _frame(self, event: str) -> Frame:
+        return self._frames.get(event, self._frames[EVENT])
 
     def _single(self, offer: Offer, rule: Rule) -> Notice:
         title, body = self.words(offer, rule)

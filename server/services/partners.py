@@ -20,6 +20,7 @@ from server.storage.feeds import PublicStore
 from server.storage.partners import DeliveryStore, PartnerStore
 
 INTAKE = "intake.post"
+FACTS = "facts.post"
 SECRET_BYTES = 32
 
 
@@ -56,9 +57,12 @@ class Partners:
         """Register it; it is told of what is released from now on. InvalidInputError, ConflictError."""
         if partner.url is not None:
             refuse_unfit_url(partner.url, may_be_plain=self._may_be_plain)
-        if partner.url is None and not partner.senders:
+        if partner.url is None and not partner.senders and not partner.sources:
             raise InvalidInputError(
-                "partner_idle", zh="须有回调地址或发送方", en="it needs a URL or a sender", field="url"
+                "partner_idle",
+                zh="须有回调地址、发送方或数据源",
+                en="it needs a URL, a sender or a source",
+                field="url",
             )
         self._divisions.get(partner.division)
         key = KEY_PREFIX + base64.urlsafe_b64encode(self._random(SECRET_BYTES)).decode().rstrip("=")
@@ -73,7 +77,7 @@ class Partners:
         partner = await self._partners.find_by_key(key)
         if partner is None:
             raise UnauthenticatedError("key_unknown", zh="密钥无效", en="no partner has this key")
-        if action != INTAKE or not partner.senders:
+        if not {INTAKE: partner.senders, FACTS: partner.sources}.get(action):
             raise ForbiddenError("partner_forbidden", zh="该密钥无此权限", en="this key is not for this")
         return partner
 

@@ -41,6 +41,15 @@ def load_ground(city: str, folder: Path = FOLDER) -> tuple[Ground, Plan]:
     return ground, plan
 
 
+def load_units(folder: Path = FOLDER) -> Mapping[str, Any]:
+    """The units that answer for items, by id; ConfigurationError."""
+    defects: list[Defect] = []
+    units = _read(folder / "units.yaml", folder, defects)
+    if defects or not isinstance(units, dict):
+        raise ConfigurationError("data_unreadable", zh="units.yaml 有误", en=f"units.yaml: {defects}")
+    return units
+
+
 def load_rules(city: str, divisions: Divisions, ground: Ground, folder: Path = FOLDER) -> Rules:
     """What an item has to fit: the ground, and what `data` has beside the catalogue; ConfigurationError."""
     defects: list[Defect] = []

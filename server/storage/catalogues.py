@@ -63,6 +63,14 @@ def load_facts(data: Path = DATA) -> facts.Facts:
     return facts.load_facts(_yaml(data / "facts.yaml"))
 
 
+def read_rule_texts(folder: Path = DATA / "rules") -> Mapping[str, str]:
+    """The files of rules by name, for `domain.rule_files.read_rules`, which also says what is no text."""
+    try:
+        return {path.name: path.read_text("utf-8", "surrogateescape") for path in sorted(folder.glob("*.yaml"))}
+    except OSError as error:
+        raise _wrong(folder, str(error)) from None
+
+
 def load_working_days(data: Path = DATA) -> WorkingDays:
     """The calendar of working days, with the years that the city has written down itself (`working_days/2027.csv`)."""
     years = []

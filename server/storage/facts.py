@@ -12,12 +12,13 @@ statements under an optimistic version, so the last writer has seen every statem
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
-from pymongo import ASCENDING, DeleteOne, IndexModel, UpdateOne
+from pymongo import ASCENDING, DeleteOne, IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from server.domain.facts import (
@@ -37,6 +38,8 @@ from server.storage.mongo import Database, Document, Session
 BATCH = 500
 DUPLICATE_KEY = 11000
 SAID = ("source", "value", "as_of_at")
+KEY = ("fact", "source", "thing")
+BEFORE = (datetime.min.replace(tzinfo=UTC), "")
 
 
 class Held(NamedTuple):
@@ -53,6 +56,14 @@ class Applied:
 
     changed: int = 0
     conflicts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Of a person's statements: (fact, source, thing) that are disputed, (fact, thing) on which sources differ."""
+
+    disputed: frozenset[tuple[str, str, str]]
+    conflicts: frozenset[tuple[str, str]]
 
 
 def indexes(facts: Facts) -> list[IndexModel]:
@@ -85,13 +96,37 @@ class FactStore:
         """Keep these and let what counts now follow. Again, or in another order, it ends the same."""
         if not statements:
             return Applied()
-        await self._statements.bulk_write([_kept(each) for each in statements], ordered=False)
+        await self._keep(statements)
         return await self._settle({(each.citizen, each.fact) for each in statements}, division_of)
+
+    async def _keep(self, statements: Sequence[Statement]) -> None:
+        """The newest word of each source. What is new to us is inserted, which costs a third of comparing it there."""
+        known = {
+            d["_id"]: (d["as_of_at"], d["tie"])
+            async for d in self._statements.find(
+                {"_id": {"$in": list({_key(each) for each in statements})}}, {"as_of_at": 1, "tie": 1}
+            ).batch_size(2_000)
+        }
+        newer = [each for each in statements if known.get(_key(each), BEFORE) < (each.as_of_at, str(each.value))]
+        fresh = {_key(each): each for each in newer if _key(each) not in known}
+        later = [each for each in newer if fresh.get(_key(each)) is not each]
+        if fresh:
+            try:
+                await self._statements.insert_many(map(_to_document, fresh.values()), ordered=False)
+            except BulkWriteError as error:  # another importer was faster with some of them
+                if any(each["code"] != DUPLICATE_KEY for each in error.details["writeErrors"]):
+                    raise
+                later += [list(fresh.values())[each["index"]] for each in error.details["writeErrors"]]
+        if later:
+            await self._statements.bulk_write([_kept(each) for each in later], ordered=False)
 
     async def _settle(self, pairs: Collection[tuple[int, str]], division_of: Callable[[int], int]) -> Applied:
         """Make facts of these (citizen, fact) from what is stated; who was changed meanwhile is read again."""
         changed = conflicts = 0
-        left = {citizen for citizen, _ in pairs}
+        names_of: dict[int, set[str]] = defaultdict(set)
+        for citizen, name in pairs:
+            names_of[citizen].add(name)
+        left = set(names_of)
         wanted = {name for _, name in pairs}
         while left:
             versions = {d["_id"]: d async for d in self._facts.find({"_id": {"$in": list(left)}}, self._seen(wanted))}
@@ -100,8 +135,7 @@ class FactStore:
             fresh: set[int] = set()
             for citizen in left:
                 found = versions.get(citizen, {})
-                names = {name for who, name in pairs if who == citizen}
-                update = self._update(found, {name: stated.get((citizen, name), []) for name in names})
+                update = self._update(found, {name: stated.get((citizen, name), []) for name in names_of[citizen]})
                 if update:
                     division = division_of(citizen)
                     writes[citizen] = _versioned(citizen, found.get("version"), update, division)
@@ -166,6 +200,15 @@ class FactStore:
         is_date = self._known.by_id[each.fact].kind is Kind.DATE
         return day_of_number(int(each.value)).isoformat() if is_date and each.value is not None else each.value
 
+    async def marks_of(self, citizen: int) -> Marks:
+        """Which statements of a person are disputed, and on which facts sources differ."""
+        disputed = self._statements.find({"citizen": citizen, "is_disputed": True}, dict.fromkeys(KEY, 1))
+        conflicts = self._conflicts.find({"citizen": citizen}, {"fact": 1, "thing": 1})
+        return Marks(
+            frozenset([(d["fact"], d["source"], d["thing"]) async for d in disputed]),
+            frozenset([(d["fact"], d["thing"]) async for d in conflicts]),
+        )
+
     async def dispute(self, citizen: int, fact: str) -> bool:
         """Leave what is stated now out until its source states it anew; False: nothing is stated."""
         result = await self._statements.update_many({"citizen": citizen, "fact": fact}, {"$set": {"is_disputed": True}})
@@ -198,6 +241,21 @@ class FactStore:
         """Everything; may be repeated."""
         await self.forget(citizen)
 
+    def forgets(self) -> Mapping[str, Callable[[int], Awaitable[None]]]:
+        """By consent: what forgets the facts that are kept under it."""
+        by_consent: dict[str, list[str]] = defaultdict(list)
+        for fact in self._known.facts:
+            by_consent[fact.consent].append(fact.id)
+        return {purpose: partial(self.forget, facts=names) for purpose, names in by_consent.items()}
+
+    async def forget_all(self, citizens: Collection[int], facts: Collection[str]) -> int:
+        """Nothing of these facts is known of these people any more; of how many there was something."""
+        query = {"citizen": {"$in": list(citizens)}, "fact": {"$in": list(facts)}}
+        found = await self._statements.distinct("citizen", query) if citizens else []
+        for citizen in found:
+            await self.forget(citizen, facts)
+        return len(found)
+
     async def forget(self, citizen: int, facts: Collection[str] | None = None) -> None:
         """Nothing is known of this person any more, or nothing of these facts. May be repeated."""
         if facts is None:
@@ -209,7 +267,12 @@ class FactStore:
         await self._statements.delete_many(query)
         await self._conflicts.delete_many(query)
         gone = [name for fact in facts for name in (fact, f"from.{fact}", f"as_of.{fact}")]
-        await self._facts.update_one({"_id": citizen}, {"$unset": dict.fromkeys(gone, ""), "$inc": {"version": 1}})
+        change = {"$unset": dict.fromkeys(gone, ""), "$inc": {"version": 1}}
+        left = await self._facts.find_one_and_update(
+            {"_id": citizen}, change, {"version": 1}, return_document=ReturnDocument.AFTER
+        )
+        if left and not await self._statements.find_one({"citizen": citizen}, {"_id": 1}):
+            await self._facts.delete_one(left)  # of this version: what somebody writes just now stays
 
     async def _stated(
         self, citizens: Collection[int], names: Collection[str]
@@ -306,13 +369,20 @@ class FactStore:
         return {bound.fact: {"$elemMatch": ends} if is_many and ends else ends or {"$exists": True}}
 
 
-def _kept(each: Statement) -> UpdateOne:
-    """The newest word of a source, whatever the order of arrival; of two at one time the greater text."""
-    key = f"{each.citizen}/{each.fact}/{each.source}/{each.thing}"
-    document = {
-        "_id": key, "citizen": each.citizen, "fact": each.fact, "thing": each.thing, "source": each.source,
+def _key(each: Statement) -> str:
+    return f"{each.citizen}/{each.fact}/{each.source}/{each.thing}"
+
+
+def _to_document(each: Statement) -> Document:
+    return {
+        "_id": _key(each), "citizen": each.citizen, "fact": each.fact, "thing": each.thing, "source": each.source,
         "value": each.value, "as_of_at": each.as_of_at, "purpose": each.purpose, "tie": str(each.value),
     }  # fmt: skip
+
+
+def _kept(each: Statement) -> UpdateOne:
+    """The newest word of a source, whatever the order of arrival; of two at one time the greater text."""
+    document = _to_document(each)
     is_newer = {
         "$or": [
             {"$eq": [{"$type": "$as_of_at"}, "missing"]},
@@ -326,7 +396,9 @@ def _kept(each: Statement) -> UpdateOne:
         ]
     }
     return UpdateOne(
-        {"_id": key}, [{"$replaceWith": {"$cond": [is_newer, {"$literal": document}, "$$ROOT"]}}], upsert=True
+        {"_id": document["_id"]},
+        [{"$replaceWith": {"$cond": [is_newer, {"$literal": document}, "$$ROOT"]}}],
+        upsert=True,
     )
 
 

@@ -15,6 +15,11 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("number", ASCENDING)], unique=True, partialFilterExpression={"number": {"$exists": True}}, name="number"
         ),
         IndexModel([("people", ASCENDING), ("changed_at", DESCENDING), ("_id", DESCENDING)], name="own"),
+        IndexModel(  # who has applied for what: read from this index alone
+            [(name, ASCENDING) for name in ("citizen", "item", "is_open", "state")],
+            partialFilterExpression={"number": {"$exists": True}},
+            name="applied",
+        ),
         IndexModel(  # of a unit in a division, nearest deadline first
             [("inboxes", ASCENDING), ("due_at", ASCENDING), ("_id", ASCENDING)],
             partialFilterExpression={"is_open": True},
@@ -32,6 +37,15 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("lapse_at", ASCENDING)], partialFilterExpression={"lapse_at": {"$type": "date"}}, name="co_applicants"
         ),
         IndexModel([("idle_at", ASCENDING)], partialFilterExpression={"idle_at": {"$type": "date"}}, name="idle"),
+        IndexModel(  # of one offer one application
+            [("offer", ASCENDING)], unique=True, partialFilterExpression={"offer": {"$exists": True}}, name="offer"
+        ),
+        IndexModel(
+            [("changed_at", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"offer": {"$exists": True}},
+            name="of_offers",
+        ),
+        IndexModel([("close_at", ASCENDING)], partialFilterExpression={"close_at": {"$type": "date"}}, name="closing"),
         IndexModel(  # who was named, of the few that somebody was named in
             [("agreements.citizen", ASCENDING)],
             partialFilterExpression={"agreements.citizen": {"$exists": True}},
@@ -106,6 +120,24 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "fact_statements": [IndexModel([("citizen", ASCENDING), ("fact", ASCENDING)])],
     "fact_conflicts": [IndexModel([("citizen", ASCENDING)]), IndexModel([("since_at", ASCENDING)])],
+    "fact_imports": [
+        IndexModel([("began_at", ASCENDING)]),
+        IndexModel([("changed_at", ASCENDING)], expireAfterSeconds=2 * 365 * DAY_S, name="forgotten"),
+    ],
+    "fact_refusals": [
+        IndexModel([("import", ASCENDING), ("line", ASCENDING)]),
+        IndexModel([("at", ASCENDING)], expireAfterSeconds=90 * DAY_S, name="forgotten"),
+    ],
+    "fact_objections": [
+        IndexModel(  # one at a time of a person and fact
+            [("citizen", ASCENDING), ("fact", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"is_open": True},
+            name="one_open",
+        ),
+        IndexModel([("citizen", ASCENDING), ("at", ASCENDING)]),
+        IndexModel([("is_open", ASCENDING), ("at", ASCENDING), ("_id", ASCENDING)], name="desk"),
+    ],
     "offers": [
         IndexModel([("citizen", ASCENDING), ("found_at", DESCENDING), ("_id", DESCENDING)], name="own"),
         IndexModel([("rule", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_rule"),
@@ -114,6 +146,26 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("expires_at", ASCENDING)], partialFilterExpression={"is_open": True}, name="lapse"),
         IndexModel([("digest", ASCENDING)], partialFilterExpression={"digest": {"$gt": ""}}, name="digests"),
         IndexModel([("application", ASCENDING)], sparse=True),
+        IndexModel([("rule", ASCENDING), ("found_at", ASCENDING)], name="counted"),
+        IndexModel(
+            [("unfinished_at", ASCENDING)],
+            partialFilterExpression={"unfinished_at": {"$type": "date"}},
+            name="unfinished",
+        ),
+    ],
+    "offer_days": [
+        IndexModel([("due_at", ASCENDING)]),
+        IndexModel([("rule", ASCENDING), ("day", DESCENDING)], unique=True),
+    ],
+    "rules": [
+        IndexModel(  # of each rule one version on the desk and one in force
+            [("id", ASCENDING), ("slot", ASCENDING)],
+            unique=True,
+            partialFilterExpression={"slot": {"$exists": True}},
+            name="one_per_slot",
+        ),
+        IndexModel([("id", ASCENDING), ("version", DESCENDING)]),
+        IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_left": True}, name="left"),
     ],
     "runs": [
         IndexModel([("day", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"state": "open"}, name="open"),
@@ -160,6 +212,9 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="one_successor",
         ),
         IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
+        IndexModel(  # of one message of a partner a standing order makes one alert
+            [("origin", ASCENDING)], unique=True, partialFilterExpression={"origin": {"$gt": ""}}, name="one_of_message"
+        ),
         IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
         IndexModel([("steps.0.at", DESCENDING), ("_id", DESCENDING)], name="by_begin"),
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
@@ -191,7 +246,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="first_of_identifier",
         ),
         IndexModel([("sender", ASCENDING), ("chain", ASCENDING)]),
+        IndexModel([("received_at", ASCENDING)], partialFilterExpression={"awaits_order": True}, name="awaits_order"),
         IndexModel([("received_at", ASCENDING)], expireAfterSeconds=180 * 24 * 3600),
+    ],
+    "standing_orders": [
+        IndexModel([("terms.partner", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
     ],
     "resources": [
         IndexModel([("lay_on", ASCENDING)]),
@@ -352,5 +412,20 @@ INDEXES: dict[str, list[IndexModel]] = {
             partialFilterExpression={"state": "checked_in"},
             name="queue",
         ),
+    ],
+    "forecasts": [IndexModel([("as_of", DESCENDING)])],
+    "typhoons": [
+        IndexModel([("is_active", ASCENDING)], partialFilterExpression={"is_active": True}, name="active"),
+        IndexModel([("as_of", DESCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "weather_feeds": [IndexModel([("heard_at", DESCENDING)])],
+    "weather_files": [
+        IndexModel([("feed", ASCENDING), ("digest", ASCENDING)]),
+        IndexModel([("gone_at", ASCENDING)], expireAfterSeconds=0),
+    ],
+    "weather_subscriptions": [
+        IndexModel([("minute", ASCENDING), ("_id", ASCENDING)], name="due"),
+        IndexModel([("citizen", ASCENDING), ("slot", ASCENDING)], unique=True, name="own"),
     ],
 }

@@ -49,6 +49,7 @@ class PartnerStore:
         document = partner.model_dump(mode="python") | {
             "_id": partner.id,
             "senders": list(partner.senders),
+            "sources": list(partner.sources),
             "key": self._index(key),
             "secret": self._vault.seal(secret, owner=_owner(partner.id)),
             "cursor": cursor,

@@ -43,27 +43,31 @@ class RunStore:
         self._owner = owner
 
     async def open(self, run: Run) -> None:
-        """Write down that it has to be done; again changes nothing."""
+        """Write down that it has to be done; again changes nothing. What a stop dropped is to be done again."""
         fields = {
             "rule": run.rule, "version": run.version, "day": run.day.isoformat(), "state": "open",
             "since": run.since.isoformat() if run.since else None, "cursor": {"scan": 0, "value": None},
             "found": 0, "new": 0,
         }  # fmt: skip
+        again = await self._runs.update_one({"_id": run.id, "state": "dropped"}, {"$set": fields})
+        if again.matched_count:
+            return
         try:
             await self._runs.update_one({"_id": run.id}, {"$setOnInsert": fields}, upsert=True)
         except DuplicateKeyError:
             return
 
     async def last_days(self) -> dict[tuple[str, int], tuple[date, date | None]]:
-        """Of each rule and version the day of its newest run, and of its newest full one."""
+        """Of each rule and version the day of its newest run, and of its newest full one; dropped ones do not count."""
         pipeline: list[Document] = [
+            {"$match": {"state": {"$ne": "dropped"}}},
             {
                 "$group": {
                     "_id": {"rule": "$rule", "version": "$version"},
                     "day": {"$max": "$day"},
                     "full": {"$max": {"$cond": [{"$eq": ["$since", None]}, "$day", None]}},
                 }
-            }
+            },
         ]
         return {
             (d["_id"]["rule"], d["_id"]["version"]): (
@@ -97,9 +101,10 @@ class RunStore:
         fields = {"state": "done", "done_at": now, "found": found, "new": new}
         await self._runs.update_one({"_id": run.id}, {"$set": fields, "$unset": {"owner": "", "until": ""}})
 
-    async def drop_open(self, rule: str) -> None:
-        """Forget what was still to be done for a rule that was stopped."""
-        await self._runs.update_many({"rule": rule, "state": "open"}, {"$set": {"state": "dropped"}})
+    async def drop_open(self, rule: str, version: int) -> None:
+        """Forget what was still to be done for a version that was stopped or replaced."""
+        query = {"rule": rule, "version": version, "state": "open"}
+        await self._runs.update_many(query, {"$set": {"state": "dropped"}, "$unset": {"owner": "", "until": ""}})
 
     async def newest(self, rule: str, limit: int) -> list[dict[str, Any]]:
         """The newest runs of a rule, as officers see them."""

@@ -65,6 +65,7 @@ BY_PERSON = (  # owners under a person's key, as "collection|field"
     "applications|form",
     "applications|note.{}",
     "acknowledgements|said",
+    "fact_objections|{}",
     "attachments|data",
     "attachments|name",
     "citizens|places.{}.{}",

@@ -19,7 +19,10 @@ from server.assemble import Assembly
 from server.domain.citizens import Client as LogInClient
 from server.domain.citizens import LogIn
 from server.domain.errors import ForbiddenError, NotFoundError
+from server.domain.facts import Statement
 from server.domain.wording import Words
+from server.storage.catalogues import load_facts
+from server.storage.facts import FactStore
 from tests.api.application_doors import (
     make_application,
     make_application_with_source,
@@ -30,6 +33,7 @@ from tests.api.application_doors import (
 from tests.api.binding import make_handler, make_invitation, make_join, make_organisation, make_relation, make_request
 from tests.api.booking_town import make_booking, make_entry, make_visit
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
+from tests.api.offer_town import make_offer
 
 OWNER, STRANGER = 2**42 + 1, 2**42 + 2
 
@@ -68,13 +72,30 @@ async def make_item(assembly: Assembly, api: Client, owner: int, token: str) -> 
     return {"item": (await api("GET", "/v1/me/inbox", token=token)).json["items"][0]["id"]}
 
 
+async def make_weather_subscription(assembly: Assembly, api: Client, owner: int, token: str) -> Mapping[str, str]:
+    """A wish of theirs."""
+    place = await make_place(assembly, api, owner, token)
+    form = {"places": [place["place"]], "at": "07:30"}
+    made = await api("POST", "/v1/me/weather-subscriptions", form, token=token)
+    return {"weather_subscription": made.json["id"]}
+
+
+async def make_fact(assembly: Assembly, _api: Client, owner: int, _token: str) -> Mapping[str, str]:
+    """Something that a department states of them."""
+    said = Statement(owner, "passport_until", 20_900, "exit_entry_record", assembly.now())
+    await FactStore(assembly.db, load_facts()).apply([said])
+    return {"fact": said.fact}
+
+
 # By the path of the route table. A path that begins with one of these is made by it too.
 MAKERS: dict[str, Maker] = {
+    "/v1/me/facts/{fact}/objection": make_fact,
     "/v1/me/log-ins/{log_in}": make_log_in,
     "/v1/me/devices/{device}": make_device,
     "/v1/me/follows/{follow}": make_follow,
     "/v1/me/inbox/{item}": make_item,
     "/v1/me/places/{place}": make_place,
+    "/v1/me/weather-subscriptions/{weather_subscription}": make_weather_subscription,
     "/v1/me/relatives/{relation}": make_relation,
     "/v1/me/relatives/{relation}/agree": make_request,
     "/v1/me/relatives/{relation}/refuse": make_request,
@@ -88,6 +109,7 @@ MAKERS: dict[str, Maker] = {
     "/v1/applications/{application}/rating": make_rated,
     "/v1/applications/{application}/sources/{source}": make_application_with_source,
     "/v1/bookings/{booking}": make_booking,
+    "/v1/me/offers/{offer}": make_offer,
     "/v1/bookings/{booking}.ics": make_booking,
     "/v1/waiting/{entry}": make_entry,
     "/v1/visits/{visit}": make_visit,

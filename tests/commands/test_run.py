@@ -85,6 +85,7 @@ async def test_a_city_says_where_it_is_heals_itself_and_ends_without_a_trace(
     async with mongo.client(facts["mongo"]) as client, Redis.from_url(facts["redis"]) as redis:
         assert await client["huimin"]["citizens"].estimated_document_count() == 300
         assert await client["huimin"]["counters"].find_one({"_id": "440305"})
+        assert await client["huimin"]["rules"].count_documents({"state": "live"}) >= 30
         assert await redis.ping()
     roles = {"author", "releaser", "chief", "auditor", "administrator", "clerk", "approver", "editor"}
     assert {officer["role"] for officer in facts["officers"]} == roles

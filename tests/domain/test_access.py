@@ -42,6 +42,10 @@ WHO = {
     "broadcast.resume": "RC",
     "intake.read": "ARC",
     "intake.decide": "A",
+    "order.read": "ARC",
+    "order.write": "A",
+    "order.release": "RC",
+    "order.stop": "ARC",
     "partner.read": "M",
     "partner.manage": "M",
     "officer.read": "M",
@@ -53,9 +57,16 @@ WHO = {
     "booking.close": "KL",
     "resource.read": "KL",
     "resource.manage": "L",
+    "fact_objection.read": "EP",
+    "fact_objection.answer": "EP",
     "item.read": "E",
     "item.write": "E",
     "item.publish": "E",
+    "rule.read": "EP",
+    "rule.write": "E",
+    "rule.return": "EP",
+    "rule.release": "P",
+    "rule.stop": "EP",
     "bulletin.read": "EP",
     "bulletin.write": "E",
     "bulletin.publish": "P",
@@ -65,7 +76,7 @@ WHO = {
     "audit.verify": "U",
 }
 LETTER = dict(zip("ARCDUMKLEPS", Role, strict=True))
-READING = {"acknowledgement.read", "alert.read", "alert.preview", "broadcast.read", "intake.read"}
+READING = {"acknowledgement.read", "alert.read", "alert.preview", "broadcast.read", "intake.read", "order.read"}
 
 
 def officer(*roles: Role, division: str = DISTRICT) -> Officer:
@@ -122,7 +133,7 @@ def test_who_warns_neither_manages_accounts_nor_reads_the_log():
 
 
 def test_who_serves_at_a_counter_does_nothing_of_the_other_powers_and_nobody_else_does_theirs():
-    features = ("application", "booking", "bulletin", "item", "rating", "resource")
+    features = ("application", "booking", "bulletin", "fact_objection", "item", "rating", "resource", "rule")
     serving = {deed for deed in Deed if deed.split(".")[0] in features}
     for deed in Deed:
         if deed is not Deed.SESSION_OWN:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from server.domain.facts import Statement, Value
-from server.domain.rules import Rule
+from server.domain.rules import Live, Rule
 from server.domain.working_days import WorkingDays
 from server.services.offer_notices import OfferNotices, Telling
-from server.services.proactive import Ground, Live, Proactive
+from server.services.proactive import Ground, Proactive
 from server.storage.catalogues import load_facts, load_texts
 from server.storage.facts import FactStore
 from server.storage.followers import Followers
