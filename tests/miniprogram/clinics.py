@@ -5,15 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from server.domain.china import china_day
 from tests.api.client import Answer
 from tests.api.test_main_job import City
+from tests.miniprogram.telephone import Telephone
 
 UNIT = "sz-nanshan"  # the demo clerk serves it
 RULES: Mapping[str, Any] = {
     "window_days": 3, "release_time": "00:00", "book_until": {"minutes": 0}, "cancel_until": {"minutes": 0},
-    "rerelease_max_s": 0, "check_in_opens_minutes": 24 * 60, "grace_minutes": 24 * 60,
+    "rerelease_max_s": 0, "check_in_opens_minutes": 24 * 60, "grace_minutes": 24 * 60, "max_open": 100,
 }  # fmt: skip
 
 
@@ -51,6 +54,26 @@ class Clinics:
         made = await self.town.api("POST", "/v1/staff/resources", {"resource": resource}, token=token)
         assert made.status == 201, made.body
         return name
+
+    async def queries(self, phone: Telephone, *, is_held: bool) -> dict[str, dict[str, str]]:
+        """What the pages of booking are opened with to show all they have: a hold or a booking, and an offer."""
+        held, wanted = await self.open("09:00", "17:00", 30), await self.open("09:00", "09:30", 30)
+        day = (china_day(datetime.now(UTC)) + timedelta(days=2)).isoformat()
+        token = str(await phone.page.evaluate("() => wx.getStorageSync('session').access"))
+        api = self.town.api
+        booking = await api("POST", "/v1/bookings", {"slot": f"{day}/{held}/0900", "service": "visit"}, token=token)
+        assert booking.status == 201, booking.body
+        if not is_held:
+            assert (await api("POST", f"/v1/bookings/{booking.json['id']}/confirm", b"", token=token)).status == 200
+        wish = {"group": f"g-{wanted}", "first_day": day, "last_day": day}
+        entry = await api("POST", "/v1/waiting", wish, token=token)
+        assert entry.status == 201, entry.body
+        return {
+            "pages/book/book": {"kind": "hospital"},
+            "pages/times/times": {"resource": held},
+            "pages/booking/booking": {"id": booking.json["id"]},
+            "pages/waiting/waiting": {"entry": entry.json["id"]},
+        }
 
     async def scan(self, ticket: str) -> Answer:
         """The clerk at the counter scans what somebody shows."""

@@ -7,12 +7,10 @@ import json
 import re
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
 from playwright.async_api import Locator, Response, expect
 from pymongo import AsyncMongoClient
 
 from server.domain.china import CHINA, china_day
-from tests.api.test_main_job import City
 from tests.miniprogram.clinics import Clinics
 from tests.miniprogram.harness import node
 from tests.miniprogram.telephone import PATIENCE_MS, Hand, Telephone
@@ -20,12 +18,6 @@ from tests.miniprogram.telephone import PATIENCE_MS, Hand, Telephone
 SOON = timedelta(minutes=10)
 EVERY_FOUR_HOURS = ("00:00", "23:59", 235)
 ONCE_A_DAY = ("09:00", "09:30", 30)
-
-
-@pytest.fixture(scope="module")
-async def clinics(town: City) -> Clinics:
-    """Of the hospital in 南山区."""
-    return Clinics(town)
 
 
 def ahead(days: int) -> date:
