@@ -33,8 +33,8 @@ class Clinics:
             self.tokens[role] = await self.town.log_in(role)
         return self.tokens[role]
 
-    async def open(self, begins: str, ends: str, minutes: int, **rules: Any) -> str:
-        """A clinic with one seat at a time, every day; the id of the resource."""
+    async def open(self, begins: str, ends: str, minutes: int, *, lasts_minutes: int = 0) -> str:
+        """A clinic with one seat at a time, every day; the id of the resource. A visit lasts one time, or longer."""
         name = f"mini-{secrets.token_hex(4)}"
         weekly = {
             "days": list(range(1, 8)), "begins": begins, "ends": ends, "slot_minutes": minutes, "places": {"online": 1},
@@ -45,10 +45,10 @@ class Clinics:
             "name": {"zh": "李医生", "en": "Dr Li"}, "division": "440305", "address": {"zh": "桃园路89号"},
             "spot": {"latitude": 22.54, "longitude": 113.93},
             "services": [{
-                "code": "visit", "name": {"zh": "普通门诊", "en": "Consultation"}, "fee_fen": 3000,
+                "code": "visit", "name": {"zh": "普通门诊", "en": "Consultation"}, "fee_fen": 3000, "minutes": lasts_minutes,
                 "materials": [{"zh": "居民身份证", "en": "Identity card"}],
             }],
-            "rules": {**RULES, **rules}, "schedule": {"weekly": [weekly], "is_open_on_holidays": True},
+            "rules": RULES, "schedule": {"weekly": [weekly], "is_open_on_holidays": True},
         }  # fmt: skip
         token = await self.officer("planner")
         made = await self.town.api("POST", "/v1/staff/resources", {"resource": resource}, token=token)

@@ -25,9 +25,10 @@ def ahead(days: int) -> date:
     return china_day(datetime.now(UTC)) + timedelta(days=days)
 
 
-def chip(phone: Telephone, day: date) -> Locator:
+def chip(phone: Telephone, day: date, words: str = "{month}月{day}日") -> Locator:
     """The day in the strip."""
-    return phone.shown().get_by_role("button", name=re.compile(f"^{day.month}月{day.day}日"))
+    name = words.format(day, month=day.month, day=day.day)
+    return phone.shown().get_by_role("button", name=re.compile(f"^{name}"))
 
 
 def free(phone: Telephone, clock: str = "") -> Locator:
@@ -138,6 +139,29 @@ async def test_a_booking_moves_to_another_day_and_its_old_seat_is_free_again(tel
     await anna.see(re.compile(f"^{day.month}月{day.day}日"))
     await anna.see("还可改约1次")
     await times(anna, clinic, ahead(1))
+
+
+async def test_a_service_of_an_hour_takes_two_times_and_gives_both_back(telephones: Hand, clinics: Clinics):
+    clinic = await clinics.open("09:00", "10:00", 30, lasts_minutes=60)
+    ben = await telephones("ben", locale="en-GB")
+    await ben.log_in("Log in with WeChat")
+    await ben.open("pages/times/times", resource=clinic)
+    day = chip(ben, ahead(2), "{:%a} {day}/{month}")
+    await ben.tap(day)
+    await ben.tap(free(ben, "09:00"))
+    await ben.tap("Confirm")
+    await ben.see(re.compile("^booked$"))
+    booking = ben.page.url.rpartition("id=")[2]
+    await ben.open("pages/times/times", resource=clinic)
+    await ben.tap(day)
+    await expect(ben.shown().locator(".time.off")).to_have_count(2)
+    await ben.open("pages/booking/booking", id=booking)
+    await ben.tap("Cancel the booking")
+    await ben.tap("Yes, cancel")
+    await ben.see(re.compile("^cancelled$"))
+    await ben.open("pages/times/times", resource=clinic)
+    await ben.tap(day)
+    await expect(ben.shown().locator(".time.off")).to_have_count(0)
 
 
 async def test_the_counter_scans_the_code_on_the_telephone_which_shows_it_at_once(telephones: Hand, clinics: Clinics):

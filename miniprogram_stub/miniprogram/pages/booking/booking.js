@@ -11,6 +11,7 @@ const qr = require('../../core/qr')
 
 const AT_DOOR = ['checked_in', 'called']
 const ALARM_S = 3600
+const OF_VISITS = { 'bookings.confirm': 'visits.confirm', 'bookings.cancel': 'visits.cancel' }
 
 page({
   texts: require('./texts'),
@@ -102,10 +103,24 @@ page({
     }
   },
 
+  /** One step; of a visit of several seats, which stand and fall together, it is the visit's. */
+  async tell(of) {
+    const { id } = this.options
+    try {
+      await ask(of, { path: { booking: id } })
+    } catch (problem) {
+      if (problem.code !== 'part_of_visit' || !(of in OF_VISITS)) throw problem
+      const { data } = await ask('visits.list')
+      const whole = data.visits.find(({ parts }) => parts.some((part) => part.id === id))
+      if (!whole) throw problem
+      await ask(OF_VISITS[of], { path: { visit: whole.id } })
+    }
+  },
+
   step(name, of) {
     return this.act(name, async () => {
       try {
-        await ask(of, { path: { booking: this.options.id } })
+        await this.tell(of)
       } finally {
         await this.reload()
       }
@@ -122,7 +137,7 @@ page({
 
   giveUp() {
     return this.act('giveUp', async () => {
-      await ask('bookings.cancel', { path: { booking: this.options.id } })
+      await this.tell('bookings.cancel')
       this.again()
     })
   },

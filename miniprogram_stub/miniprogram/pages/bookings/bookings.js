@@ -10,7 +10,7 @@ const MOST_PAST = 60 // longer lists make a cheap telephone slow; the export has
 page({
   texts: require('./texts'),
   needsLogIn: true,
-  data: { upcoming: [], past: null, following: '', waits: 0, isOffered: false },
+  data: { upcoming: [], past: null, following: '', waits: '', isOffered: false },
 
   async load() {
     const [answer, waiting] = await Promise.all([
@@ -20,7 +20,7 @@ page({
     const entries = waiting.data.entries.filter(({ state }) => state === 'waiting' || state === 'offered')
     return {
       upcoming: answer.data.bookings.map((each) => this.line(each)),
-      waits: entries.length,
+      waits: entries.length ? String(entries.length) : '',
       isOffered: entries.some(({ state }) => state === 'offered'),
       asOf: this.age(answer),
     }
