@@ -45,7 +45,8 @@ class Clinics:
             "name": {"zh": "李医生", "en": "Dr Li"}, "division": "440305", "address": {"zh": "桃园路89号"},
             "spot": {"latitude": 22.54, "longitude": 113.93},
             "services": [{
-                "code": "visit", "name": {"zh": "普通门诊", "en": "Consultation"}, "fee_fen": 3000, "minutes": lasts_minutes,
+                "code": "visit", "name": {"zh": "普通门诊", "en": "Consultation"}, "fee_fen": 3000,
+                "minutes": lasts_minutes,
                 "materials": [{"zh": "居民身份证", "en": "Identity card"}],
             }],
             "rules": RULES, "schedule": {"weekly": [weekly], "is_open_on_holidays": True},

@@ -27,8 +27,7 @@ def ahead(days: int) -> date:
 
 def chip(phone: Telephone, day: date, words: str = "{month}月{day}日") -> Locator:
     """The day in the strip."""
-    name = words.format(day, month=day.month, day=day.day)
-    return phone.shown().get_by_role("button", name=re.compile(f"^{name}"))
+    return phone.shown().get_by_role("button", name=words.format(day, month=day.month, day=day.day))
 
 
 def free(phone: Telephone, clock: str = "") -> Locator:
