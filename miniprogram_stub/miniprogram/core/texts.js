@@ -21,6 +21,16 @@ module.exports = {
     tomorrow: '明天',
     levels: { red: '红色预警', orange: '橙色预警', yellow: '黄色预警', blue: '蓝色预警' },
     exercise: '演练',
+    grants: {
+      title: '微信通知',
+      lacking: '微信现在不会把部分通知发给您。允许后，预警会直接发到您的微信。',
+      left: '“{name}”还可以接收 {count} 条。',
+      allow: '允许微信通知',
+      failed: '没有取得微信的授权',
+      switchedOff: '您在微信里关闭了本程序的全部消息：请在右上角“…”的设置里打开。',
+      later: '请稍后再试。短信和应用通知不受影响。',
+      templates: { WX_ALERT: '预警', WX_UPDATE: '预警更新', WX_CANCEL: '预警解除', WX_NOTICE: '消息', WX_BOOKING: '预约', WX_EXERCISE: '演练' },
+    },
     left: { d: '天', h: '小时', m: '分', s: '秒', over: '已到时' },
   },
   en: {
@@ -43,6 +53,16 @@ module.exports = {
     tomorrow: 'Tomorrow',
     levels: { red: 'Red alert', orange: 'Orange alert', yellow: 'Yellow alert', blue: 'Blue alert' },
     exercise: 'Exercise',
+    grants: {
+      title: 'Messages in WeChat',
+      lacking: 'WeChat would not show you some of our messages now. Allow them, and warnings come straight to your WeChat.',
+      left: '"{name}": {count} more may come.',
+      allow: 'Allow messages in WeChat',
+      failed: 'WeChat has not given leave',
+      switchedOff: 'All messages of this program are switched off in WeChat: open "…" at the top right, then Settings.',
+      later: 'Please try again later. Text messages and the app are not affected.',
+      templates: { WX_ALERT: 'Warnings', WX_UPDATE: 'Updates', WX_CANCEL: 'All-clear', WX_NOTICE: 'Messages', WX_BOOKING: 'Bookings', WX_EXERCISE: 'Exercises' },
+    },
     left: { d: 'd', h: 'h', m: 'min', s: 's', over: 'time is up' },
   },
 }
