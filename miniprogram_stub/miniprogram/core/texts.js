@@ -21,6 +21,7 @@ module.exports = {
     tomorrow: '明天',
     levels: { red: '红色预警', orange: '橙色预警', yellow: '黄色预警', blue: '蓝色预警' },
     exercise: '演练',
+    labels: { home: '家', work: '单位', parents: '父母家', other: '其他' },
     grants: {
       title: '微信通知',
       lacking: '微信现在不会把部分通知发给您。允许后，预警会直接发到您的微信。',
@@ -53,6 +54,7 @@ module.exports = {
     tomorrow: 'Tomorrow',
     levels: { red: 'Red alert', orange: 'Orange alert', yellow: 'Yellow alert', blue: 'Blue alert' },
     exercise: 'Exercise',
+    labels: { home: 'Home', work: 'Work', parents: 'Parents', other: 'Other' },
     grants: {
       title: 'Messages in WeChat',
       lacking: 'WeChat would not show you some of our messages now. Allow them, and warnings come straight to your WeChat.',

@@ -5,6 +5,7 @@ const { lineOf } = require('../../core/alerts')
 const i18n = require('../../core/i18n')
 const outbox = require('../../core/outbox')
 const { page } = require('../../core/page')
+const places = require('../../core/places')
 const { optional } = require('../../core/problem')
 const session = require('../../core/session')
 const shapes = require('../../core/shapes')
@@ -55,14 +56,14 @@ page({
     const isIn = session.isIn()
     const { answer, found } = await find(id)
     const alert = lineOf(found)
-    const [history, places, shape, said] = await Promise.all([
+    const [history, own, shape, said] = await Promise.all([
       optional(ask('alerts.history', { path: { identifier: id }, keep: true })),
-      isIn ? optional(ask('places.list', { keep: true })) : null,
+      isIn ? optional(places.mine()) : null,
       shapeOf(found.alert, alert.level),
       isIn ? this.saidOf(id) : null,
     ])
     const concerned = (found.places || []).map((place) => place.id)
-    const mine = places ? places.data.places.map((place) => this.placeOf(place, concerned)) : []
+    const mine = own ? own.places.map((place) => this.besideOf(place, concerned)) : []
     const markers = mine.map((place, index) => shapes.marker(index, place.point, place.name)).filter(Boolean)
     if (isIn && concerned.length && !found.read_at) optional(outbox.post('inbox.readAlert', { path: { identifier: id } }))
     return {
@@ -78,10 +79,10 @@ page({
     }
   },
 
-  placeOf({ id, name, label, division, point }, concerned) {
-    const { t, language } = this.data
-    const where = language === 'zh' ? division.name : division.name_en
-    return { id, point, name: name || t.labels[label], note: `${where}：${concerned.includes(id) ? t.within : t.outside}` }
+  /** A place beside the map: what the map shows, in words. */
+  besideOf({ id, name, where, point }, concerned) {
+    const { t } = this.data
+    return { id, point, name, note: `${where}：${concerned.includes(id) ? t.within : t.outside}` }
   },
 
   stepOf(alert, seq) {
