@@ -12,10 +12,13 @@ const MOST = 3 // templates in one question
 const FEW = 2 // messages that are left: time to ask again
 const SWITCHED_OFF = 20004 // the person has switched off all messages of this program in WeChat
 
-/** Templates that WeChat would refuse now; those that the levels need come first. At most as many as one question takes. */
-function lacking({ templates, reachable }) {
+/**
+ * Templates that WeChat would refuse now; those that the levels need come first. At most as many as one question takes.
+ * Those of one message each are for exercises: only who takes part in them lacks one.
+ */
+function lacking({ templates, reachable }, isTester = false) {
   const needed = reachable.flatMap((lane) => lane.missing.flatMap((way) => way.ask))
-  const without = templates.filter((each) => !each.is_granted).map((each) => each.template)
+  const without = templates.filter((each) => !each.is_granted && (isTester || each.kind === 'long_term')).map((each) => each.template)
   return [...new Set([...needed, ...without])].slice(0, MOST)
 }
 

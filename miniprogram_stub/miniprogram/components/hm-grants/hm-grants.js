@@ -6,14 +6,14 @@ const i18n = require('../../core/i18n')
 const { Problem } = require('../../core/problem')
 
 Component({
-  properties: { view: { type: null, value: null } },
+  properties: { view: { type: null, value: null }, isTester: { type: Boolean, value: false } },
   data: { t: {}, lacking: [], low: [], hint: '', problem: '', isBusy: false },
   observers: {
-    view(view) {
+    'view, isTester'(view, isTester) {
       const t = i18n.common().grants
       const low = view ? grants.low(view) : []
       const hint = low.map(({ template, left }) => i18n.fill(t.left, { name: t.templates[template] || template, count: left })).join(' ')
-      this.setData({ t, hint, low: low.map((each) => each.template), lacking: view ? grants.lacking(view) : [] })
+      this.setData({ t, hint, low: low.map((each) => each.template), lacking: view ? grants.lacking(view, isTester) : [] })
     },
   },
   methods: {

@@ -10,13 +10,14 @@ const QUIET = { begins: '22:00', ends: '07:00' } // what is offered first
 page({
   texts: require('./texts'),
   needsLogIn: true,
-  data: { places: [], grants: null, isQuiet: false, quiet: QUIET, version: '' },
+  data: { places: [], grants: null, isTester: false, isQuiet: false, quiet: QUIET, version: '' },
 
   async load() {
     const [own, me, grants] = await Promise.all([places.mine(), ask('me.get', { keep: true }), optional(ask('grants.get', { keep: true }))])
     const { quiet_hours: quiet } = me.data
     return {
       places: own.places,
+      isTester: me.data.is_tester,
       isQuiet: Boolean(quiet),
       quiet: quiet || this.data.quiet,
       version: me.etag,
