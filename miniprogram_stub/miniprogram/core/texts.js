@@ -21,6 +21,7 @@ module.exports = {
     tomorrow: '明天',
     levels: { red: '红色预警', orange: '橙色预警', yellow: '黄色预警', blue: '蓝色预警' },
     exercise: '演练',
+    comma: '、',
     labels: { home: '家', work: '单位', parents: '父母家', other: '其他' },
     grants: {
       title: '微信通知',
@@ -54,6 +55,7 @@ module.exports = {
     tomorrow: 'Tomorrow',
     levels: { red: 'Red alert', orange: 'Orange alert', yellow: 'Yellow alert', blue: 'Blue alert' },
     exercise: 'Exercise',
+    comma: ', ',
     labels: { home: 'Home', work: 'Work', parents: 'Parents', other: 'Other' },
     grants: {
       title: 'Messages in WeChat',

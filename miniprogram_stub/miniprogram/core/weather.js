@@ -65,6 +65,6 @@ function typhoonOf({ id, name, strength, observed, forecast, as_of: asOf }, plac
 }
 
 /** How near those are that a place has, by their ids. */
-const nearness = (near, words) => near.map(({ name, distance_km: km }) => i18n.fill(words.near, { name, km })).join('；')
+const nearness = (near, words) => near.map(({ name, distance_km: km }) => i18n.fill(words.near, { name, km })).join(i18n.common().comma)
 
 module.exports = { forecastOf, typhoonOf, nearness }

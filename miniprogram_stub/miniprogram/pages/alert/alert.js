@@ -62,7 +62,7 @@ page({
       shapeOf(found.alert, alert.level),
       isIn ? this.saidOf(id) : null,
     ])
-    const concerned = (found.places || []).map((place) => place.id)
+    const concerned = found.places || []
     const mine = own ? own.places.map((place) => this.besideOf(place, concerned)) : []
     const markers = mine.map((place, index) => shapes.marker(index, place.point, place.name)).filter(Boolean)
     if (isIn && concerned.length && !found.read_at) optional(outbox.post('inbox.readAlert', { path: { identifier: id } }))
@@ -80,9 +80,10 @@ page({
   },
 
   /** A place beside the map: what the map shows, in words. */
-  besideOf({ id, name, where, point }, concerned) {
+  besideOf({ id, name, label, code, where, point }, concerned) {
     const { t } = this.data
-    return { id, point, name, note: `${where}：${concerned.includes(id) ? t.within : t.outside}` }
+    const isWithin = concerned.some((place) => (place.id ? place.id === id : place.label === label && place.division === code))
+    return { id, point, name, note: `${where}：${isWithin ? t.within : t.outside}` }
   },
 
   stepOf(alert, seq) {

@@ -11,7 +11,7 @@ const time = require('../../core/time')
 const MOST = 20 // of one page
 
 const lineOf = ({ id, title, topic, areas, source, standing, changed_at: at }) => ({
-  id, topic, standing, title: i18n.pick(title), areas: areas.map((area) => i18n.pick(area)).join('、'), source: i18n.pick(source), at: time.short(at),
+  id, topic, standing, title: i18n.pick(title), areas: areas.map((area) => i18n.pick(area)).join(i18n.common().comma), source: i18n.pick(source), at: time.short(at),
 })
 
 page({

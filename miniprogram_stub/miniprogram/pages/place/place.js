@@ -11,6 +11,7 @@ const store = require('../../core/store')
 
 const LABELS = ['home', 'work', 'parents', 'other']
 const DRAFT = 'draft/place'
+const LOCATION = 'location' // the purpose that coordinates are kept for
 const blank = (label) => ({ label: LABELS.includes(label) ? label : 'home', name: '', division: '', address: '', point: null })
 
 /** A place of the server's as a form. */
@@ -21,10 +22,14 @@ const formOf = ({ label, name, address, division, point }) => ({
 page({
   texts: require('./texts'),
   needsLogIn: true,
-  data: { id: '', form: blank('home'), labels: [], labelAt: 0, lacking: [] },
+  data: { id: '', form: blank('home'), labels: [], labelAt: 0, lacking: [], consent: null },
 
   async load({ id = '', label = '' }) {
-    const [answer, leave] = await Promise.all([id ? ask('places.list', { keep: true }) : null, optional(ask('grants.get'))])
+    const [answer, leave, consents] = await Promise.all([
+      id ? ask('places.list', { keep: true }) : null,
+      optional(ask('grants.get')),
+      optional(ask('consents.list')),
+    ])
     const found = answer && answer.data.places.find((place) => place.id === id)
     const draft = store.mine.get(DRAFT, null)
     const form = draft && draft.id === id && (!label || draft.form.label === label) ? draft.form : found ? formOf(found) : blank(label)
@@ -33,6 +38,7 @@ page({
       ...this.shown(form),
       labels: LABELS.map((each) => i18n.common().labels[each]),
       lacking: leave ? grants.lacking(leave.data) : [],
+      consent: consents ? consents.data.consents.find((each) => each.purpose === LOCATION) || null : null,
     }
   },
 
@@ -58,10 +64,24 @@ page({
   },
 
   async choose() {
+    if (!(await this.mayKeepPoints())) return
     const found = await wx.chooseLocation({}).catch(() => null)
     if (!found) return
     const point = { lat: Number(found.latitude), lon: Number(found.longitude), datum: 'gcj02' }
     this.keep({ point, division: '', address: found.address || found.name, name: this.data.form.name || found.name.slice(0, 20) })
+  },
+
+  /** Coordinates are kept for whoever agreed to that: asked by itself, when it is needed; a division needs no leave. */
+  mayKeepPoints() {
+    const { consent, t } = this.data
+    if (!consent || consent.is_given) return true
+    return this.act('consent', async () => {
+      const { confirm } = await wx.showModal({ title: consent.title, content: consent.text, confirmText: t.agree, cancelText: t.refuse })
+      if (!confirm) return false
+      await ask('consents.agree', { path: { purpose: consent.purpose }, body: { version: consent.version } })
+      this.setData({ consent: { ...consent, is_given: true } })
+      return true
+    })
   },
 
   save() {

@@ -16,6 +16,8 @@ module.exports = {
     remove: '删除地点',
     removeAsk: '不再接收“{name}”的预警？',
     yes: '删除',
+    agree: '同意',
+    refuse: '不同意',
   },
   en: {
     title: 'Place',
@@ -34,5 +36,7 @@ module.exports = {
     remove: 'Remove this place',
     removeAsk: 'No more alerts for "{name}"?',
     yes: 'Remove',
+    agree: 'I agree',
+    refuse: 'No',
   },
 }

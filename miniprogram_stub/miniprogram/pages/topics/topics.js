@@ -56,7 +56,7 @@ page({
   opened(name) {
     const topic = this.topics.find((each) => each.topic === name)
     if (!topic) return { open: '', cells: [], always: '' }
-    return { open: name, cells: this.cellsOf(topic), always: topic.always_sent.map((level) => this.wordOf(level)).join('、') }
+    return { open: name, cells: this.cellsOf(topic), always: topic.always_sent.map((level) => this.wordOf(level)).join(i18n.common().comma) }
   },
 
   toggleRow({ currentTarget }) {

@@ -33,7 +33,7 @@ page({
 
   lineOf(each) {
     const { t } = this.data
-    const names = this.own.filter((place) => each.places.includes(place.id)).map((place) => place.name).join('、')
+    const names = this.own.filter((place) => each.places.includes(place.id)).map((place) => place.name).join(i18n.common().comma)
     const only = each.only_if.map(({ what, limit }) => i18n.fill(t.holds[what], { limit })).join(t.or)
     return {
       id: each.id,
