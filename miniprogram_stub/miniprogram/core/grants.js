@@ -10,7 +10,12 @@ const i18n = require('./i18n')
 
 const MOST = 3 // templates in one question
 const FEW = 2 // messages that are left: time to ask again
+const CONFIRMED_MS = 60 * 1000 // until WeChat's own word of an answer is there, the server may not count on it yet
 const SWITCHED_OFF = 20004 // the person has switched off all messages of this program in WeChat
+
+const accepted = new Map() // template -> when it was allowed here
+
+const isFresh = (template) => Date.now() - (accepted.get(template) || 0) < CONFIRMED_MS
 
 /**
  * Templates that WeChat would refuse now; those that the levels need come first. At most as many as one question takes.
@@ -19,7 +24,7 @@ const SWITCHED_OFF = 20004 // the person has switched off all messages of this p
 function lacking({ templates, reachable }, isTester = false) {
   const needed = reachable.flatMap((lane) => lane.missing.flatMap((way) => way.ask))
   const without = templates.filter((each) => !each.is_granted && (isTester || each.kind === 'long_term')).map((each) => each.template)
-  return [...new Set([...needed, ...without])].slice(0, MOST)
+  return [...new Set([...needed, ...without])].filter((template) => !isFresh(template)).slice(0, MOST)
 }
 
 /** One-time templates of which only few messages are left: `{template, left}`. */
@@ -35,6 +40,7 @@ async function ask(templates) {
     const words = i18n.common().grants
     throw new Problem({ code: 'grants_off', title: words.failed, detail: error.errCode === SWITCHED_OFF ? words.switchedOff : words.later })
   }
+  templates.filter((each) => String(answer[each]).startsWith('accept')).forEach((each) => accepted.set(each, Date.now()))
   const answers = Object.fromEntries(templates.filter((each) => answer[each]).map((each) => [each, answer[each]]))
   if (Object.keys(answers).length) await post('grants.tell', { body: { id: newKey(), answers } })
   return templates.every((each) => String(answer[each]).startsWith('accept'))
