@@ -10,7 +10,7 @@ const i18n = require('./i18n')
 
 const MOST = 3 // templates in one question
 const FEW = 2 // messages that are left: time to ask again
-const CONFIRMED_MS = 60 * 1000 // until WeChat's own word of an answer is there, the server may not count on it yet
+const CONFIRMED_MS = 90 * 1000 // until WeChat's own word of an answer is there, the server may not count on it yet
 const SWITCHED_OFF = 20004 // the person has switched off all messages of this program in WeChat
 
 const accepted = new Map() // template -> when it was allowed here
