@@ -23,9 +23,11 @@ page({
   },
 
   async loadOne(id) {
-    const answer = await ask('bulletins.get', { path: { bulletin: id }, keep: true })
+    const [answer] = await Promise.all([
+      ask('bulletins.get', { path: { bulletin: id }, keep: true }),
+      session.isIn() ? optional(outbox.post('inbox.readBulletin', { path: { bulletin: id } })) : null, // the list one goes back to knows
+    ])
     const { bulletin, history } = answer.data
-    if (session.isIn()) optional(outbox.post('inbox.readBulletin', { path: { bulletin: id } }))
     const one = {
       ...lineOf(bulletin),
       body: i18n.pick(bulletin.body),
