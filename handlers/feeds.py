@@ -24,6 +24,7 @@ from server.services.feeds import Board, Feeds
 
 GUOTU_TYPE = "application/xml"
 MAX_IN_FEED = 500
+MAX_SEQ = 2**53 - 1  # the largest whole number that every JSON reader keeps exactly
 _AFTER = re.compile(r"(\d)\.(-?\d{1,15})\.([A-Za-z0-9][A-Za-z0-9._-]{0,79})", re.ASCII)
 
 
@@ -57,12 +58,22 @@ class AlertsQuery(DivisionQuery):
 
 
 class EventsQuery(BaseModel):
-    """From where in the log of releases."""
+    """From where in the log of releases: forwards with `since`, or backwards with `before`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    since: int = Field(default=0, ge=0, le=2**53 - 1, description="`next` of the page before", examples=[7])
+    since: int = Field(default=0, ge=0, le=MAX_SEQ, description="`next` of the page before", examples=[7])
+    before: int | None = Field(
+        default=None, ge=1, le=MAX_SEQ, examples=[MAX_SEQ],
+        description=f"newest first: `next` of the page before, or {MAX_SEQ} to begin with the newest",
+    )  # fmt: skip
     limit: int = Field(default=50, ge=1, le=100, examples=[50])
+
+    @model_validator(mode="after")
+    def _has_one_direction(self) -> Self:
+        if self.before is not None and self.since:
+            raise ValueError("either since or before")
+        return self
 
 
 class FeedHandler(PublicHandler):
@@ -184,10 +195,12 @@ class EventsHandler(FeedHandler):
     async def get(self) -> None:
         """Firsts, updates and cancels alike; a cursor misses nothing."""
         query = self.asked(EventsQuery)
-        found = await self.feeds.events(query.since, query.limit)
+        name, cursor = ("since", query.since) if query.before is None else ("before", query.before)
+        ask = self.feeds.events if query.before is None else self.feeds.latest
+        found = await ask(cursor, query.limit)
         events = tuple(FeedEvent(seq=event.seq, released_at=event.at, alert=told.as_json()) for event, told in found)
-        answer = FeedEvents(events=events, next=events[-1].seq if events else query.since)
-        self.link_next({"since": answer.next if len(events) == query.limit else None})
+        answer = FeedEvents(events=events, next=events[-1].seq if events else cursor)
+        self.link_next({name: answer.next if len(events) == query.limit else None})
         self.tell_model(answer, None, None)
 
 

@@ -150,7 +150,7 @@ class FeedEvent(_Told):
 
 
 class FeedEvents(_Told):
-    """Releases after a cursor, in order, first messages, updates and cancels alike. Ask again with `since=next`."""
+    """Releases, first messages, updates and cancels alike. Ask again with `since=next`, or `before=next`."""
 
     events: tuple[FeedEvent, ...]
     next: int

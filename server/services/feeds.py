@@ -154,7 +154,13 @@ class Feeds:
 
     async def events(self, since: int, limit: int) -> list[tuple[Event, Told]]:
         """The releases after a cursor, in order, each as it stands now."""
-        events = await self._store.events_since(since, limit)
+        return await self._told(await self._store.events_since(since, limit))
+
+    async def latest(self, before: int, limit: int) -> list[tuple[Event, Told]]:
+        """The releases before a cursor, newest first, each as it stands now."""
+        return await self._told(await self._store.events_before(before, limit))
+
+    async def _told(self, events: Sequence[Event]) -> list[tuple[Event, Told]]:
         names = [event.alert for event in events]
         messages = {message.identifier: message for message in await self._store.find(names)}
         after = await self._store.find_followers(names)

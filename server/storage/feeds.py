@@ -122,6 +122,11 @@ class PublicStore:
         cursor = self._safe_events.find({"_id": {"$gt": seq}}).sort("_id", ASCENDING).limit(limit)
         return [Event(d["_id"], d["alert"], d["at"]) async for d in cursor]
 
+    async def events_before(self, seq: int, limit: int) -> list[Event]:
+        """Up to `limit` events before `seq`, newest first."""
+        cursor = self._safe_events.find({"_id": {"$lt": seq}}).sort("_id", DESCENDING).limit(limit)
+        return [Event(d["_id"], d["alert"], d["at"]) async for d in cursor]
+
     async def last_event(self) -> Event | None:
         """The newest event."""
         found = await self._safe_events.find_one({}, sort=[("_id", DESCENDING)])

@@ -254,6 +254,11 @@ async def test_the_log_of_releases_is_read_from_a_cursor(
     rest = (await api("GET", f"/v1/feeds/events?since={page['next']}")).json
     assert [e["alert"]["identifier"] for e in rest["events"]] == [last]
     assert (await api("GET", f"/v1/feeds/events?since={rest['next']}")).json == {"events": [], "next": rest["next"]}
+    newest = (await api("GET", f"/v1/feeds/events?limit=1&before={2**53 - 1}")).json
+    assert [e["alert"]["identifier"] for e in newest["events"]] == [last]
+    older = (await api("GET", f"/v1/feeds/events?before={newest['next']}")).json
+    assert [e["alert"]["identifier"] for e in older["events"]] == [first]
+    assert (await api("GET", "/v1/feeds/events?since=1&before=2")).status == 422
     assert readers.shelf.hits == 0
 
 

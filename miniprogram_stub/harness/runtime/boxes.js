@@ -74,8 +74,9 @@ const scrollView = {
 }
 
 /** The box around all that is shown, in GCJ-02 degrees; a little wider than what lies in it. */
-function extent({ latitude, longitude, markers, polygons, circles }) {
+function extent({ latitude, longitude, markers, polygons, circles, polyline }) {
   const points = [
+    ...polyline.flatMap((each) => each.points.map((point) => [point.longitude, point.latitude])),
     ...markers.map((each) => [each.longitude, each.latitude]),
     ...polygons.flatMap((each) => each.points.map((point) => [point.longitude, point.latitude])),
     ...circles.flatMap(({ longitude: x, latitude: y, radius }) => [[x - radius / 1e5, y - radius / 1.1e5], [x + radius / 1e5, y + radius / 1.1e5]]),
@@ -95,6 +96,11 @@ function drawMap(host, { data }) {
   for (const polygon of data.polygons) {
     const points = polygon.points.map((point) => at(point).join(',')).join(' ')
     picture.append(draw('polygon', { points, fill: colour(polygon.fillColor), stroke: colour(polygon.strokeColor), 'stroke-width': 4 }))
+  }
+  for (const line of data.polyline) {
+    const points = line.points.map((point) => at(point).join(',')).join(' ')
+    const dashes = line.dottedLine ? { 'stroke-dasharray': '12 10' } : {}
+    picture.append(draw('polyline', { points, fill: 'none', stroke: colour(line.color), 'stroke-width': 6, ...dashes }))
   }
   for (const circle of data.circles) {
     const [cx, cy] = at(circle)
@@ -118,7 +124,7 @@ const map = {
     host.setAttribute('role', 'img')
     drawMap(host, self)
   },
-  changed: Object.fromEntries(['markers', 'polygons', 'circles'].map((name) => [name, (_value, host, self) => drawMap(host, self)])),
+  changed: Object.fromEntries(['markers', 'polygons', 'circles', 'polyline'].map((name) => [name, (_value, host, self) => drawMap(host, self)])),
 }
 
 const progress = {

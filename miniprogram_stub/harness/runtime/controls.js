@@ -71,6 +71,7 @@ function pressed(host, self) {
   const { formType, openType } = self.data
   if (formType === 'submit') host.closest('wx-form')?.submit()
   else if (formType === 'reset') host.closest('wx-form')?.reset()
+  if (openType === 'share') window.wx.__share()
   if (openType === 'getPhoneNumber') window.wx.__getPhoneNumber().then((detail) => self.tell('getphonenumber', detail))
 }
 

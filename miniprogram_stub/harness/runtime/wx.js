@@ -131,6 +131,11 @@ function makeWx(navigation, stack, chrome) {
     arrayBufferToBase64: (buffer) => btoa(Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join('')),
     __calls: calls,
     __answers: answers,
+    __share: api('shareAppMessage', () => {
+      const { title, path } = stack.top.view.onShareAppMessage?.() ?? {}
+      chrome.toast(`转发 Share: ${title}`)
+      return { title, path }
+    }),
     __getPhoneNumber: () => getPhoneNumber(asked.get('phone') ?? ''),
   }
 }

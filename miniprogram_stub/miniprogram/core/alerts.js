@@ -9,6 +9,7 @@ const time = require('./time')
 /** An alert of the inbox, or `{alert}` of the public list, as a line: no field of it is undefined. */
 function lineOf({ alert, places = [], is_exercise: isExercise = false }) {
   const words = i18n.pick(alert.texts)
+  const areaNames = alert.areas.map((area) => area.name).join(i18n.common().comma)
   return {
     id: alert.identifier,
     level: levels.of(alert.colour),
@@ -16,8 +17,11 @@ function lineOf({ alert, places = [], is_exercise: isExercise = false }) {
     description: words.description,
     instruction: words.instruction,
     sender: words.sender_name,
-    places: places.map((place) => place.division_name).join('、') || alert.areas.map((area) => area.name).join('、'),
+    places: places.map((place) => place.division_name).join(i18n.common().comma) || areaNames,
+    areaNames,
     until: time.short(alert.expires_at),
+    sent: time.short(alert.sent_at),
+    standing: alert.standing,
     isExercise: isExercise || alert.kind === 'exercise',
   }
 }

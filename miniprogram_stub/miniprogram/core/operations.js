@@ -7,6 +7,8 @@ module.exports = {
   'alerts.list': 'GET /v1/alerts',
   'alerts.get': 'GET /v1/alerts/{identifier}',
   'alerts.history': 'GET /v1/alerts/{identifier}/history',
+  'alerts.map': 'GET /v1/feeds/alerts.geojson',
+  'alerts.released': 'GET /v1/feeds/events',
   'alerts.version': 'GET /v1/feeds/version',
   'acknowledgement.get': 'GET /v1/alerts/{identifier}/acknowledgement',
   'acknowledgement.tell': 'POST /v1/alerts/{identifier}/acknowledgement',
@@ -133,4 +135,13 @@ module.exports = {
   'session.list': 'GET /v1/me/log-ins',
   'session.endOne': 'DELETE /v1/me/log-ins/{log_in}',
   'session.endAll': 'DELETE /v1/me/log-ins',
+
+  // weather
+  'forecasts.list': 'GET /v1/forecasts',
+  'forecasts.mine': 'GET /v1/me/forecasts',
+  'typhoons.list': 'GET /v1/typhoons',
+  'weather.list': 'GET /v1/me/weather-subscriptions',
+  'weather.add': 'POST /v1/me/weather-subscriptions',
+  'weather.change': 'PUT /v1/me/weather-subscriptions/{weather_subscription}',
+  'weather.remove': 'DELETE /v1/me/weather-subscriptions/{weather_subscription}',
 }

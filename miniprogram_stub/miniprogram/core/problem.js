@@ -50,4 +50,20 @@ function ofAnswer(status, body, retryAfterS) {
   })
 }
 
-module.exports = { Problem, offline, ofAnswer }
+/**
+ * What was asked, or null if it cannot be had: of what a page can be without.
+ *
+ * @template T
+ * @param {Promise<T>} asked
+ * @returns {Promise<T | null>}
+ */
+async function optional(asked) {
+  try {
+    return await asked
+  } catch (problem) {
+    if (problem instanceof Problem && problem.status !== 401) return null
+    throw problem
+  }
+}
+
+module.exports = { Problem, offline, ofAnswer, optional }

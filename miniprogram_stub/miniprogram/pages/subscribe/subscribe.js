@@ -1,17 +1,43 @@
-// Places, topics, quiet hours, and leave for WeChat to send.
+// What I am told of: my places, topics, quiet hours, notices I follow, the weather at my time, and leave for WeChat.
 
 const { ask } = require('../../core/api')
 const { page } = require('../../core/page')
+const places = require('../../core/places')
+const { optional } = require('../../core/problem')
+
+const QUIET = { begins: '22:00', ends: '07:00' } // what is offered first
 
 page({
   texts: require('./texts'),
   needsLogIn: true,
-  data: { places: [] },
+  data: { places: [], grants: null, isTester: false, isQuiet: false, quiet: QUIET, version: '' },
 
   async load() {
-    const answer = await ask('places.list', { keep: true })
-    const isZh = this.data.language === 'zh'
-    const places = answer.data.places.map(({ id, name, label, division }) => ({ id, name: name || label, division: isZh ? division.name : division.name_en }))
-    return { places, asOf: this.age(answer) }
+    const [own, me, grants] = await Promise.all([places.mine(), ask('me.get', { keep: true }), optional(ask('grants.get', { keep: true }))])
+    const { quiet_hours: quiet } = me.data
+    return {
+      places: own.places,
+      isTester: me.data.is_tester,
+      isQuiet: Boolean(quiet),
+      quiet: quiet || this.data.quiet,
+      version: me.etag,
+      grants: grants && !grants.isOld ? grants.data : null,
+      asOf: this.age(own.isOld ? own : me),
+    }
+  },
+
+  setQuiet(quiet) {
+    return this.act('quiet', async () => {
+      const answer = await ask('me.change', { body: { quiet_hours: quiet }, version: this.data.version })
+      this.setData({ version: answer.etag, isQuiet: Boolean(quiet), quiet: quiet || this.data.quiet })
+    })
+  },
+
+  switchQuiet({ detail }) {
+    return this.setQuiet(detail.value ? this.data.quiet : null)
+  },
+
+  changeQuiet({ detail }) {
+    return this.setQuiet({ ...this.data.quiet, [detail.name]: detail.value })
   },
 })
