@@ -21,6 +21,7 @@ module.exports = {
     tomorrow: '明天',
     levels: { red: '红色预警', orange: '橙色预警', yellow: '黄色预警', blue: '蓝色预警' },
     exercise: '演练',
+    code: { phone: '手机号', send: '获取验证码', again: '重新获取', code: '短信验证码', sent: '验证码已发送，请查看短信' },
     left: { d: '天', h: '小时', m: '分', s: '秒', over: '已到时' },
   },
   en: {
@@ -43,6 +44,7 @@ module.exports = {
     tomorrow: 'Tomorrow',
     levels: { red: 'Red alert', orange: 'Orange alert', yellow: 'Yellow alert', blue: 'Blue alert' },
     exercise: 'Exercise',
+    code: { phone: 'Phone number', send: 'Send a code', again: 'Send again', code: 'Code by SMS', sent: 'The code is on its way by SMS' },
     left: { d: 'd', h: 'h', m: 'min', s: 's', over: 'time is up' },
   },
 }
