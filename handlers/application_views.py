@@ -29,6 +29,7 @@ _DEADLINE = {
     "warn_on": "2026-11-30",
     "runs": "intake",
     "left_days": None,
+    "lapses_on": None,
     "is_provisional": False,
     "card": "none",
 }
@@ -141,6 +142,7 @@ class DeadlineView(BaseModel):
     warn_on: date | None
     runs: str = Field(description="nothing, intake, work, paused or done")
     left_days: int | None = Field(description="working days that are left when a pause ends")
+    lapses_on: date | None = Field(description="while it waits for you: your last day to complete it")
     is_provisional: bool = Field(description="a year on the way was not published yet when it was reckoned")
     card: str
 
@@ -153,6 +155,7 @@ class DeadlineView(BaseModel):
             warn_on=clock.warn_on,
             runs=clock.runs.value,
             left_days=clock.left_days,
+            lapses_on=clock.lapses_on,
             is_provisional=clock.is_provisional,
             card=application.card.value,
         )

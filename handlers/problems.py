@@ -80,6 +80,15 @@ _NEXT_BY_CODE: Mapping[str, tuple[str, str]] = {
         "请先在 /v1/me/consents 同意该用途后重发。",
         "Agree to that purpose under /v1/me/consents and send it again.",
     ),
+    "offer_needs_consent": (
+        "请先在 /v1/me/consents 同意后再点一次；或在草稿中上传材料后提交。",
+        "Agree under /v1/me/consents and accept again; or add the papers to the draft and hand it in.",
+    ),
+    "offer_needs_real_name": (
+        "请先完成实名认证后再点一次；或在草稿中上传材料后提交。",
+        "Verify your name and accept again; or add the papers to the draft and hand it in.",
+    ),
+    "offer_applied": ("请在“我的办件”查看进度。", "See how it stands under /v1/applications."),
     "alert_faulty": (
         "请用 validate 查看全部问题并修改。",
         "POST .../validate lists everything that is wrong, with patches.",

@@ -107,6 +107,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     "rule": Parameter(r"[a-z][a-z0-9-]{1,59}", "id of a rule of proactive service", "identity-card-expiry"),
     "rule_version": Parameter(r"[1-9]\d{0,5}", "number of a version of a rule", "1"),
+    "offer": Parameter(r"[0-9a-f]{32}", "id of an offer", "9f86d081884c7d659a2feaa0c55ad015"),
     "proposal": Parameter(r"[0-9a-f]{24}", "id of a message that a partner handed in", "5f2b6c0d9e8a7f6b5c4d3e2f"),
     "bulletin": Parameter(r"[0-9a-f]{32}", "id of a public notice", "4c1f0e9d2b7a48d6a3c5e8f10b6d7a92"),
     "bulletin_topic": Parameter(r"[a-z]{2,20}", "topic of public notices", "water"),

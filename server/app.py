@@ -33,6 +33,7 @@ from server import (
     assemble_citizens,
     assemble_facts,
     assemble_inbox,
+    assemble_own_offers,
     assemble_privacy,
     assemble_proactive,
     assemble_waiting,
@@ -64,6 +65,7 @@ from server.routes import (
     facts,
     inbox,
     joining,
+    offers,
     office,
     organisations,
     privacy,
@@ -161,8 +163,15 @@ def public_routes(services: Services) -> list[Route]:
         *bulletins.routes(services.bulletins, services.public.shelf, services.assembly.settings.public_url),
         *duty.routes(duty_binding(services.assembly)),
         *facts.routes(assemble_facts.facts(services.assembly)),
-        *proactive.routes(assemble_proactive.proactive(services.assembly)),
+        *proactive_routes(services),
     ]
+
+
+def proactive_routes(services: Services) -> list[Route]:
+    """Rules of officers, offers of citizens."""
+    parts = assemble_proactive.proactive(services.assembly)
+    own = assemble_own_offers.own_offers(services.assembly, parts, services.applications, services.catalogue.plan)
+    return [*proactive.routes(parts), *offers.routes(own, services.catalogue.catalogue, services.public.shelf)]
 
 
 def binding_routes(parts: BindingParts) -> list[Route]:

@@ -61,9 +61,10 @@ from server.services.officers import Officers, Stores
 from server.services.passwords import Argon2
 from server.services.previews import Channels, Previews, Sources
 from server.services.profile import LOCATION
+from server.services.rating_notices import RatingNotices
 from server.services.receipts import Receipts
 from server.services.reports import Reports, Shelves, Watchers
-from server.services.subjects import Subjects
+from server.services.subjects import Subject, Subjects
 from server.services.uses import Uses
 from server.services.waiting_news import WaitingNews
 from server.services.watching import LOOK_EVERY_S, Watching
@@ -96,6 +97,7 @@ from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
 from server.storage.profiles import Profiles
 from server.storage.rates import Rates
+from server.storage.ratings import RatingStore
 from server.storage.resources import ResourceStore
 from server.storage.seats import SeatStore
 from server.storage.tokens import RedisTokens
@@ -171,10 +173,10 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
         booking_news = BookingNews(shelves, wording.templates, clock.now)
         waiting_news = WaitingNews(shelves, notices, wording.templates, clock.now)
         applied, world = ApplicationStore(db, persons, vault, outbox), World(divisions, wording, topics=topics)
-        desk, audit = AlertStore(db), _audit(settings, db, clock.now)
+        desk, audit, marks = AlertStore(db), _audit(settings, db, clock.now), RatingStore(db, persons, vault)
         kept = Stores(officers.OfficerStore(db, vault), sessions.SessionStore(db, vault), attempts.Attempts(db, vault))
-        moves, duty = ApplicationNotices(applied, wording.templates), _duty(db, vault, outbox, wording, clock)
-        sky = weather_notices(db, divisions, wording.templates, clock.now)
+        moves, duty = _application_news(applied, marks, wording.templates), _duty(db, vault, outbox, wording, clock)
+        moves += weather_notices(db, divisions, wording.templates, clock.now), offer_notices(db, wording, clock)
         yield Assembly(
             settings=settings,
             db=db,
@@ -203,14 +205,17 @@ async def assemble(settings: Settings) -> AsyncIterator[Assembly]:
             booking_news=booking_news,
             waiting_news=waiting_news,
             duty=duty,
-            subjects=Subjects(
-                [notices, booking_news, waiting_news, moves, duty, sky, offer_notices(db, wording, clock)]
-            ),
+            subjects=Subjects([notices, booking_news, waiting_news, duty, *moves]),
             verifier=verifier_of(settings, stack),
             templates=wording.templates,
             topics=topics,
             stack=stack,
         )
+
+
+def _application_news(store: ApplicationStore, ratings: RatingStore, registry: Registry) -> tuple[Subject, ...]:
+    workflows = catalogues.load_workflows()
+    return ApplicationNotices(store, registry, workflows), RatingNotices(store, ratings, registry)
 
 
 def _people(db: mongo.Database, vault: Vault, divisions: Divisions) -> citizens.Citizens:

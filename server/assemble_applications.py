@@ -111,6 +111,7 @@ def application_duties(assembly: Assembly) -> list[Duty]:
         Duty("application_log", 5.0, parts.steps.finish),
         Duty("rating_log", 5.0, parts.ratings.finish),
         Duty("application_cards", 60.0, parts.steps.show_cards),
+        Duty("application_lapses", 60.0, parts.steps.close_lapsed),
         Duty("duty_cards", 60.0, assembly.duty.tell_cards),
         Duty("application_seats", 5.0, parts.seats.sweep),
         Duty("co_applicants", 60.0, parts.together.lapse),

@@ -56,6 +56,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "item_versions": NOT_ABOUT_CITIZENS,
     "items": NOT_ABOUT_CITIZENS,
     "known_origins": "officers' origins, as blind indexes",
+    "offer_days": NOT_ABOUT_CITIZENS,
     "one_time_codes": "blind indexes and HMACs, for as long as a bound looks back",
     "pages": "the ledger of who was warned: bare ids for 30 days, then sums; it is evidence and is not rewritten",
     "partners": NOT_ABOUT_CITIZENS,

@@ -28,6 +28,7 @@ from server.storage.runs import RunStore
 class ProactiveParts:
     """These stores and counters."""
 
+    owner: str  # names this process where leases are taken
     facts: FactStore
     offers: OfferStore
     runs: RunStore
@@ -54,6 +55,7 @@ def proactive(assembly: Assembly) -> ProactiveParts:
     shelves = RuleShelves(rules, CatalogueStore(db), offers, runs)
     stage, city = Stage(engine, ground, notices), City(assembly.citizens, assembly.divisions, known)
     return ProactiveParts(
+        owner=owner,
         facts=facts,
         offers=offers,
         runs=runs,

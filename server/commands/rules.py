@@ -1,4 +1,4 @@
-"""`rules`: look through files of rules, hand them in, see what would change, print their schema.
+"""`rules`: look through files of rules, hand them in, see what would change, print their schema, rehearse one.
 
 Each defect is one line on standard error: file, line, rule, where, what to do; the exit code is then 1. Loading hands
 rules in as the operator: they are in force when an officer has released them. `--json` prints one object.
@@ -20,6 +20,7 @@ from rich.table import Table
 
 from server.assemble import Assembly
 from server.assemble_proactive import proactive
+from server.commands import rule_figures
 from server.commands.serve import assembled
 from server.domain.catalogue_versions import changes
 from server.domain.notices import frames_of
@@ -35,6 +36,9 @@ FOLDER = DATA / "rules"
 PAGE = 100
 
 app = typer.Typer(no_args_is_help=True, help="Rules of proactive service 主动服务规则: check, load, list, compare.")
+
+app.command("rehearse")(rule_figures.rehearse)
+app.command("outcomes")(rule_figures.outcomes)
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON and nothing else")]
 Folder = Annotated[Path, typer.Option(help="a folder like data/rules")]

@@ -28,6 +28,7 @@ from server.app import admin_routes, make_app, public_routes, services_of, with_
 from server.assemble_applications import application_duties
 from server.assemble_booking import booking_duties
 from server.assemble_bulletins import bulletin_duties
+from server.assemble_own_offers import offer_duties
 from server.assemble_proactive import prepare_facts, proactive_duties
 from server.assemble_weather import weather_duties
 from server.embedded import databases
@@ -120,6 +121,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
             duties += bulletin_duties(assembly)
             await prepare_facts(assembly)
             duties += proactive_duties(assembly)
+            duties += offer_duties(assembly)
         settle_memory()
         _say_ready(pid=os.getpid(), admin_port=admin_port)
         async with asyncio.TaskGroup() as group:

@@ -21,6 +21,7 @@ from server.domain.wording import Words
 
 IDLE_FOR = timedelta(days=90)  # a draft that was not touched for so long is thrown away
 REMINDED_BEFORE = timedelta(days=7)
+ASKED_ENDS_BEFORE = timedelta(days=2)  # a question that is still open then is asked a second time
 TOLD_LASTS = timedelta(days=3)  # a notice that could not be sent by then is only in the inbox
 MORNING, EVENING = time(8), time(20)  # in China: a reminder rings from the one to the other
 
@@ -32,9 +33,13 @@ class News(StrEnum):
     ASKED = "application.asked"
     ANSWERED = "application.answered"
     IDLE = "application.idle"
+    SUPPLY = "application.supply"  # what was asked for has to be there soon: see `application_reminders`
+    FETCH = "application.fetch"
+    ASKED_ENDS = "application.asked_ends"
 
 
-LANES = {news: Lane.REMINDER if news is News.IDLE else Lane.TRANSACTIONAL for news in News}
+REMINDERS = frozenset({News.IDLE, News.SUPPLY, News.FETCH, News.ASKED_ENDS})
+LANES = {news: Lane.REMINDER if news in REMINDERS else Lane.TRANSACTIONAL for news in News}
 WORDS = {
     Answer.WAITING: Words("请您作为共同申请人确认", "You are asked to confirm it as one who applies together"),
     Answer.AGREED: Words("共同申请人已确认", "Somebody who applies with you has confirmed"),
@@ -59,7 +64,12 @@ def change_of(before: Application, after: Application) -> Change:
     open_before = {each.question for each in before.agreements if each.is_waiting}
     open_now = {each.question for each in after.agreements if each.is_waiting}
     entries = [
-        *(_asked(after, each) for each in after.agreements if each.question in open_now - open_before),
+        *(
+            entry
+            for each in after.agreements
+            if each.question in open_now - open_before
+            for entry in (_asked(after, each), _asked_ends(after, each))
+        ),
         *(
             entry
             for each in after.agreements
@@ -67,12 +77,19 @@ def change_of(before: Application, after: Application) -> Change:
             for entry in _answered(after, each)
         ),
     ]
-    return Change(tuple(entries), tuple(asked_key(after.id, each) for each in sorted(open_before - open_now)))
+    closed = sorted(open_before - open_now)
+    moot = [key for each in closed for key in (asked_key(after.id, each), asked_ends_key(after.id, each))]
+    return Change(tuple(entries), tuple(moot))
 
 
 def asked_key(application: str, question: str) -> str:
     """The key of the notice that asks."""
     return f"application/{application}/asked/{question}"
+
+
+def asked_ends_key(application: str, question: str) -> str:
+    """The key of the notice that the question is about to lapse."""
+    return f"application/{application}/asked_ends/{question}"
 
 
 def about_of(application: str, question: str) -> str:
@@ -156,6 +173,18 @@ def _asked(application: Application, agreement: Agreement) -> Entry:
         lane=LANES[News.ASKED],
         due_at=agreement.asked_at,
         expires_at=agreement.asked_at + TOLD_LASTS,
+    )
+
+
+def _asked_ends(application: Application, agreement: Agreement) -> Entry:
+    return Entry(
+        key=asked_ends_key(application.id, agreement.question),
+        template=News.ASKED_ENDS.value,
+        citizen=agreement.citizen,
+        about=about_of(application.id, agreement.question),
+        lane=LANES[News.ASKED_ENDS],
+        due_at=ringing(agreement.until - ASKED_ENDS_BEFORE),
+        expires_at=agreement.until,
     )
 
 

@@ -155,6 +155,7 @@ class Application:
     card_at: datetime | None = None  # when the card changes by itself
     urged: int = 0
     seat: Seat | None = None
+    offer: str = ""  # the offer that it was begun by; of one offer there is one application
 
     @property
     def is_draft(self) -> bool:

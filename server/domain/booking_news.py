@@ -7,6 +7,9 @@ can be taken back by name. It does not name the calendar's SEQUENCE: that also r
 
 A reminder rings between eight in the morning and eight in the evening. One that would come in the night before an early
 visit comes the evening before; a person's own quiet hours hold besides, as for every notice.
+
+A seat that is held, or offered to who waits, is told of once more shortly before it goes to somebody else; not if it
+was held for so short a time that whoever took it is still at it. A hold that was extended has a reminder of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from server.domain.booking import Booking, Outcome, State, Visit
 from server.domain.broadcasts import Lane
 from server.domain.china import CHINA
 from server.domain.outbox import Entry, Standing
+from server.domain.waiting import entry_of
 
 TOPIC = "booking"
 DAY = timedelta(days=1)
@@ -41,8 +45,16 @@ class News(StrEnum):
     REMINDER_HOURS = "booking.reminder_hours"
     CALLED = "booking.called"
     OFFERED = "booking.offered"  # 候补: told by the waiting list, in the words of `booking_words`
+    HOLD_ENDS = "booking.hold_ends"  # a seat that is held will be free again in minutes
+    OFFER_ENDS = "booking.offer_ends"  # the same of one that was offered to who waits
 
 
+# How long before its end a kept seat is told of, and how long it has to be kept for that to be of use.
+ENDS = {
+    News.HOLD_ENDS: (timedelta(minutes=3), timedelta(minutes=8)),
+    News.OFFER_ENDS: (timedelta(minutes=10), timedelta(minutes=20)),
+}
+ON_SCREEN = ("wechat", "push")  # an SMS would come too late, and cost more than it is worth
 REMINDERS = (News.REMINDER_DAY, News.REMINDER_HOURS)
 OF_EACH = (News.CALLED, News.CLOSED)  # of a visit of several seats, told of each; all else only of its first
 # How long before a visit a reminder may still be of this visit and not of the one it was moved away from.
@@ -74,6 +86,8 @@ def lane_of(kind: News) -> Lane:
 def standing_of(kind: News, wechat_template: str) -> Standing:
     """The template of this kind of news, for whoever tells it."""
     usual = Standing(kind.value, lane_of(kind), TOPIC, wechat_template)
+    if kind in ENDS:
+        return replace(usual, wait_s=CALL_WAIT_S, order=ON_SCREEN)
     return replace(usual, wait_s=CALL_WAIT_S) if kind is News.CALLED else usual
 
 
@@ -92,19 +106,24 @@ def reminders(begins_at: datetime) -> dict[News, datetime]:
 
 def is_told(kind: News, visit: Visit, now: datetime) -> bool:
     """Whether this is (still) to be said of this booking."""
+    state = visit.state
     match kind:
         case News.CONFIRMED | News.MOVED:
-            return visit.state in _KEPT
+            is_so = state in _KEPT
         case News.CANCELLED:
-            return visit.state in (Outcome.CANCELLED, Outcome.WITHDRAWN)
+            is_so = state in (Outcome.CANCELLED, Outcome.WITHDRAWN)
         case News.CLOSED:
-            return visit.state is Outcome.CLOSED
+            is_so = state is Outcome.CLOSED
         case News.CALLED:
-            return visit.state is State.CALLED
+            is_so = state is State.CALLED
         case News.REMINDER_DAY | News.REMINDER_HOURS:
             left = visit.seat.begins_at - now
-            return visit.state is State.BOOKED and timedelta(0) < left <= _EARLIEST[kind]
-    return False
+            is_so = state is State.BOOKED and timedelta(0) < left <= _EARLIEST[kind]
+        case News.HOLD_ENDS | News.OFFER_ENDS:
+            is_so = state is State.HELD and _is_ending(visit.booking, kind, now)
+        case News.OFFERED:  # told by the waiting list
+            is_so = False
+    return is_so
 
 
 def change_of(visit: Visit, changed_at: datetime) -> Change:
@@ -126,6 +145,7 @@ def change_of(visit: Visit, changed_at: datetime) -> Change:
         for item in _items(visit, changed_at)
         if item.expires_at > changed_at and (visit.booking.is_first or item.kind in OF_EACH)
         for mark, person in people.items()
+        if item.kind is not News.HOLD_ENDS or person == visit.booking.holder  # who has it before them
     )
     return Change(entries, tuple(f"{key}{mark}" for key in _moot(visit) for mark in people))
 
@@ -141,6 +161,11 @@ def _items(visit: Visit, changed_at: datetime) -> Iterator[_Item]:
             if due_at >= since + APART:
                 expires_at = min(ends.get(reminder, seat.begins_at), seat.begins_at)
                 yield _Item(reminder, _key(booking, booking.moves, reminder), due_at, expires_at)
+    elif state is State.HELD and booking.booked_at is None:
+        kind = _ends(booking)
+        before, at_least = ENDS[kind]
+        if booking.hold_until - changed_at >= at_least:
+            yield _Item(kind, _ends_key(booking), booking.hold_until - before, booking.hold_until)
     elif state is State.CALLED and booking.called_at:
         yield _Item(News.CALLED, _call_key(booking, booking.called_at), booking.called_at, _after_call(booking))
     elif not visit.is_live and booking.ended_at:
@@ -159,6 +184,8 @@ def _moot(visit: Visit) -> Iterator[str]:
             yield _key(booking, moves, News.MOVED if moves else News.CONFIRMED)
         if is_over or state not in (State.HELD, State.BOOKED):
             yield from (_key(booking, moves, reminder) for reminder in REMINDERS)
+    if state is not State.HELD and booking.hold_until - booking.held_at >= ENDS[_ends(booking)][1]:
+        yield _ends_key(booking)
     if booking.called_at and state is not State.CALLED:
         yield _call_key(booking, booking.called_at)
 
@@ -192,6 +219,19 @@ def _people(booking: Booking) -> dict[str, int]:
 
 def _key(booking: Booking, moves: int, kind: News) -> str:
     return f"{booking.code}.{moves}.{kind.value}"
+
+
+def _is_ending(booking: Booking, kind: News, now: datetime) -> bool:
+    return _ends(booking) is kind and timedelta(0) < booking.hold_until - now <= ENDS[kind][0]
+
+
+def _ends(booking: Booking) -> News:
+    return News.OFFER_ENDS if entry_of(booking) else News.HOLD_ENDS
+
+
+def _ends_key(booking: Booking) -> str:
+    """Of this end: a hold may be extended."""
+    return f"{booking.code}.{int(booking.hold_until.timestamp())}.{_ends(booking).value}"
 
 
 def _call_key(booking: Booking, called_at: datetime) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.domain.booking import Visit
+from server.domain.booking import State, Visit
 from server.domain.booking_news import News
 from server.domain.china import CHINA
 from server.domain.notices import Frame, frame_of
@@ -18,6 +18,7 @@ from server.domain.outbox import Texts
 from server.domain.resources import Named, Resource
 from server.domain.templates import Registry, clean, fit, wechat_limit
 from server.domain.texts import LIMITS, WECHAT_LANGUAGE, wechat_time
+from server.domain.waiting import entry_of
 from server.domain.wording import LANGUAGES, NO_WORDS, Words
 
 # The rows of data/templates.yaml; several kinds of news may share one.
@@ -30,6 +31,8 @@ EVENTS: Mapping[News, str] = {
     News.REMINDER_HOURS: "booking_reminder",
     News.CALLED: "booking_called",
     News.OFFERED: "booking_offered",
+    News.HOLD_ENDS: "booking_reminder",
+    News.OFFER_ENDS: "booking_offered",
 }
 
 
@@ -94,6 +97,22 @@ SAYINGS: Mapping[News, Saying] = {
         ),
         Words("请尽快打开小程序确认", "Confirm it soon"),
     ),
+    News.HOLD_ENDS: Saying(
+        Words("号源即将释放", "Confirm it now"),
+        Words(
+            "{when}，{where}，{what}还未确认{until}，过时号源将释放。",
+            "{when}, {where}, {what} is not confirmed yet{until}. Then it is free for others.",
+        ),
+        Words("请尽快打开小程序确认", "Confirm it now"),
+    ),
+    News.OFFER_ENDS: Saying(
+        Words("候补号即将过期", "Your offer ends soon"),
+        Words(
+            "{when}，{where}，{what}还为您保留{until}，过时将让给下一位。",
+            "{when}, {where}, {what} is still kept for you{until}. Then it goes to the next in line.",
+        ),
+        Words("请尽快打开小程序确认", "Confirm it now"),
+    ),
 }
 _WEEKDAYS = Words("一二三四五六日", "Mon Tue Wed Thu Fri Sat Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # whatever the locale
@@ -115,8 +134,15 @@ class Facts:
 def facts_of(visit: Visit, resource: Resource | None) -> Facts:
     """Of a booking; without its resource, which may be gone, only the time is known."""
     what, where = (what_of(resource), where_of(resource)) if resource else (_SOMETHING, NO_WORDS)
-    page = f"pages/booking/booking?id={visit.booking.code}"
-    return Facts(what, where, visit.seat.begins_at, page, visit.booking.reason)
+    entry = entry_of(visit.booking) if visit.state is State.HELD else ""
+    page = waiting_page(entry) if entry else f"pages/booking/booking?id={visit.booking.code}"
+    until = visit.booking.hold_until if visit.state is State.HELD else None
+    return Facts(what, where, visit.seat.begins_at, page, visit.booking.reason, until)
+
+
+def waiting_page(entry: str) -> str:
+    """Where somebody who waits sees what is offered."""
+    return f"pages/waiting/waiting?entry={entry}"
 
 
 def what_of(resource: Resource) -> Words:

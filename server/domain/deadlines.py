@@ -3,7 +3,8 @@
 A clock is reckoned when a step is taken and kept with the application: citizen, officer and KPI read the same day, and
 nothing moves when the calendar of a later year comes out. The day of the step does not count (行政许可法 第四十二条,
 民法典 第二百零一条); the last day counts to its end. While the citizen has to bring something it stands still, and goes
-on with the working days that were left. A pause heals nothing: what was late stays late.
+on with the working days that were left. A pause heals nothing: what was late stays late. The citizen's own time to
+bring it is counted the same way, where a workflow sets one.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ class Card(StrEnum):
 class Clock:
     """Where the time stands. `due_on` is the last day in time; `warn_on` the first yellow one.
 
-    `left_days` and `resumes` are set while it is paused: what goes on, with how many days. `is_provisional`: a year on
-    the way was not published when this was reckoned.
+    `left_days` and `resumes` are set while it is paused: what goes on, with how many days. `lapses_on`: the citizen's
+    last day to bring what the pause waits for. `is_provisional`: a year on the way was not published when this was
+    reckoned.
     """
 
     runs: Runs = Runs.NOTHING
@@ -64,6 +66,12 @@ class Clock:
     left_days: int | None = None
     resumes: Runs | None = None
     ended_on: date | None = None
+    lapses_on: date | None = None
+
+    @property
+    def lapses_at(self) -> datetime | None:
+        """The moment from which what the citizen was asked for comes too late; None: there is no such time."""
+        return after(self.lapses_on) if self.lapses_on else None
 
     @property
     def due_at(self) -> datetime | None:
@@ -122,6 +130,14 @@ def set_to(clock: Clock, runs: Runs, days: int, day: date, calendar: Calendar) -
             return resume(clock, day, calendar)
         case _:
             return begin(runs, days, day, calendar)
+
+
+def days_before(end: date, count: int, calendar: Calendar) -> date:
+    """The working day from which `count` more lead to `end`, itself a working day. `count` is 1 or more."""
+    day = end - timedelta(days=1)
+    while calendar.between(day - timedelta(days=1), end) <= count:
+        day -= timedelta(days=1)
+    return day
 
 
 def card_on(clock: Clock, day: date) -> Card:

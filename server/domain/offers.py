@@ -7,11 +7,13 @@ state only rises: `found < offered < seen < accepted < done`; `declined`, `lapse
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from server.domain.facts import Value
+from server.domain.facts import Value, Values
+from server.domain.rules import Rule
 
 
 class State(StrEnum):
@@ -55,6 +57,27 @@ class Offer:
     division: int = 0  # index of the person's first place, for figures
     digest: str = ""
     application: str = ""
+
+
+COUNTS = ("all", *(state.value for state in State))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of a rule's offers ever reached each state, "all": were made. `counted_at`: a part of it, last."""
+
+    counts: Mapping[str, int]
+    counted_at: datetime | None
+
+
+def is_renewed(offer: Offer, rule: Rule, values: Values) -> bool:
+    """Whether what the offer reminded of was seen to: the date it was about is gone, and there is a later one."""
+    anchor = rule.anchor
+    if anchor.days is None and anchor.working_days is None:
+        return False
+    found = values.get(anchor.fact)
+    dates = (found,) if isinstance(found, int | str) else found or ()
+    return offer.occurrence not in dates and any(int(each) > int(offer.occurrence) for each in dates)
 
 
 def offer_id(rule: str, period: str, citizen: int) -> str:

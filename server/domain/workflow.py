@@ -27,6 +27,7 @@ from server.domain.wording import Words
 
 BACK = "@back"  # to the state it was paused in
 SAME = "@same"
+LAPSE = "lapse"  # the step that the house takes when the time of a state is over
 NAME = r"^[a-z][a-z0-9_-]{1,39}$"
 FIRST = "draft"
 
@@ -62,6 +63,12 @@ class StateRow(_Model):
     zh: str = Field(min_length=1, max_length=20)
     en: str = Field(min_length=1, max_length=60)
     is_granted: bool = False  # of an end or near it: the citizen got what was asked for
+    lapse_days: int | None = Field(
+        default=None, ge=1, le=250, description="of a pause: working days that the citizen has, then comes `lapse`"
+    )
+    fetch_days: int | None = Field(
+        default=None, ge=1, le=250, description="a result that still waits after so many working days is reminded of"
+    )
 
     @property
     def words(self) -> Words:
@@ -161,6 +168,10 @@ class Workflow(_Model):
         if stuck := [s.name for s in self.states if not s.is_end and not self.allowed(s.name)]:
             raise ValueError(f"nothing leads out of {stuck}")
         self._check_steps()
+        for state in self.states:
+            lapse = self.table.get((state.name, LAPSE))
+            if state.lapse_days and (state.clock is not Runs.PAUSED or not lapse or lapse.by != {Party.SYSTEM}):
+                raise ValueError(f"{state.name}: lapse_days need a pause with a step {LAPSE} by the system")
         return self
 
     def _reached(self) -> set[str]:
@@ -263,6 +274,9 @@ def next_standing(
         tasks = dict.fromkeys(workflow.tasks, "")
     length = workflow.intake_days if row.clock is Runs.INTAKE else days.promised
     clock = set_to(standing.clock, row.clock, length, china_day(now), days.calendar)
+    if to != standing.state:
+        lapses_on = days.calendar.add(china_day(now), row.lapse_days).day if row.lapse_days else None
+        clock = replace(clock, lapses_on=lapses_on)
     back = standing.state if row.clock is Runs.PAUSED and to != standing.state else standing.back
     back = back if row.clock is Runs.PAUSED else ""
     return Moved(

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from server.domain.application_news import LANES, News, asked_of, idle_words, words_of
+from server.domain.application_reminders import began, fetch_words, supply_words
 from server.domain.applications import Application
 from server.domain.notices import Notice, frame_of, notice_texts
 from server.domain.outbox import Standing, Texts
 from server.domain.templates import Registry
 from server.domain.wording import Words
+from server.domain.workflow import Workflow
 from server.services.applications import EDITABLE
 from server.storage.applications import ApplicationStore
 
@@ -25,8 +27,9 @@ CONFIRM = "&do=confirm"  # opens what a co-applicant has to confirm
 class ApplicationNotices:
     """A `Subject` of the engine."""
 
-    def __init__(self, store: ApplicationStore, registry: Registry) -> None:
+    def __init__(self, store: ApplicationStore, registry: Registry, workflows: Mapping[str, Workflow]) -> None:
         self._store = store
+        self._workflows = workflows
         self._frame = frame_of(registry)
         self._standing = tuple(
             Standing(news.value, LANES[news], topic="application", wechat_template=self._frame.wechat.id)
@@ -45,20 +48,23 @@ class ApplicationNotices:
         notices = {
             about: notice
             for about, (application, _, mark) in wanted.items()
-            if application in found and (notice := _notice(News(template), found[application], mark))
+            if application in found and (notice := self._notice(News(template), found[application], mark))
         }
         return {about: notice_texts(notice, self._frame) for about, notice in notices.items()}
 
-
-def _notice(news: News, application: Application, mark: str) -> Notice | None:
-    match news:
-        case News.MOVED:
-            return _moved(application, mark)
-        case News.ASKED | News.ANSWERED:
-            return _asked(news, application, mark)
-        case News.IDLE:
-            words = idle_words(application, mark)
-            return _said(application, words) if words else None
+    def _notice(self, news: News, application: Application, mark: str) -> Notice | None:
+        match news:
+            case News.MOVED:
+                return _moved(application, mark)
+            case News.ASKED | News.ASKED_ENDS | News.ANSWERED:
+                return _asked(news, application, mark)
+            case News.IDLE:
+                words = idle_words(application, mark)
+            case News.SUPPLY:
+                words = supply_words(application, mark)
+            case News.FETCH:
+                words = fetch_words(application, mark, self._workflows[application.workflow])
+        return _said(application, words) if words else None
 
 
 def _moved(application: Application, seq: str) -> Notice | None:
@@ -66,18 +72,20 @@ def _moved(application: Application, seq: str) -> Notice | None:
     if line is None:
         return None
     name, words = application.item_name, line.words
-    zh, en = f"{words.zh}（{application.number}）", f"{words.en} ({application.number})"
+    last = application.standing.clock.lapses_on if str(began(application)) == seq else None
+    zh, en = (f"，请于{last.month}月{last.day}日前补正", f", by {last.isoformat()}") if last else ("", "")
+    zh, en = f"{words.zh}{zh}（{application.number}）", f"{words.en}{en} ({application.number})"
     return Notice(Words(name.zh, name.en), Words(zh, en), f"{PAGE}{application.id}", line.at)
 
 
 def _asked(news: News, application: Application, question: str) -> Notice | None:
     """To who was asked, while it is open; to who asks, what was answered."""
     agreement = asked_of(application, question)
-    if agreement is None or agreement.is_waiting is not (news is News.ASKED):
+    if agreement is None or agreement.is_waiting is (news is News.ANSWERED):
         return None
     if application.standing.state not in EDITABLE:
         return None
-    return _said(application, words_of(agreement), CONFIRM if news is News.ASKED else "")
+    return _said(application, words_of(agreement), "" if news is News.ANSWERED else CONFIRM)
 
 
 def _said(application: Application, words: Words, what: str = "") -> Notice:

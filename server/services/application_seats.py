@@ -26,7 +26,7 @@ from server.domain.citizens import Caller
 from server.domain.errors import ConflictError, HuiminError, InvalidInputError, NotFoundError, UnavailableError
 from server.domain.faults import refuse_faulty
 from server.domain.workflow import Act, Party
-from server.services.application_steps import TURNS, ApplicationSteps, Ground, notices_of
+from server.services.application_steps import TURNS, ApplicationSteps, Ground
 from server.services.applications import Applications, Seen
 
 PATIENCE = timedelta(seconds=30)  # handing in takes milliseconds; who does it is thought dead after this
@@ -142,7 +142,7 @@ class ApplicationSeats:
         by = By(Party.APPLICANT, who=seat.who, key=seat.key)
         stepped = self._steps.judged(before, Act("submit"), by, await self._steps.terms(before))
         after = replace(stepped, seat=replace(seat, stage=Stage.KEPT, until=None))
-        if not await self._ground.store.swap(before, after, notices_of(before, after)):
+        if not await self._ground.store.swap(before, after, self._steps.notices_of(before, after)):
             return False
         await self._steps.record(after)
         return True

@@ -9,6 +9,7 @@ what the first has done.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -16,6 +17,7 @@ from typing import Protocol
 import structlog
 
 from server.domain.application_news import TOLD_LASTS, Change, News
+from server.domain.application_reminders import reminders_of
 from server.domain.applications import (
     Application,
     By,
@@ -35,10 +37,11 @@ from server.domain.audit import SYSTEM, Event
 from server.domain.broadcasts import Lane
 from server.domain.china import china_day
 from server.domain.deadlines import Calendar, Card
-from server.domain.errors import UnavailableError
+from server.domain.errors import ConflictError, StepRefusedError, UnavailableError
 from server.domain.outbox import Entry
+from server.domain.rating_news import invited
 from server.domain.relations import Scope
-from server.domain.workflow import FIRST, Act, Days, Moved, Refused, Workflow, next_standing
+from server.domain.workflow import FIRST, LAPSE, Act, Days, Moved, Party, Refused, Workflow, next_standing
 from server.services.audit import Audit
 from server.storage.applications import ApplicationStore
 
@@ -110,7 +113,7 @@ class ApplicationSteps:
             if version is not None and application.version != version:
                 raise changed()
             after = self.judged(application, act, by, terms)
-            if await self._ground.store.swap(application, after, notices_of(application, after)):
+            if await self._ground.store.swap(application, after, self.notices_of(application, after)):
                 await self.record(after)
                 return after
             application = await self.get(application.id)
@@ -127,6 +130,13 @@ class ApplicationSteps:
         if isinstance(moved, Refused):
             raise refusal_of(moved, workflow)
         return self._numbered(stepped(application, workflow, moved, wanted, by, now), moved, now)
+
+    def notices_of(self, before: Application, after: Application) -> Change:
+        """What a step tells at once, what it will remind of, and what it takes back."""
+        ground = self._ground
+        told = told_of(before, after)
+        reminders = reminders_of(before, after, ground.workflows[after.workflow], ground.calendar)
+        return replace(reminders, entries=told + reminders.entries + invited(before, after))
 
     async def get(self, application: str) -> Application:
         """One of them; NotFoundError `application_unknown`."""
@@ -151,6 +161,19 @@ class ApplicationSteps:
             await self.log(application, events)
         return len(found)
 
+    async def close_lapsed(self) -> int:
+        """End what its citizen has not completed in time, as its workflow says; how many. To be called by anybody.
+
+        What was completed at the last moment is left alone, and what was asked for anew.
+        """
+        count = 0
+        for application in await self._ground.store.find_closing(self._ground.now(), AT_ONCE):
+            with suppress(StepRefusedError, ConflictError):  # somebody was quicker
+                await self.take(application, Act(LAPSE), By(Party.SYSTEM), version=application.version)
+                log.info("application_lapsed", application=application.id)
+                count += 1
+        return count
+
     async def show_cards(self) -> int:
         """Yellow before the deadline, red after it; a red one goes to the supervisor. How many changed."""
         now = self._ground.at()
@@ -173,10 +196,10 @@ class ApplicationSteps:
         return replace(application, number=number, code=code)
 
 
-def notices_of(before: Application, after: Application) -> Change:
+def told_of(before: Application, after: Application) -> tuple[Entry, ...]:
     """What the fresh lines tell: the applicant, and who acts for them."""
     fresh = [line for line in after.timeline[len(before.timeline) :] if line.is_told]
-    entries = (
+    return tuple(
         Entry(
             key=f"application/{after.id}/{line.seq}/{n}",
             template=TEMPLATE,
@@ -189,7 +212,6 @@ def notices_of(before: Application, after: Application) -> Change:
         for line in fresh
         for n, citizen in enumerate(dict.fromkeys((after.citizen, after.actor)))
     )
-    return Change(tuple(entries))
 
 
 def about_of(application: str, seq: int) -> str:

@@ -45,6 +45,7 @@ from server.storage.attachments import AttachmentStore
 
 URGE_EVERY = timedelta(hours=24)
 EDITABLE = ("draft", "supplement")
+KNOWN = "facts"  # among the answers of sources: what an offer filled in from facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,22 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What an offer begins: under which id, by which offer; `known`: what its fields were filled from, by fact."""
+
+    id: str
+    offer: str
+    known: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """What a citizen begins. `subject`: the public id of whom it is for, None for oneself."""
+    """What a citizen begins. `subject`: the public id of whom it is for, None for oneself. `made`: by an offer."""
 
     item: str
     subject: str | None = None
     form: Mapping[str, Any] | None = None
+    made: Made | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +107,9 @@ class Applications:
             raise TooManyError(
                 "drafts_full", zh=f"草稿已满{MAX_DRAFTS}份，请先删除", en=f"there are {MAX_DRAFTS} drafts: delete some"
             )
-        now = ground.at()
+        now, made = ground.at(), draft.made
         application = Application(
-            id=ground.random(16).hex(),
+            id=made.id if made else ground.random(16).hex(),
             citizen=citizen,
             actor=caller.id,
             item=terms.item.id,
@@ -110,8 +121,11 @@ class Applications:
             created_at=now,
             changed_at=now,
             form=MappingProxyType(dict(draft.form or {})),
+            answers=MappingProxyType({KNOWN: dict(made.known)} if made and made.known else {}),
+            offer=made.offer if made else "",
         )
-        await ground.store.insert(application)
+        if not await ground.store.insert(application):
+            return await self.get(caller, application.id)
         return self._seen(application, terms)
 
     async def get(self, caller: Caller, application: str) -> Seen:
@@ -158,6 +172,10 @@ class Applications:
     async def submit(self, caller: Caller, application: str, version: int, key: str) -> Seen:
         """Hand it in. FaultyInputError `form_faulty` names every field; StepRefusedError `application_incomplete`."""
         return await self._hand_in(caller, application, "submit", version, key)
+
+    async def file(self, caller: Caller, application: str, key: str) -> Seen:
+        """Hand in whatever version it is now, once under a key; the errors of `submit`."""
+        return await self._hand_in(caller, application, "submit", None, key)
 
     async def supply(self, caller: Caller, application: str, version: int, key: str) -> Seen:
         """What was asked for is there now: the clock goes on."""
@@ -242,7 +260,7 @@ class Applications:
         agreements = asked_again(before.agreements, now)
         return replace(before, version=before.version + 1, changed_at=now, agreements=agreements, **change)
 
-    async def _hand_in(self, caller: Caller, application: str, action: str, version: int, key: str) -> Seen:
+    async def _hand_in(self, caller: Caller, application: str, action: str, version: int | None, key: str) -> Seen:
         found = await self._own(caller, application, Scope.APPLY)
         terms = await self._steps.terms(found)
         if found.is_between:

@@ -18,7 +18,7 @@ import structlog
 
 from server.domain.china import china_day
 from server.domain.facts import Value
-from server.domain.offers import Offer, State, offer_id
+from server.domain.offers import Offer, State, is_renewed, offer_id
 from server.domain.rules import Bound, Live, Period, Rule, compiled, matching, period_of, scans
 from server.domain.working_days import WorkingDays
 from server.services.offer_notices import Telling
@@ -204,6 +204,7 @@ class Proactive:
             people = [held for _, held in found]
             for live in await ground.rules.live():  # as they are now: one that was stopped meanwhile tells nobody
                 await self.offer(live, people, day)
+            await self._close_renewed(people)
             count += len(found)
             since, after = found[-1][0], people[-1].citizen
             await ground.followers.advance(NAME, since - OVERLAP)
@@ -211,6 +212,17 @@ class Proactive:
                 return count
         await ground.followers.advance(NAME, turn.began_at - OVERLAP)
         return count
+
+    async def _close_renewed(self, people: Sequence[Held]) -> None:
+        """Reminders of these people that came true are done, and no notice of them is sent any more."""
+        ground = self._ground
+        rules = {live.rule.id: live.rule for live in await ground.rules.live() if live.rule.kind == "reminder"}
+        values = {held.citizen: held.values for held in people}
+        running = await ground.offers.running(values, rules) if rules else []
+        done = [each.id for each in running if is_renewed(each, rules[each.rule], values[each.citizen])]
+        if done:
+            await ground.offers.raise_to(done, State.DONE, ground.now())
+            await self._telling.take_back(done)
 
     async def finish_left(self) -> int:
         """Tell of offers that were found by a process that died before it told; how many."""

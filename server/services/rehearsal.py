@@ -125,7 +125,10 @@ class Rehearsals:
 
     async def _count(self, offers: Sequence[Offer], channels: Counter[str], places: Counter[str]) -> None:
         standing = next(each for each in self._notices.standing if each.template == MADE)
-        for member in await self._citizens.by_id(sorted({offer.citizen for offer in offers})):
+        people = {offer.citizen for offer in offers}
+        members = await self._citizens.by_id(sorted(people))
+        channels[UNREACHABLE] += len(people) - len(members)  # who left neither an address nor a place
+        for member in members:
             first = first_channels(member.channels, standing.order, standing.policy, member.order)
             channels[first[0] if first else UNREACHABLE] += 1
             places[self._district(member.division)] += 1

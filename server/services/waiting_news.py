@@ -10,7 +10,7 @@ from datetime import datetime
 
 from server.domain.booking import Seat, State
 from server.domain.booking_news import News, lane_of, standing_of
-from server.domain.booking_words import Facts, frames_of, texts_of, what_of, where_of
+from server.domain.booking_words import Facts, frames_of, texts_of, waiting_page, what_of, where_of
 from server.domain.outbox import Entry as Waits
 from server.domain.outbox import Standing, Texts
 from server.domain.templates import Registry
@@ -71,7 +71,7 @@ class WaitingNews:
             "Search for other days, or join the list again.",
         )
         for mark, person in _people(entry).items():
-            await self._notices.tell(person, OVER, body, key=f"{entry.id}.over{mark}", page=_page(entry.id))
+            await self._notices.tell(person, OVER, body, key=f"{entry.id}.over{mark}", page=waiting_page(entry.id))
 
     async def render(self, template: str, abouts: Sequence[str]) -> Mapping[str, Texts]:  # noqa: ARG002 - there is one
         """The words about these offers; those that were taken, declined or ran out are left out."""
@@ -89,7 +89,7 @@ class WaitingNews:
                 what=what_of(resource) if resource else NO_WORDS,
                 where=where_of(resource) if resource else NO_WORDS,
                 begins_at=visit.seat.begins_at,
-                page=_page(entry_of(visit.booking)),
+                page=waiting_page(entry_of(visit.booking)),
                 until=visit.booking.hold_until,
             )
             texts[code] = texts_of(News.OFFERED, facts, self._frame)
@@ -99,7 +99,3 @@ class WaitingNews:
 def _people(entry: Entry) -> dict[str, int]:
     """By what their keys end with."""
     return {"": entry.citizen} | ({".h": entry.holder} if entry.holder != entry.citizen else {})
-
-
-def _page(entry: str) -> str:
-    return f"pages/waiting/waiting?entry={entry}"

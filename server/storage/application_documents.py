@@ -3,13 +3,14 @@
 {_id, number, code_index, code: sealed, citizen, actor, people: [who may see it], item, item_version, item_name,
 workflow, unit, units: [whose inbox], division, owner, state, back, tasks, clock, form: sealed, brought, agreements,
 asked, timeline: [{seq, at, action, state, party, words, note: sealed, ...}], version, created_at, changed_at,
-submitted_at, ended_at, is_open, due_at, card, card_at, urged, seat, inboxes, unlogged: [{key, actor,
-action, details, at}], lapse_at, idle_at, reminded}
+submitted_at, ended_at, is_open, due_at, card, card_at, urged, seat, offer, inboxes, unlogged: [{key, actor,
+action, details, at}], lapse_at, idle_at, reminded, close_at}
 
 `due_at` is what an inbox is sorted by: the deadline, or NEVER while nothing is due. `inboxes` are all pairs of a unit
 that has it and a division that it lies in, "unit|division", so that one index finds both. `unlogged` is what the audit
 log does not have yet. `lapse_at` is when a co-applicant's question lapses, `idle_at` when a draft that stays as it is
-is told of or thrown away, and `reminded` the version of it that was told of.
+is told of or thrown away, and `reminded` the version of it that was told of. `close_at` is when the
+time is over that its citizen has to bring what was asked for.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def fields_of(application: Application) -> Document:
         "agreements": [_from_agreement(each) for each in application.agreements],
         "lapse_at": lapse_at(application.agreements),
         "idle_at": idle_at(application),
+        "close_at": lapses_at.astimezone(UTC) if (lapses_at := standing.clock.lapses_at) else None,
         "inboxes": [f"{unit}|{above}" for unit in application.units for above in _above(application.division)],
         "is_open": application.is_open,
         "due_at": sort_key(application),
@@ -81,7 +83,8 @@ def fields_of(application: Application) -> Document:
         "asked": application.asked,
         "seat": _from_seat(application.seat),
     }
-    return document | ({"number": application.number} if application.number else {})
+    rare = {"number": application.number, "offer": application.offer}
+    return document | {name: value for name, value in rare.items() if value}
 
 
 def sealed_form(application: Application, vault: Vault) -> bytes:
@@ -137,6 +140,7 @@ def to_application(d: Document, vault: Vault | None = None) -> Application:
         units=tuple(d["units"]),
         card=Card(d["card"]),
         seat=_to_seat(d.get("seat")),
+        offer=d.get("offer", ""),
     )
 
 
@@ -178,6 +182,7 @@ def _from_clock(clock: Clock) -> Document:
         "left_days": clock.left_days,
         "resumes": clock.resumes.value if clock.resumes else None,
         "ended_on": _iso(clock.ended_on),
+        "lapses_on": _iso(clock.lapses_on),
     }
 
 
@@ -190,6 +195,7 @@ def _to_clock(d: Document) -> Clock:
         left_days=d["left_days"],
         resumes=Runs(d["resumes"]) if d["resumes"] else None,
         ended_on=_day(d["ended_on"]),
+        lapses_on=_day(d.get("lapses_on")),
     )
 
 

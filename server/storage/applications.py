@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
 from server.domain.application_news import NOTHING, Change
 from server.domain.applications import Application, events_of
@@ -60,11 +61,17 @@ class ApplicationStore:
         self._vault = vault
         self._outbox = outbox
 
-    async def insert(self, application: Application) -> None:
-        """A new draft. ShreddedError for somebody who was erased."""
+    async def insert(self, application: Application) -> bool:
+        """A new draft; False: its offer has an application already. ShreddedError for somebody who was erased."""
         vault = await self._people.of(application.citizen)
         document = fields_of(application) | {"_id": application.id, "form": sealed_form(application, vault)}
-        await self._applications.insert_one(document | {"timeline": [], "unlogged": []})
+        try:
+            await self._applications.insert_one(document | {"timeline": [], "unlogged": []})
+        except DuplicateKeyError:
+            if not application.offer:
+                raise
+            return False
+        return True
 
     async def find(self, application: str) -> Application | None:
         """One of them, opened. What belongs to nobody any more comes without what was sealed."""
@@ -105,6 +112,12 @@ class ApplicationStore:
         }  # fmt: skip
         cursor = self._applications.find(query, {"_id": 0, "citizen": 1}).hint("applied")
         return frozenset([d["citizen"] async for d in cursor])
+
+    async def of_offers_since(self, since: datetime, after: str, limit: int) -> list[Application]:
+        """Those begun by offers that changed at this time (after this id) or later, oldest change first, unopened."""
+        query = _beyond("changed_at", (since, after), "$gt") | {"offer": {"$exists": True}}
+        cursor = self._applications.find(query).sort([("changed_at", ASCENDING), ("_id", ASCENDING)]).limit(limit)
+        return [to_application(d) async for d in cursor.hint("of_offers")]
 
     async def count_drafts(self, citizen: int) -> int:
         """How many a person has begun and not handed in."""
@@ -192,6 +205,17 @@ class ApplicationStore:
         """Those of which a co-applicant's question is over by now, without anything that is sealed."""
         query = overdue("lapse_at", now)
         return [to_application(d) async for d in self._applications.find(query).sort("lapse_at", 1).limit(limit)]
+
+    async def find_ended(self, actors: Collection[int], since: datetime, until: datetime) -> list[Application]:
+        """What these people have applied for that ended in that time, without anything that is sealed."""
+        among = {"$in": list(actors)}
+        query = {"people": among, "actor": among, "ended_at": {"$gte": since, "$lt": until}}
+        return [to_application(d) async for d in self._applications.find(query)]
+
+    async def find_closing(self, now: datetime, limit: int) -> list[Application]:
+        """Those whose citizen has not brought in time what was asked for, without anything that is sealed."""
+        query = overdue("close_at", now)
+        return [to_application(d) async for d in self._applications.find(query).sort("close_at", 1).limit(limit)]
 
     async def find_idle(self, now: datetime, limit: int) -> list[tuple[Application, bool]]:
         """Drafts that nobody has touched for long, longest first, and whether their people were told and had time."""

@@ -37,6 +37,15 @@ INDEXES: dict[str, list[IndexModel]] = {
             [("lapse_at", ASCENDING)], partialFilterExpression={"lapse_at": {"$type": "date"}}, name="co_applicants"
         ),
         IndexModel([("idle_at", ASCENDING)], partialFilterExpression={"idle_at": {"$type": "date"}}, name="idle"),
+        IndexModel(  # of one offer one application
+            [("offer", ASCENDING)], unique=True, partialFilterExpression={"offer": {"$exists": True}}, name="offer"
+        ),
+        IndexModel(
+            [("changed_at", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"offer": {"$exists": True}},
+            name="of_offers",
+        ),
+        IndexModel([("close_at", ASCENDING)], partialFilterExpression={"close_at": {"$type": "date"}}, name="closing"),
         IndexModel(  # who was named, of the few that somebody was named in
             [("agreements.citizen", ASCENDING)],
             partialFilterExpression={"agreements.citizen": {"$exists": True}},
@@ -137,6 +146,16 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("expires_at", ASCENDING)], partialFilterExpression={"is_open": True}, name="lapse"),
         IndexModel([("digest", ASCENDING)], partialFilterExpression={"digest": {"$gt": ""}}, name="digests"),
         IndexModel([("application", ASCENDING)], sparse=True),
+        IndexModel([("rule", ASCENDING), ("found_at", ASCENDING)], name="counted"),
+        IndexModel(
+            [("unfinished_at", ASCENDING)],
+            partialFilterExpression={"unfinished_at": {"$type": "date"}},
+            name="unfinished",
+        ),
+    ],
+    "offer_days": [
+        IndexModel([("due_at", ASCENDING)]),
+        IndexModel([("rule", ASCENDING), ("day", DESCENDING)], unique=True),
     ],
     "rules": [
         IndexModel(  # of each rule one version on the desk and one in force

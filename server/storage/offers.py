@@ -1,7 +1,8 @@
 """Offers in MongoDB: one document per offer, whose id follows from rule, period and person.
 
 `offers`: {_id, rule, version, citizen, period, occurrence, state, found_at, expires_at, division, digest, application,
-is_open (absent when it has ended), reached: {<state>: time}}. Inserting one that is there does nothing, and a state is
+is_open (absent when it has ended), reached: {<state>: time}, unfinished_at (while an acceptance is
+carried out)}. Inserting one that is there does nothing, and a state is
 only raised from those that `domain.offers.STEPS` allows, so a run may be repeated from anywhere.
 """
 
@@ -55,6 +56,33 @@ class OfferStore:
         """These offers by their ids."""
         return {d["_id"]: _to_offer(d) async for d in self._offers.find({"_id": {"$in": list(ids)}})}
 
+    async def own(self, citizen: int, offer: str) -> Offer | None:
+        """One of a person's; rules that were stopped have none."""
+        query = {"_id": offer, "citizen": citizen, "state": {"$ne": State.WITHDRAWN.value}}
+        found = await self._offers.find_one(query)
+        return _to_offer(found) if found else None
+
+    async def accept(self, offer: str, application: str, now: datetime) -> bool:
+        """It is accepted, and this application is to be begun by it; False: it was answered, or is over."""
+        return bool(
+            await self.raise_to([offer], State.ACCEPTED, now, {"application": application, "unfinished_at": now})
+        )
+
+    async def finish(self, offer: str) -> None:
+        """All that an acceptance leads to was done."""
+        await self._offers.update_one({"_id": offer}, {"$unset": {"unfinished_at": ""}})
+
+    async def find_unfinished(self, before: datetime, limit: int) -> list[Offer]:
+        """Accepted ones that somebody did not live to carry out, oldest first."""
+        query = {"unfinished_at": {"$lte": before, "$type": "date"}}
+        return [_to_offer(d) async for d in self._offers.find(query).sort("unfinished_at", ASCENDING).limit(limit)]
+
+    async def running(self, citizens: Collection[int], rules: Collection[str]) -> list[Offer]:
+        """Offers of these people by these rules that could still be done."""
+        states = [state.value for state in STEPS[State.DONE]]
+        query = {"citizen": {"$in": list(citizens)}, "state": {"$in": states}}
+        return [_to_offer(d) async for d in self._offers.find(query).hint("own") if d["rule"] in rules]
+
     async def find_left(self, found_before: datetime, limit: int) -> list[Offer]:
         """Offers whose notice is not in the outbox although they were found a while ago, oldest first."""
         query = {"state": State.FOUND.value, "found_at": {"$lte": found_before}}
@@ -103,14 +131,27 @@ class OfferStore:
         await self.raise_to(ids, State.WITHDRAWN, now)
         return ids
 
-    async def outcomes(self, rules: Collection[str] | None = None) -> dict[str, dict[str, int]]:
-        """How many offers of each rule ever reached each state: {rule: {state: count}}, "all" for every one."""
-        match: Document = {"rule": {"$in": list(rules)}} if rules is not None else {}
+    async def rules(self) -> list[str]:
+        """Of which rules there are offers: one seek of an index each."""
+        return await self._offers.distinct("rule")
+
+    async def first_since(self, rule: str, since: datetime) -> datetime | None:
+        """When the first offer of a rule was made, from this time on."""
+        query = {"rule": rule, "found_at": {"$gte": since}}
+        found = await self._offers.find_one(query, {"found_at": 1}, sort=[("found_at", ASCENDING)], hint="counted")
+        return found["found_at"] if found else None
+
+    async def count_reached(self, rule: str, since: datetime, until: datetime) -> dict[str, int]:
+        """Of a rule's offers made in this time, how many ever reached each state: {state: count}, "all" for all."""
         reached = {
             state.value: {"$sum": {"$cond": [{"$gt": [f"$reached.{state.value}", None]}, 1, 0]}} for state in State
         }
-        pipeline: list[Document] = [{"$match": match}, {"$group": {"_id": "$rule", "all": {"$sum": 1}, **reached}}]
-        return {d.pop("_id"): d async for d in await self._offers.aggregate(pipeline)}
+        pipeline: list[Document] = [
+            {"$match": {"rule": rule, "found_at": {"$gte": since, "$lt": until}}},
+            {"$group": {"_id": None, "all": {"$sum": 1}, **reached}},
+            {"$unset": "_id"},
+        ]
+        return next(iter(await (await self._offers.aggregate(pipeline, hint="counted")).to_list()), {})
 
     async def of_application(self, application: str) -> Offer | None:
         """The offer that an application came from."""

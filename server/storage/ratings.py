@@ -65,6 +65,12 @@ class RatingStore:
         document = await self._ratings.find_one({"case": self._case(application)})
         return await self._opened(document) if document else None
 
+    async def find_rated(self, applications: Sequence[str]) -> frozenset[str]:
+        """Those of these cases that have a rating."""
+        cases = {self._case(application): application for application in applications}
+        cursor = self._ratings.find({"case": {"$in": list(cases)}}, {"case": 1})
+        return frozenset([cases[bytes(d["case"])] async for d in cursor])
+
     async def find(self, rating: str) -> tuple[Rating, int] | None:
         """One of them, with its version."""
         document = await self._ratings.find_one({"_id": rating})

@@ -33,6 +33,7 @@ from tests.api.application_doors import (
 from tests.api.binding import make_handler, make_invitation, make_join, make_organisation, make_relation, make_request
 from tests.api.booking_town import make_booking, make_entry, make_visit
 from tests.api.client import Answer, Citizens, Client, Officers, client_of
+from tests.api.offer_town import make_offer
 
 OWNER, STRANGER = 2**42 + 1, 2**42 + 2
 
@@ -108,6 +109,7 @@ MAKERS: dict[str, Maker] = {
     "/v1/applications/{application}/rating": make_rated,
     "/v1/applications/{application}/sources/{source}": make_application_with_source,
     "/v1/bookings/{booking}": make_booking,
+    "/v1/me/offers/{offer}": make_offer,
     "/v1/bookings/{booking}.ics": make_booking,
     "/v1/waiting/{entry}": make_entry,
     "/v1/visits/{visit}": make_visit,

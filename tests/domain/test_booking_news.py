@@ -114,6 +114,29 @@ def test_a_family_booking_is_told_to_whom_it_is_for_and_to_who_made_it():
     assert {entry.about for entry in change.entries} == {"code"}
 
 
+@pytest.mark.parametrize(
+    ("key", "minutes", "expected"),
+    [
+        ("k", 5, {}),  # who took it is still at it
+        ("k", 10, {"booking.hold_ends": 7}),
+        ("waiting e1", 10, {}),
+        ("waiting e1", 30, {"booking.offer_ends": 20}),
+    ],
+)
+def test_a_kept_seat_is_told_of_before_it_goes_if_it_was_kept_long_enough(
+    key: str, minutes: int, expected: dict[str, int]
+):
+    until = BOOKED + timedelta(minutes=minutes)
+    one = visit(at(10), key=key, hold_until=until, booked_at=BOOKED)
+    one = in_state(replace(one, booking=replace(one.booking, booked_at=None)), State.HELD)
+    assert kinds(one) == {kind: BOOKED + timedelta(minutes=after) for kind, after in expected.items()}
+    for entry in change_of(one, BOOKED).entries:
+        assert is_told(News(entry.template), one, entry.due_at)
+        assert not is_told(News(entry.template), one, entry.expires_at)
+        page = facts_of(one, None).page
+        assert page.startswith("pages/waiting/" if entry.template == "booking.offer_ends" else "pages/booking/")
+
+
 def test_looking_again_comes_to_the_same_keys_and_takes_nothing_back():
     first, later = (change_of(visit(at(10)), BOOKED + timedelta(minutes=n)) for n in (0, 30))
     assert {entry.key for entry in first.entries} == {entry.key for entry in later.entries}

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.deadlines import Card, Clock, Runs, begin, card_on, next_card_at, pause, resume, set_to, stop
+from server.domain.deadlines import (
+    Card,
+    Clock,
+    Runs,
+    begin,
+    card_on,
+    days_before,
+    next_card_at,
+    pause,
+    resume,
+    set_to,
+    stop,
+)
 from server.domain.working_days import WorkingDays
 
 DAYS = WorkingDays()
@@ -99,3 +111,11 @@ def test_every_change_of_state_sets_the_clock(before: Runs, after: Runs, day: da
     clock = Clock() if before is Runs.NOTHING else begin(Runs.WORK, 5, day, DAYS)
     clock = set_to(clock, before, 5, day, DAYS)
     assert set_to(clock, after, 5, day, DAYS).runs in (after, clock.runs)
+
+
+@given(dates, st.integers(1, 20))
+def test_days_before_a_working_day_lead_back_to_a_working_day_from_which_so_many_more_follow(day: date, count: int):
+    end = DAYS.add(day, 1).day
+    found = days_before(end, count, DAYS)
+    assert DAYS.is_working(found)
+    assert DAYS.add(found, count).day == end

@@ -55,6 +55,7 @@ MATRIX = {
     ("accepted", "urge"): "A",
     ("supplement", "supply"): "A",
     ("supplement", "withdraw"): "A",
+    ("supplement", "lapse"): "S",
     ("approved", "complete"): "CP",
     ("approved", "urge"): "A",
     ("completed", "deliver"): "C",

@@ -60,9 +60,9 @@ class Office:
         assembly = replace(city.assembly, clock=clock, subjects=Subjects([self.news]))
         city.start(assemble.worker(assembly, city.stack))
 
-    async def book(self, citizen: int) -> str:
+    async def book(self, citizen: int, key: str = "") -> str:
         """The code of a booking that is confirmed."""
-        visit = await self.counter.hold(ask(self.slot, citizen, secrets.token_hex(4)))
+        visit = await self.counter.hold(ask(self.slot, citizen, key or secrets.token_hex(4)))
         return (await self.counter.confirm(visit.booking.code, citizen)).booking.code
 
     def got(self) -> dict[int, int]:
@@ -110,6 +110,20 @@ async def test_reminders_arrive_at_their_times_and_a_cancelled_booking_reminds_n
     await office.gets({one: 2, other: 3})  # cancelled, said once
     office.clock.go_to(due[News.REMINDER_HOURS])
     await office.gets({one: 3, other: 3}, for_s=LOOKS)
+
+
+async def test_who_holds_a_seat_is_told_once_before_it_goes_and_who_has_confirmed_is_not(office: Office):
+    slow, quick = [person.id for person in await office.city.people(2, by_wechat)]
+    hold = (await office.counter.hold(ask(office.slot, slow, "k"))).booking
+    await office.counter.hold(ask(office.slot, quick, "k"))
+    await office.news.follow()
+    await office.book(quick, "k")
+    await office.news.follow()
+    await office.gets({quick: 1})  # confirmed
+    office.clock.go_to(hold.hold_until - timedelta(minutes=2))
+    await office.gets({quick: 1, slow: 1}, for_s=LOOKS)
+    late = {"template": "booking.hold_ends", "state": "paged"}
+    assert [d["citizen"] async for d in office.city.assembly.db["outbox"].find(late)] == [slow]
 
 
 async def test_what_was_cancelled_before_it_was_followed_and_what_is_late_is_never_sent(office: Office):

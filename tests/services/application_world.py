@@ -213,8 +213,8 @@ class Town:
         return await self.desk.decide(by, application, Decision(action, **more))
 
     async def told(self) -> list[str]:
-        """What waits in the outbox, by its thing."""
-        return [d["about"] async for d in self.db["outbox"].find().sort("_id", 1)]
+        """What was told at once, by its thing."""
+        return [d["about"] async for d in self.db["outbox"].find({"lane": "transactional"}).sort("_id", 1)]
 
 
 async def race(*racers: Any) -> Sequence[Any]:

@@ -11,7 +11,7 @@ from server.domain.china import CHINA
 from server.services.application_drafts import Drafts
 from server.services.application_notices import ApplicationNotices
 from server.services.attachments import Upload
-from server.storage.catalogues import load_texts
+from server.storage.catalogues import load_texts, load_workflows
 from server.storage.mongo import Database
 from tests.domain.items import MATERIAL, item
 from tests.services.application_world import FORM, OTHER, OWNER, Town, caller, race
@@ -61,7 +61,7 @@ async def test_a_forgotten_draft_is_told_of_once_and_thrown_away_a_week_later_wi
 
 async def test_who_goes_on_with_a_draft_after_the_reminder_has_ninety_days_again(town: Town, db: Database):
     draft = (await town.draft()).application
-    subject = ApplicationNotices(town.store, load_texts().templates)
+    subject = ApplicationNotices(town.store, load_texts().templates, load_workflows())
     town.clock.pass_(seconds=UNTIL_TOLD)
     await town.drafts.sweep()
     [about] = [d["about"] async for d in db["outbox"].find()]

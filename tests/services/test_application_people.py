@@ -10,7 +10,7 @@ from server.services.application_notices import ApplicationNotices
 from server.services.application_steps import TEMPLATE
 from server.services.attachments import Upload
 from server.services.ratings import Said
-from server.storage.catalogues import load_texts
+from server.storage.catalogues import load_texts, load_workflows
 from server.storage.mongo import Database, Session, in_transaction
 from tests.domain.items import item
 from tests.services.application_world import FORM, OTHER, OWNER, Town, caller
@@ -55,7 +55,7 @@ async def test_a_household_hands_in_once_everybody_has_confirmed_what_is_written
 
 async def test_a_notice_says_what_the_timeline_says_and_an_sms_nothing_personal(town: Town):
     seen = await town.submitted()
-    subject = ApplicationNotices(town.store, load_texts().templates)
+    subject = ApplicationNotices(town.store, load_texts().templates, load_workflows())
     [about] = await town.told()
     texts = (await subject.render(TEMPLATE, [about, "unknown.1", f"{seen.application.id}.99"]))[about]
     push = texts["push"]["en"]

@@ -105,9 +105,32 @@ async def test_a_confirmed_booking_is_told_and_reminded_of_once_however_often_an
     assert {d["about"] for d in (await room.outbox()).values()} == {code}
 
 
-async def test_a_hold_is_no_news(room: Newsroom):
-    await room.counter.hold(ask(room.slots[0], ANN))
-    assert await room.desk.follow() == Told()
+async def test_a_hold_is_told_of_only_to_who_has_it_and_only_shortly_before_it_ends(room: Newsroom):
+    hold = (await room.counter.hold(ask(room.slots[0], CHILD, holder=ANN))).booking
+    assert [await room.desk.follow() for _ in range(2)] == [Told(new=1), Told()]
+    assert await room.waiting(ANN) == {"booking.hold_ends": hold.hold_until - timedelta(minutes=3)}
+    assert await room.waiting(CHILD) == {}
+    assert await room.desk.render("booking.hold_ends", [hold.code]) == {}
+    room.clock.at = hold.hold_until - timedelta(minutes=3)
+    [texts] = (await room.desk.render("booking.hold_ends", [hold.code])).values()
+    assert "前确认" in str(texts["push"]["zh"]["body"])
+    room.clock.at = hold.hold_until
+    assert await room.desk.render("booking.hold_ends", [hold.code]) == {}
+
+
+async def test_who_has_confirmed_or_extended_a_hold_is_not_told_that_it_ends(room: Newsroom):
+    confirmed, extended = [
+        (await room.counter.hold(ask(room.slots[n], who))).booking for n, who in enumerate((ANN, BOB))
+    ]
+    await room.desk.follow()
+    room.clock.at += timedelta(minutes=5)
+    await room.counter.confirm(confirmed.code, ANN)
+    again = await room.counter.renew(extended.code, BOB)
+    assert (await room.desk.follow()).withdrawn == 1
+    room.clock.at = extended.hold_until - timedelta(minutes=3)
+    assert await room.desk.render("booking.hold_ends", [confirmed.code, extended.code]) == {}
+    ends = [d["expires_at"] for d in (await room.outbox()).values() if d["template"] == "booking.hold_ends"]
+    assert again.booking.hold_until in ends
 
 
 async def test_a_moved_booking_is_reminded_of_at_its_new_time_only(room: Newsroom):

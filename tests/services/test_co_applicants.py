@@ -13,7 +13,7 @@ from server.domain.errors import ConflictError, NotFoundError, StepRefusedError
 from server.services.application_holdings import ApplicationHolding
 from server.services.application_notices import ApplicationNotices
 from server.services.application_steps import SETTLED
-from server.storage.catalogues import load_texts
+from server.storage.catalogues import load_texts, load_workflows
 from server.storage.inbox import InboxStore, Window
 from server.storage.mongo import Database, Session, in_transaction
 from tests.domain.items import item
@@ -40,15 +40,16 @@ async def asked(town: Town, *who: int) -> Application:
 
 async def inbox(town: Town, citizen: int) -> list[str]:
     """What somebody finds in the inbox now, newest first: what is withdrawn or moot is not there."""
-    subject = ApplicationNotices(town.store, load_texts().templates)
+    subject = ApplicationNotices(town.store, load_texts().templates, load_workflows())
     found, _ = await InboxStore(town.db).page(citizen, town.clock.at, Window(None, None, 50))
     rendered = [(each.template, (await subject.render(each.template, [each.about])).get(each.about)) for each in found]
     return [f"{name}: {w['push']['zh']['body']} {w['wechat']['zh']['page']}" for name, w in rendered if w]
 
 
 async def waiting(db: Database, citizen: int) -> list[str]:
-    """The templates of what would be sent to somebody."""
-    return [d["template"] async for d in db["outbox"].find({"citizen": citizen, "state": "waiting"})]
+    """The templates of what would be sent to somebody at once."""
+    query = {"citizen": citizen, "state": "waiting", "lane": "transactional"}
+    return [d["template"] async for d in db["outbox"].find(query)]
 
 
 async def test_who_is_named_is_asked_over_their_channels_and_the_inbox_leads_to_the_confirmation(
@@ -117,7 +118,7 @@ async def test_an_invitation_that_a_process_has_sent_already_is_not_rendered_any
     await town.together.take_back(caller(), draft.id, draft.agreements[0].id)
     about = [d["about"] async for d in db["outbox"].find({"template": News.ASKED})]
     assert about
-    subject = ApplicationNotices(town.store, load_texts().templates)
+    subject = ApplicationNotices(town.store, load_texts().templates, load_workflows())
     assert await subject.render(News.ASKED, about) == {}
 
 

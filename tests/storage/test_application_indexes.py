@@ -57,6 +57,8 @@ SEARCHES: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "unlogged": lambda stores: stores.applications.find_unlogged(NOW, 10),
     "cards": lambda stores: stores.applications.find_carded(NOW, 10),
     "seats": lambda stores: stores.applications.find_with_seat(NOW, 10),
+    "ended": lambda stores: stores.applications.find_ended([1, 2], NOW, NOW),
+    "closing": lambda stores: stores.applications.find_closing(NOW, 10),
     "lapsing": lambda stores: stores.applications.find_lapsing(NOW, 10),
     "idle": lambda stores: stores.applications.find_idle(NOW, 10),
     "files_of_one": lambda stores: stores.files.loosen_of("a"),
