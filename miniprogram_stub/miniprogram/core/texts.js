@@ -22,6 +22,7 @@ module.exports = {
     levels: { red: '红色预警', orange: '橙色预警', yellow: '黄色预警', blue: '蓝色预警' },
     exercise: '演练',
     code: { phone: '手机号', send: '获取验证码', again: '重新获取', code: '短信验证码', sent: '验证码已发送，请查看短信' },
+    offerStates: { accepted: '已办理', done: '已办结', declined: '已忽略', lapsed: '已过期', withdrawn: '已撤销' },
     left: { d: '天', h: '小时', m: '分', s: '秒', over: '已到时' },
   },
   en: {
@@ -45,6 +46,7 @@ module.exports = {
     levels: { red: 'Red alert', orange: 'Orange alert', yellow: 'Yellow alert', blue: 'Blue alert' },
     exercise: 'Exercise',
     code: { phone: 'Phone number', send: 'Send a code', again: 'Send again', code: 'Code by SMS', sent: 'The code is on its way by SMS' },
+    offerStates: { accepted: 'taken', done: 'done', declined: 'declined', lapsed: 'over', withdrawn: 'withdrawn' },
     left: { d: 'd', h: 'h', m: 'min', s: 's', over: 'time is up' },
   },
 }

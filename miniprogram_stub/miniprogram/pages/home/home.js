@@ -3,6 +3,7 @@
 const { ask } = require('../../core/api')
 const { inForce } = require('../../core/alerts')
 const i18n = require('../../core/i18n')
+const { isOpen } = require('../../core/offers')
 const { page } = require('../../core/page')
 const session = require('../../core/session')
 const time = require('../../core/time')
@@ -10,7 +11,6 @@ const { watchAlerts } = require('../../core/watch')
 
 const NEXT = 3
 const WAITING = ['supplement', 'draft'] // states of an application in which it is the citizen's turn, first things first
-const OPEN = ['offered', 'seen'] // states of an offer that may still be taken
 
 /** A booking as a line of the page. */
 const lineOf = (booking) => ({
@@ -57,7 +57,7 @@ page({
       alerts: alerts.lines,
       bookings: bookings.data.bookings.map(lineOf),
       applications: waitingOf(applications.data.applications),
-      offers: offers.data.offers.filter(({ state }) => OPEN.includes(state)).slice(0, NEXT).map(({ id, title, body }) => ({ id, title, body })),
+      offers: offers.data.offers.filter(isOpen).slice(0, NEXT).map(({ id, title, body }) => ({ id, title, body })),
       asOf: [alerts, bookings, applications, offers].map((each) => this.age(each)).find(Boolean) || '',
     }
   },
