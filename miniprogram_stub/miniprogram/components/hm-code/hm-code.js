@@ -7,7 +7,7 @@ const { ask } = require('../../core/api')
 Component({
   properties: {
     purpose: { type: String, value: '' },
-    words: { type: Object, value: {} },
+    words: { type: Object, value: { phone: '', send: '', again: '', code: '', sent: '' } },
     action: { type: String, value: '' },
     kind: { type: String, value: 'main' },
     isBusy: { type: Boolean, value: false },
