@@ -198,3 +198,39 @@ async def test_without_a_network_the_inbox_shows_what_was_kept_and_marks_it_as_r
         )
     await phone.tab("消息")
     await phone.see_nothing_of("黄色预警")
+
+
+async def test_an_offer_is_read_with_its_reason_and_taken_or_left_with_one_tap(telephones: Hand, town: City):
+    child_came = await telephones("resident4", is_touch=True)
+    await child_came.log_in()
+    found = await eventually(
+        lambda: api_of(town, child_came, "GET", "/v1/me/offers"),
+        lambda answer: any(each["item"] for each in answer.json["offers"]),
+    )
+    taken = next(each for each in found.json["offers"] if each["item"])
+    await child_came.tab("消息")
+    await child_came.tab("首页")
+    await child_came.see("为您推荐")
+    await child_came.open("pages/offers/offers")
+    await child_came.tap(taken["title"])
+    await child_came.see("为什么告诉我")
+    await child_came.tap("一键申领" if taken["is_one_tap"] else "去办理")
+    await eventually(
+        lambda: api_of(town, child_came, "GET", f"/v1/me/offers/{taken['id']}"),
+        lambda answer: answer.json["state"] == "accepted",
+    )
+    left = next(each for each in found.json["offers"] if each["id"] != taken["id"])
+    await child_came.open("pages/offer/offer", id=left["id"])
+    await child_came.tap("暂不需要" if left["item"] else "知道了")
+    await child_came.see("已忽略")
+
+
+async def test_what_a_department_states_is_shown_and_objected_to(telephones: Hand):
+    has_a_car = await telephones("resident5")
+    await has_a_car.log_in()
+    await has_a_car.open("pages/known/known")
+    await has_a_car.tap(has_a_car.shown().get_by_role("button", name="信息有误").first)
+    await has_a_car.fill("哪里不对", "车已卖掉")
+    await has_a_car.tap("提交异议")
+    await has_a_car.see("您已提出异议，核实前不使用")
+    await has_a_car.see("等待核实")
