@@ -77,7 +77,7 @@ class Telephone:
     async def log_in(self) -> None:
         """Through the page, as a person does."""
         await self.open("pages/log-in/log-in")
-        await self.tap("微信一键登录")
+        await self.tap(self.shown().get_by_role("button").first)
         await expect(self.page.locator("wx-page[is='pages/home/home']")).to_be_visible(timeout=PATIENCE_MS)
 
     async def answer(self, api: str, value: Mapping[str, Any]) -> None:
@@ -117,9 +117,16 @@ class Telephone:
 
 
 @asynccontextmanager
-async def telephone(browser: Browser, base: str, who: str, *, is_touch: bool, locale: str) -> AsyncIterator[Telephone]:
-    """A telephone of somebody, in a context of its own. AssertionError if the program wrote errors."""
-    context = await browser.new_context(viewport=SCREEN, has_touch=is_touch, locale=locale, is_mobile=is_touch)
+async def telephone(
+    browser: Browser, base: str, who: str, *, is_touch: bool, locale: str, scale: float = 1
+) -> AsyncIterator[Telephone]:
+    """A telephone of somebody, in a context of its own; `scale`: pixels of its screen per CSS pixel.
+
+    AssertionError if the program wrote errors.
+    """
+    context = await browser.new_context(
+        viewport=SCREEN, has_touch=is_touch, locale=locale, is_mobile=is_touch, device_scale_factor=scale
+    )
     held = Telephone(base, who, await context.new_page(), context, is_touch)
     held.page.on("console", lambda message: held.hear(message))  # noqa: PLW0108 - a slot cannot be hung on to
     held.page.on("pageerror", lambda error: held.errors.append(f"uncaught: {error}"))
