@@ -18,14 +18,19 @@ MAX_NODES, MAX_DEPTH, MAX_CHILDREN = 1_000, 30, 60
 
 
 @pytest.mark.parametrize("is_elder", [False, True], ids=["usual", "elder"])
-async def test_axe_finds_nothing_on_any_page_and_none_is_too_large(telephones: Hand, desk: Desk, *, is_elder: bool):
-    phone = await telephones("resident3")
+async def test_axe_finds_nothing_on_any_page_and_none_is_too_large(
+    telephones: Hand, town: City, desk: Desk, *, is_elder: bool
+):
+    phone = await telephones("resident6")  # of whom departments know something
     await phone.log_in()
+    session = await phone.page.evaluate("() => wx.getStorageSync('session')")
+    offers = (await town.api("GET", "/v1/me/offers", token=session["access"])).json["offers"]
     await phone.page.evaluate("(isOn) => wx.setStorageSync('elder', isOn)", is_elder)
     found, large = [], []
     async with desk.warned("Blue") as identifier:
+        ids = {"pages/alert/alert": {"id": identifier}, "pages/offer/offer": {"id": offers[0]["id"]}}
         for path in PAGES:
-            await phone.open(path, **({"id": identifier} if path == "pages/alert/alert" else {}))
+            await phone.open(path, **ids.get(path, {}))
             await phone.shown().locator("hm-page").wait_for()
             await phone.page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
             found += [f"{path}: {each}" for each in await phone.axe()]

@@ -119,9 +119,7 @@ async def test_the_look_of_an_officer_is_on_the_list_with_its_purpose(telephones
     await lives_there.see("值班首长")
 
 
-async def test_everything_arrives_as_a_file_and_then_the_account_is_gone(
-    telephones: Hand, town: City, tmp_path: Path
-):
+async def test_everything_arrives_as_a_file_and_then_the_account_is_gone(telephones: Hand, town: City, tmp_path: Path):
     anna, number = await telephones("anna"), new_number()
     await anna.log_in()
     await anna.open("pages/account/account")
