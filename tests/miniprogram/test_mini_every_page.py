@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.api.test_contract import operations
-from tests.api.test_main_job import City
+from tests.api.test_main_job import City, eventually
 from tests.miniprogram.desk import Desk
 from tests.miniprogram.harness import MINI, asked
 from tests.miniprogram.telephone import Hand
@@ -24,11 +24,13 @@ async def test_axe_finds_nothing_on_any_page_and_none_is_too_large(
     phone = await telephones("resident6")  # of whom departments know something
     await phone.log_in()
     session = await phone.page.evaluate("() => wx.getStorageSync('session')")
-    offers = (await town.api("GET", "/v1/me/offers", token=session["access"])).json["offers"]
+    mine = await eventually(
+        lambda: town.api("GET", "/v1/me/offers", token=session["access"]), lambda answer: answer.json["offers"]
+    )
     await phone.page.evaluate("(isOn) => wx.setStorageSync('elder', isOn)", is_elder)
     found, large = [], []
     async with desk.warned("Blue") as identifier:
-        ids = {"pages/alert/alert": {"id": identifier}, "pages/offer/offer": {"id": offers[0]["id"]}}
+        ids = {"pages/alert/alert": {"id": identifier}, "pages/offer/offer": {"id": mine.json["offers"][0]["id"]}}
         for path in PAGES:
             await phone.open(path, **ids.get(path, {}))
             await phone.shown().locator("hm-page").wait_for()
