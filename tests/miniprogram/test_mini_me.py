@@ -1,4 +1,4 @@
-"""What a person does about themselves: telephone, words, consents, who looked, taking away, leaving; without a network."""
+"""What a person does about themselves: telephone, words, consents, who looked, taking away, leaving; no network."""
 
 from __future__ import annotations
 
