@@ -10,7 +10,7 @@ from push.duties import Duty
 from server.assemble import Assembly
 from server.domain.notices import frames_of
 from server.services.applied import AppliedFor
-from server.services.offer_notices import OfferNotices, Telling
+from server.services.offer_notices import OfferNotices, Sources, Telling
 from server.services.proactive import Ground, Proactive
 from server.services.rehearsal import City, Rehearsals, Stage, Watched
 from server.services.rules import Names, RuleOffice, RuleShelves
@@ -45,7 +45,7 @@ def proactive(assembly: Assembly) -> ProactiveParts:
     db, now, owner, known = assembly.db, assembly.now, secrets.token_hex(8), load_facts()
     facts, offers, runs = FactStore(db, known), OfferStore(db), RunStore(db, owner)
     rules, telling = RuleStore(db, time.monotonic), Telling(offers, assembly.outbox, now)
-    notices = OfferNotices(offers, rules, known, assembly.templates, now)
+    notices = OfferNotices(Sources(offers, rules, known, assembly.consents), assembly.templates, now)
     ground = Ground(
         facts, offers, runs, Followers(db, owner), rules, assembly.consents,
         AppliedFor(assembly.applications, load_workflows()), load_working_days(), now,

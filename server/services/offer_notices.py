@@ -2,7 +2,7 @@
 
 Promises. An offer is told once. Offers of the digest's lane are told together: one notice a person and day, which names
 every offer that is open when it is sent; an offer that comes too late for today's digest is in the next one. What was
-answered, taken back or stopped meanwhile is told to nobody.
+answered, taken back or stopped meanwhile is told to nobody, nor is anything to who took a consent back that it needs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from server.storage.outbox import Outbox
 
 URGENT, MADE, DIGEST = "offer.urgent", "offer.made", "offer.digest"
 DIGEST_AT = time(18, 0)  # in China: after work, before quiet hours
+CLOSES_BEFORE = timedelta(minutes=30)  # an offer on its way into a digest may be held up so long and is still in it
 NAMED_AT_MOST = 3  # offers that a digest's notice names; it says how many more there are
 PAGE, LIST_PAGE = "pages/offer/offer?id=", "pages/offers/offers"
 
@@ -37,6 +39,14 @@ class KnownRules(Protocol):
 
     async def find(self, wanted: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], Rule]:
         """Those of these that exist and were not stopped."""
+        ...
+
+
+class Consenting(Protocol):
+    """Who agreed to what: `services.consents.Consents`."""
+
+    async def given_by(self, citizens: Collection[int], purpose: str) -> frozenset[int]:
+        """Those of these people who agree now."""
         ...
 
 
@@ -70,30 +80,46 @@ class Telling:
         )  # fmt: skip
 
     async def _collect(self, left: Sequence[Offer]) -> None:
-        """Into the next digest of their person that is sure not to have left before they are in it."""
-        day = next_digest_day(self._now())
+        """Into the next digest of their person that is sure not to have left before they are in it, once for good.
+
+        Its entry waits before it is joined, so who is in a digest is told by it, whoever dies in between.
+        """
+        day = next_digest_day(self._now() + CLOSES_BEFORE)
+        left = [offer for offer in left if not offer.digest]
         while left:
             by_digest: dict[str, list[Offer]] = defaultdict(list)
             for offer in left:
                 by_digest[digest_id(offer.citizen, day)].append(offer)
-            for digest, several in by_digest.items():
-                await self._offers.move_digest([offer.id for offer in several], digest)
             entries = [_digest_entry(digest, several[0].citizen, day) for digest, several in by_digest.items()]
             await self._outbox.put(entries)
             waiting = await self._outbox.find_waiting([entry.key for entry in entries])
-            left = [o for digest, several in by_digest.items() if key_of(digest) not in waiting for o in several]
+            left = []
+            for digest, several in by_digest.items():
+                if key_of(digest) in waiting:
+                    await self._offers.join_digest([offer.id for offer in several], digest)
+                else:
+                    left += several
             day += timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the words are made from, and who may hear them."""
+
+    offers: OfferStore
+    rules: KnownRules
+    facts: Facts
+    consents: Consenting
 
 
 class OfferNotices:
     """The words."""
 
-    def __init__(
-        self, offers: OfferStore, rules: KnownRules, facts: Facts, registry: Registry, now: Callable[[], datetime]
-    ) -> None:
-        self._offers = offers
-        self._rules = rules
-        self._facts = facts
+    def __init__(self, sources: Sources, registry: Registry, now: Callable[[], datetime]) -> None:
+        self._offers = sources.offers
+        self._rules = sources.rules
+        self._facts = sources.facts
+        self._consents = sources.consents
         self._now = now
         self._frames = frames_of(registry)
         wechat = self._frames[EVENT].wechat.id
@@ -115,13 +141,24 @@ class OfferNotices:
         else:
             found = {name: [each] for name, each in (await self._offers.find(abouts)).items() if each.state in OPEN}
         rules = await self._rules.find({(o.rule, o.version) for several in found.values() for o in several})
+        agreed = await self._agreed([o for several in found.values() for o in several], rules)
         texts: dict[str, Texts] = {}
         for about, several in found.items():
-            told = [(o, rules[o.rule, o.version]) for o in several if (o.rule, o.version) in rules]
+            told = [(o, rules[o.rule, o.version]) for o in several if o.id in agreed]
             if told:
                 notice = self._digest(told) if template == DIGEST else self._single(*told[0])
                 texts[about] = notice_texts(notice, self._frame(EVENT if template == DIGEST else told[0][1].template))
         return texts
+
+    async def _agreed(self, offers: Sequence[Offer], rules: Mapping[tuple[str, int], Rule]) -> set[str]:
+        """Those of these offers whose rule is not stopped and whose person agrees now to all that it needs."""
+        known = [(offer, rules[offer.rule, offer.version]) for offer in offers if (offer.rule, offer.version) in rules]
+        asked: dict[str, set[int]] = defaultdict(set)
+        for offer, rule in known:
+            for purpose in rule.consents:
+                asked[purpose].add(offer.citizen)
+        given = {purpose: await self._consents.given_by(people, purpose) for purpose, people in asked.items()}
+        return {offer.id for offer, rule in known if all(offer.citizen in given[each] for each in rule.consents)}
 
     def words(self, offer: Offer, rule: Rule) -> tuple[Words, Words]:
         """Title and body of one offer."""

@@ -112,14 +112,14 @@ class Proactive:
         while run := await self._ground.runs.claim():
             live = lives.get((run.rule, run.version))
             if live is None:
-                await self._ground.runs.drop_open(run.rule, run.version)
+                await self._ground.runs.drop(run.rule, run.version)
                 continue
             await self.run(run, live)
             count += 1
         return count
 
     async def run(self, run: Run, live: Live) -> bool:
-        """One run from where it stands; False: another process took over."""
+        """One run from where it stands; False: another process took over, or the rule was stopped or replaced."""
         ground, rule = self._ground, live.rule
         names = named(rule)
         found, new = run.found, run.new
@@ -132,6 +132,9 @@ class Proactive:
                 found, new = found + len(page), new + fresh
                 value = _value(page[-1], scan.by)
                 if not await ground.runs.advance(run, number, value, found, new):
+                    return False
+                if (rule.id, live.version) not in {(each.rule.id, each.version) for each in await ground.rules.live()}:
+                    await ground.runs.drop(rule.id, live.version)
                     return False
         await ground.runs.close(run, ground.now(), found, new)
         log.info("rule_run", rule=rule.id, version=live.version, is_full=run.since is None, found=found, new=new)

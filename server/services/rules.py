@@ -214,7 +214,7 @@ class RuleOffice:
         """Take back what a stopped rule had on its way; whether nothing more can come."""
         rule, shelves = kept.rule.id, self._shelves
         is_settled = self._now() - kept.changed_at >= SETTLED
-        await shelves.runs.drop_open(rule, kept.version)
+        await shelves.runs.drop(rule, kept.version)
         while ids := await shelves.offers.withdraw(rule, self._now(), TAKE):
             await self._telling.take_back(ids)
         return is_settled

@@ -203,8 +203,9 @@ class WeatherFeeds:
                 continue
             try:
                 taken = await self._intake.take(partner, file.data)
-            except TooManyError:
-                break  # the rest comes at the next look
+            except TooManyError as error:  # the rest comes at the next look, for which the page must not seem known
+                faults.append(FeedFault(file.name, error.code, error.zh, error.en))
+                break
             findings = taken.findings
             if isinstance(taken, Unreadable):
                 faults += [_fault(file.name, finding) for finding in findings]

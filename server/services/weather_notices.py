@@ -180,8 +180,17 @@ class WeatherPlanning:
         if not due:
             return 0
         places = await self._shelves.subscriptions.places_of([each.citizen for each in due])
-        entries = [entry_of(each, at) for each in due if skies.told(each.wish, places.get(each.citizen, ()), at)]
-        return await self._put(entries)
+        told = [each for each in due if skies.told(each.wish, places.get(each.citizen, ()), at)]
+        new = await self._put([entry_of(each, at) for each in told])
+        await self._take_back_changed(told, at)
+        return new
+
+    async def _take_back_changed(self, told: Sequence[Subscription], at: datetime) -> None:
+        """What was changed or taken away while its notice was put, for whoever did it did not find the notice yet."""
+        now = await self._shelves.subscriptions.find_many([each.id for each in told])
+        gone = [each for each in told if each.id not in now or now[each.id].version != each.version]
+        keys = [key_of(each.id, each.version, at) for each in gone]
+        await self._stores.outbox.withdraw_many(keys, self._now())
 
     async def _put(self, entries: Sequence[Entry]) -> int:
         if not entries:

@@ -71,13 +71,12 @@ class WeatherSubscriptions:
 
     async def change(self, citizen: int, id_: str, wish: Wish) -> Kept:
         """Write over it."""
-        before = await self._store.find(citizen, id_)
-        if before is None:
-            raise _unknown()
+        await self.get(citizen, id_)
         await self._refuse_places(citizen, wish.places)
-        changed = await self._store.change(citizen, id_, wish)
-        if changed is None:
-            raise _unknown()
+        changed = None
+        while changed is None:  # another device may change it too: what waits of each version has to be taken back
+            before = (await self.get(citizen, id_)).subscription
+            changed = await self._store.change(before, wish)
         await self._planning.forget(before)
         await self._planning.plan_now(changed)
         return self._kept(changed)

@@ -140,6 +140,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "offers": [
         IndexModel([("citizen", ASCENDING), ("found_at", DESCENDING), ("_id", DESCENDING)], name="own"),
+        IndexModel(  # ids say so, but those of an account that became part of another
+            [("citizen", ASCENDING), ("rule", ASCENDING), ("period", ASCENDING)], unique=True, name="once"
+        ),
         IndexModel([("rule", ASCENDING)], partialFilterExpression={"is_open": True}, name="open_by_rule"),
         IndexModel([("citizen", ASCENDING), ("rule", ASCENDING), ("found_at", ASCENDING)], name="caps"),
         IndexModel([("found_at", ASCENDING)], partialFilterExpression={"state": "found"}, name="untold"),
@@ -168,7 +171,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("changed_at", ASCENDING)], partialFilterExpression={"is_left": True}, name="left"),
     ],
     "runs": [
-        IndexModel([("day", ASCENDING), ("_id", ASCENDING)], partialFilterExpression={"state": "open"}, name="open"),
+        IndexModel(
+            [("tries", ASCENDING), ("day", ASCENDING), ("_id", ASCENDING)],
+            partialFilterExpression={"state": "open"},
+            name="to_do",
+        ),
         IndexModel([("rule", ASCENDING), ("day", DESCENDING)]),
     ],
     "log_ins": [
@@ -212,6 +219,9 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="one_successor",
         ),
         IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
+        IndexModel(  # of one message of a partner a standing order makes one alert
+            [("origin", ASCENDING)], unique=True, partialFilterExpression={"origin": {"$gt": ""}}, name="one_of_message"
+        ),
         IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
         IndexModel([("steps.0.at", DESCENDING), ("_id", DESCENDING)], name="by_begin"),
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
@@ -243,7 +253,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="first_of_identifier",
         ),
         IndexModel([("sender", ASCENDING), ("chain", ASCENDING)]),
+        IndexModel([("received_at", ASCENDING)], partialFilterExpression={"awaits_order": True}, name="awaits_order"),
         IndexModel([("received_at", ASCENDING)], expireAfterSeconds=180 * 24 * 3600),
+    ],
+    "standing_orders": [
+        IndexModel([("terms.partner", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
     ],
     "resources": [
         IndexModel([("lay_on", ASCENDING)]),

@@ -96,9 +96,9 @@ class OfferStore:
             found[document["digest"]].append(_to_offer(document))
         return found
 
-    async def move_digest(self, ids: Collection[str], digest: str) -> None:
-        """Tell of these in another digest."""
-        await self._offers.update_many({"_id": {"$in": list(ids)}}, {"$set": {"digest": digest}})
+    async def join_digest(self, ids: Collection[str], digest: str) -> None:
+        """Tell of those of these in this digest that are in none."""
+        await self._offers.update_many({"_id": {"$in": list(ids)}, "digest": ""}, {"$set": {"digest": digest}})
 
     async def page_of(self, citizen: int, after: tuple[datetime, str] | None, limit: int) -> list[Offer]:
         """A person's offers, newest first, after one; rules that were stopped have none."""
@@ -165,7 +165,20 @@ class OfferStore:
         return [{k: v.isoformat() if isinstance(v, datetime) else v for k, v in d.items()} async for d in cursor]
 
     async def move(self, source: int, target: int, session: Session) -> None:
-        """Give a person's offers to another account."""
+        """Give a person's offers to another account. What both were offered stays once: as it was answered, if it was.
+
+        Its id is still of the other account: `insert` knows it by person, rule and period.
+        """
+        fields = {"rule": 1, "period": 1, "is_open": 1}
+        own = {
+            (d["rule"], d["period"]): d async for d in self._offers.find({"citizen": target}, fields, session=session)
+        }
+        doubled = [
+            own[key]["_id"] if own[key].get("is_open") and not d.get("is_open") else d["_id"]
+            async for d in self._offers.find({"citizen": source}, fields, session=session)
+            if (key := (d["rule"], d["period"])) in own
+        ]
+        await self._offers.delete_many({"_id": {"$in": doubled}}, session=session)
         await self._offers.update_many({"citizen": source}, {"$set": {"citizen": target}}, session=session)
 
     async def erase(self, citizen: int) -> None:

@@ -43,11 +43,12 @@ class _Seen:
 class RuleStore:
     """Reads and writes them. `clock` is monotonic, in seconds."""
 
-    def __init__(self, db: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, db: Database, clock: Callable[[], float], remembered: int = REMEMBERED) -> None:
         self._db = db
         self._rules = db["rules"]
         self._clock = clock
         self._seen: _Seen | None = None
+        self._remembered = remembered
         self._released: dict[tuple[str, int], Rule | None] = {}
 
     async def live(self) -> Sequence[Live]:
@@ -56,12 +57,12 @@ class RuleStore:
 
     async def find(self, wanted: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], Rule]:
         """Those of these released versions whose rule is not stopped."""
-        seen = await self._look()
-        unknown = [f"{name}@{version}" for name, version in wanted if (name, version) not in self._released]
+        seen, known = await self._look(), self._released
+        unknown = [f"{name}@{version}" for name, version in wanted if (name, version) not in known]
         if unknown:
             async for d in self._rules.find({"_id": {"$in": unknown}, "state": {"$nin": list(ON_DESK)}}):
-                self._remember(d)
-        asked = {each: self._released.get(each) for each in wanted if each[0] not in seen.stopped}
+                _remember(known, d)
+        asked = {each: known.get(each) for each in wanted if each[0] not in seen.stopped}
         return {each: rule for each, rule in asked.items() if rule is not None}
 
     async def _look(self) -> _Seen:
@@ -69,29 +70,22 @@ class RuleStore:
         if seen is not None and self._clock() - seen.at < FRESH_S:
             return seen
         at = self._clock()
+        if len(self._released) > self._remembered:
+            self._released = {}  # another one: who is reading the old one keeps it
+        known = self._released
         fields = {"id": 1, "version": 1, "state": 1}
         there = [d async for d in self._rules.find({"slot": FORCE}, fields).sort("id", ASCENDING)]
-        new = [d["_id"] for d in there if (d["id"], d["version"]) not in self._released]
+        new = [d["_id"] for d in there if (d["id"], d["version"]) not in known]
         if new:
             async for d in self._rules.find({"_id": {"$in": new}}):
-                self._remember(d)
+                _remember(known, d)
         live = [
             Live(rule, d["version"])
             for d in there
-            if d["state"] == State.LIVE and (rule := self._released.get((d["id"], d["version"])))
+            if d["state"] == State.LIVE and (rule := known.get((d["id"], d["version"])))
         ]
         self._seen = _Seen(at, live, frozenset(d["id"] for d in there if d["state"] == State.STOPPED))
         return self._seen
-
-    def _remember(self, d: Document) -> None:
-        if len(self._released) >= REMEMBERED:
-            self._released.clear()
-        try:
-            rule = Rule.model_validate(d["rule"])
-        except ValidationError as error:  # of another release of the product: it must not keep the others from running
-            log.warning("rule_unreadable", rule=d["_id"], faults=error.error_count())
-            rule = None
-        self._released[d["id"], d["version"]] = rule
 
     async def on_desk(self, rule: str) -> Kept | None:
         """What is being written or waits for release."""
@@ -174,6 +168,15 @@ class RuleStore:
         await self._rules.update_one({"_id": kept.name}, {"$max": {"logged": kept.edit}})
         if not is_left:
             await self._rules.update_one(_as_it_was(kept), {"$unset": {"is_left": ""}})
+
+
+def _remember(known: dict[tuple[str, int], Rule | None], d: Document) -> None:
+    try:
+        rule = Rule.model_validate(d["rule"])
+    except ValidationError as error:  # of another release of the product: it must not keep the others from running
+        log.warning("rule_unreadable", rule=d["_id"], faults=error.error_count())
+        rule = None
+    known[d["id"], d["version"]] = rule
 
 
 def _as_it_was(kept: Kept) -> Document:

@@ -1,8 +1,8 @@
 """Runs of rules in MongoDB: which rule was run for which day, and how far a run has come.
 
-`runs`: {_id: "<rule>@<version>/<day>", rule, version, day, is_full, state: open | done, cursor: {scan, value}, found,
-new, owner, until, done_at}. One process works on a run at a time, by a lease on the database's clock; another goes on
-from the cursor when it lapses. The lease saves work: offers are unique whoever finds them.
+`runs`: {_id: "<rule>@<version>/<day>", rule, version, day, since, state: open | done | dropped, cursor: {scan, value},
+found, new, owner, until, tries, is_void, done_at}. One process works on a run at a time, by a lease on the database's
+clock; another goes on from the cursor when it lapses. The lease saves work: offers are unique whoever finds them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from server.domain.facts import Value
 from server.storage.mongo import Database, Document
 
 LEASE_MS = 30_000
+_ONE_MORE: Document = {"$add": [{"$ifNull": ["$tries", 0]}, 1]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,14 @@ class RunStore:
         self._owner = owner
 
     async def open(self, run: Run) -> None:
-        """Write down that it has to be done; again changes nothing. What a stop dropped is to be done again."""
+        """Write down that it has to be done; again changes nothing. One that is void is to be done again."""
         fields = {
             "rule": run.rule, "version": run.version, "day": run.day.isoformat(), "state": "open",
             "since": run.since.isoformat() if run.since else None, "cursor": {"scan": 0, "value": None},
             "found": 0, "new": 0,
         }  # fmt: skip
-        again = await self._runs.update_one({"_id": run.id, "state": "dropped"}, {"$set": fields})
+        void = {"_id": run.id, "is_void": True}
+        again = await self._runs.update_one(void, {"$set": fields, "$unset": {"is_void": "", "done_at": ""}})
         if again.matched_count:
             return
         try:
@@ -58,9 +60,9 @@ class RunStore:
             return
 
     async def last_days(self) -> dict[tuple[str, int], tuple[date, date | None]]:
-        """Of each rule and version the day of its newest run, and of its newest full one; dropped ones do not count."""
+        """Of each rule and version the day of its newest run, and of its newest full one; void ones do not count."""
         pipeline: list[Document] = [
-            {"$match": {"state": {"$ne": "dropped"}}},
+            {"$match": {"is_void": {"$ne": True}}},
             {
                 "$group": {
                     "_id": {"rule": "$rule", "version": "$version"},
@@ -78,12 +80,15 @@ class RunStore:
         }
 
     async def claim(self) -> Run | None:
-        """The oldest open run that nobody works on, for this process; None: there is none."""
+        """The open run that nobody works on and that was begun least often, for this process; None: there is none.
+
+        So one that nobody can finish keeps no other back.
+        """
         is_free = {"$lte": [{"$ifNull": ["$until", "$$NOW"]}, "$$NOW"]}
         found = await self._runs.find_one_and_update(
             {"state": "open", "$expr": is_free},
-            [{"$set": {"owner": self._owner, "until": {"$add": ["$$NOW", LEASE_MS]}}}],
-            sort=[("day", ASCENDING), ("_id", ASCENDING)],
+            [{"$set": {"owner": self._owner, "until": {"$add": ["$$NOW", LEASE_MS]}, "tries": _ONE_MORE}}],
+            sort=[("tries", ASCENDING), ("day", ASCENDING), ("_id", ASCENDING)],
         )
         return _to_run(found) if found else None
 
@@ -101,10 +106,16 @@ class RunStore:
         fields = {"state": "done", "done_at": now, "found": found, "new": new}
         await self._runs.update_one({"_id": run.id}, {"$set": fields, "$unset": {"owner": "", "until": ""}})
 
-    async def drop_open(self, rule: str, version: int) -> None:
-        """Forget what was still to be done for a version that was stopped or replaced."""
-        query = {"rule": rule, "version": version, "state": "open"}
-        await self._runs.update_many(query, {"$set": {"state": "dropped"}, "$unset": {"owner": "", "until": ""}})
+    async def drop(self, rule: str, version: int) -> None:
+        """Forget what was still to be done for a version that was stopped or replaced.
+
+        What was done is void: if it comes back, nobody has looked at what changed in between, so its next run is full.
+        """
+        state = {"$cond": [{"$eq": ["$state", "open"]}, "dropped", "$state"]}
+        query = {"rule": rule, "version": version, "is_void": {"$ne": True}}
+        await self._runs.update_many(
+            query, [{"$set": {"state": state, "is_void": True}}, {"$unset": ["owner", "until"]}]
+        )
 
     async def newest(self, rule: str, limit: int) -> list[dict[str, Any]]:
         """The newest runs of a rule, as officers see them."""

@@ -62,10 +62,10 @@ class WeatherSubscriptionStore:
         """Those of these that are there, by id."""
         return {d["_id"]: _to_subscription(d) async for d in self._subscriptions.find({"_id": {"$in": list(ids)}})}
 
-    async def change(self, citizen: int, id_: str, wish: Wish) -> Subscription | None:
-        """Write over it: the next version; None if there is none."""
+    async def change(self, before: Subscription, wish: Wish) -> Subscription | None:
+        """Write over it: the next version; None: it is gone, or not of this version any more."""
         found = await self._subscriptions.find_one_and_update(
-            {"_id": id_, "citizen": citizen},
+            {"_id": before.id, "citizen": before.citizen, "version": before.version},
             [{"$set": {"version": {"$add": ["$version", 1]}, "changed_at": "$$NOW",
                        **{name: {"$literal": value} for name, value in _to_document(wish).items()}}}],
             return_document=ReturnDocument.AFTER,

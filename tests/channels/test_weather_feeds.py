@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +224,19 @@ async def test_a_page_that_has_not_changed_is_answered_304(station: Station):
     assert asked[0].header("if-none-match") == ""
     assert asked[1].header("if-none-match").startswith('"')
     assert len([each for each in station.provider.requests if each.target == "/cap/a.xml"]) == 1
+
+
+async def test_what_the_intake_had_no_time_for_comes_at_the_next_look_at_the_same_page(station: Station):
+    intake, now = station.assembly.db["intake"], datetime.now(UTC)
+    flood = [{"partner": WEATHER_PARTNER, "received_at": now, "key": f"{n}"} for n in range(60)]
+    await intake.insert_many(flood)
+    station.weather.set_alerts(Alerts(files={"a.xml": cap("A1")}))
+    await station.duty().poll()
+    assert ["intake_flood" in each for each in await station.faults("sandbox-alerts")] == [True]
+    await intake.delete_many({})
+    await station.again()
+    await station.duty().poll()
+    assert await intake_of(station) == {"A1": "proposed"}
 
 
 async def test_broken_files_strangers_and_wrong_dates_are_reported_and_the_rest_goes_on(station: Station):

@@ -30,6 +30,7 @@ SHOWN = {
     "consents": "pages/consents/consents",
 }
 LOCALES = {"zh": "zh-CN", "en": "en-GB"}
+LOG_IN = {"zh": "微信一键登录", "en": "Log in with WeChat"}
 
 pytestmark = pytest.mark.pictures
 
@@ -72,7 +73,7 @@ async def test_pictures_are_taken_in_both_languages_and_in_elder_mode(town: City
     async with desk.warned("Orange") as identifier:
         for language, locale in LOCALES.items():
             async with telephone(browser, base, "resident6", is_touch=True, locale=locale, scale=2) as phone:
-                await phone.log_in()
+                await phone.log_in(LOG_IN[language])
                 offer = offer or await live(town, phone, identifier)
                 await phone.page.evaluate("(which) => wx.setStorageSync('language', which)", language)
                 for name, path in SHOWN.items():

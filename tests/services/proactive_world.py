@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from server.domain.facts import Statement, Value
 from server.domain.rules import Live, Rule
 from server.domain.working_days import WorkingDays
-from server.services.offer_notices import OfferNotices, Telling
+from server.services.offer_notices import OfferNotices, Sources, Telling
 from server.services.proactive import Ground, Proactive
 from server.storage.catalogues import load_facts, load_texts
 from server.storage.facts import FactStore
@@ -77,7 +77,7 @@ class Town:
 
     def notices(self) -> OfferNotices:
         """The words."""
-        return OfferNotices(self.offers, self, load_facts(), load_texts().templates, self.now)
+        return OfferNotices(Sources(self.offers, self, load_facts(), self), load_texts().templates, self.now)
 
     async def knows(self, citizen: int, **facts: Value | None) -> None:
         """The usual source states these facts, now."""

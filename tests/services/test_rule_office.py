@@ -200,6 +200,17 @@ async def test_a_rule_that_cannot_be_read_keeps_no_other_back(city: City, ticks:
     assert [live.rule.id for live in await RuleStore(city.db, lambda: ticks[0]).live()] == ["other"]
 
 
+async def test_more_versions_than_are_remembered_lose_no_rule(city: City, ticks: list[float]) -> None:
+    """A process that remembers two of four rules sees all four at every turn, and reads them all out."""
+    for name in ("one", "two", "three", "four"):
+        await city.release(id=name)
+    store = RuleStore(city.db, lambda: ticks[0], remembered=2)
+    for _ in range(3):
+        ticks[0] += 1.0
+        assert len(await store.live()) == 4
+        assert len(await store.find([(name, 1) for name in ("one", "two", "three", "four")])) == 4
+
+
 async def test_six_approvers_at_once_release_one_version_in_place_of_another(city: City) -> None:
     """One wins, the others are told, and exactly one version is in force."""
     await city.release()

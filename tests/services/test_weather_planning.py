@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import pytest
 
 from server.domain.errors import ConflictError, NotFoundError
 from server.domain.faults import FaultyInputError
+from server.domain.outbox import Entry
 from server.domain.weather_conditions import Condition, What
-from server.domain.weather_subscriptions import MOST, Wish
+from server.domain.weather_subscriptions import MOST, Subscription, Wish
 from server.domain.working_days import WorkingDays
 from server.services.weather_holdings import WeatherSubscriptionHolding
 from server.services.weather_notices import WeatherNotices
 from server.services.weather_subscriptions import WeatherSubscriptions
-from server.storage.mongo import Database, in_transaction
+from server.storage.mongo import Database, Session, in_transaction
 from server.storage.outbox import Outbox
 from server.storage.person_keys import PersonVault
 from server.storage.profiles import Profiles
 from server.storage.vault import Vault
+from server.storage.weather_subscriptions import WeatherSubscriptionStore
 from tests.services.desk import DIVISIONS, TEXTS, Clock
 from tests.services.mortal_stores import KilledError, Life
 from tests.services.weather_world import AT, HALF_PAST_SEVEN, PLACE, MortalOutbox, WeatherWorld, forecast
@@ -138,6 +141,57 @@ async def test_a_change_withdraws_what_waits_and_counts_at_once(world: WeatherWo
     assert (await world.db["outbox"].find_one({"_id": after}) or {})["due_at"] == AT + timedelta(minutes=2)
     await verbs.remove(1, one.id)
     assert await world.waiting() == []
+
+
+class ChangingOutbox(Outbox):
+    """While a notice is on its way into it, its person changes the wish, and who does so finds no notice yet."""
+
+    def __init__(self, db: Database, change: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(db)
+        self._change: Callable[[], Awaitable[object]] | None = change
+
+    async def put(self, entries: Sequence[Entry], session: Session | None = None) -> int:
+        """After the change, once."""
+        change, self._change = self._change, None
+        if change is not None:
+            await change()
+        return await super().put(entries, session)
+
+
+async def test_a_change_while_its_notice_is_put_leaves_that_of_the_new_wish(
+    world: WeatherWorld, verbs: WeatherSubscriptions
+):
+    (one,) = await world.wishes(1)
+    world.clock.at = AT - timedelta(minutes=5)
+    outbox = ChangingOutbox(world.db, lambda: verbs.change(1, one.id, Wish((PLACE,), HALF_PAST_SEVEN + 2)))
+    await world.planner(outbox=outbox).plan()
+    assert [key.split("/")[1] for key in await world.waiting()] == [f"{one.id}.2"]
+
+
+class BusyStore(WeatherSubscriptionStore):
+    """Another device is quicker, once."""
+
+    other: Callable[[], Awaitable[object]] | None = None
+
+    async def change(self, before: Subscription, wish: Wish) -> Subscription | None:
+        """After the other one."""
+        other, self.other = self.other, None
+        if other is not None:
+            await other()
+        return await super().change(before, wish)
+
+
+async def test_of_two_devices_that_change_a_wish_at_once_one_notice_is_left(
+    world: WeatherWorld, verbs: WeatherSubscriptions
+):
+    (one,) = await world.wishes(1)
+    world.clock.at = AT - timedelta(minutes=5)
+    await world.planner().plan()
+    store = BusyStore(world.db)
+    store.other = lambda: verbs.change(1, one.id, Wish((PLACE,), HALF_PAST_SEVEN + 2))
+    slower = WeatherSubscriptions(store, world.planner(), WorkingDays(), world.clock)
+    await slower.change(1, one.id, Wish((PLACE,), HALF_PAST_SEVEN + 1))
+    assert [key.split("/")[1] for key in await world.waiting()] == [f"{one.id}.3"]
 
 
 async def test_nobody_has_more_wishes_than_there_may_be_whoever_asks_at_once(
