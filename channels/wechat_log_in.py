@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from wechatpy.exceptions import WeChatClientException
 
-from channels.wechat_api import WeChatApi
+from channels.wechat_api import VENDOR, WeChatApi
 from server.domain.errors import ForbiddenError, HuiminError, TooManyError, UnauthenticatedError, UnavailableError
 from server.domain.log_in import WeChatSession
 
@@ -42,7 +42,8 @@ class WeChatLogIn:
 
     async def phone(self, code: str) -> str:
         """The E.164 number behind a phone-number code (getuserphonenumber)."""
-        answer = await self._asked(self._api.post("wxa/business/getuserphonenumber", data={"code": code}))
+        # Not below /cgi-bin/, where wechatpy looks for what is named without its host.
+        answer = await self._asked(self._api.post(f"{VENDOR}/wxa/business/getuserphonenumber", data={"code": code}))
         match answer.get("phone_info"):
             case {
                 "purePhoneNumber": str(number),

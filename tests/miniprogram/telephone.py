@@ -117,9 +117,16 @@ class Telephone:
 
 
 @asynccontextmanager
-async def telephone(browser: Browser, base: str, who: str, *, is_touch: bool, locale: str) -> AsyncIterator[Telephone]:
-    """A telephone of somebody, in a context of its own. AssertionError if the program wrote errors."""
-    context = await browser.new_context(viewport=SCREEN, has_touch=is_touch, locale=locale, is_mobile=is_touch)
+async def telephone(
+    browser: Browser, base: str, who: str, *, is_touch: bool, locale: str, scale: float = 1
+) -> AsyncIterator[Telephone]:
+    """A telephone of somebody, in a context of its own; `scale`: pixels of its screen per CSS pixel.
+
+    AssertionError if the program wrote errors.
+    """
+    context = await browser.new_context(
+        viewport=SCREEN, has_touch=is_touch, locale=locale, is_mobile=is_touch, device_scale_factor=scale
+    )
     held = Telephone(base, who, await context.new_page(), context, is_touch)
     held.page.on("console", lambda message: held.hear(message))  # noqa: PLW0108 - a slot cannot be hung on to
     held.page.on("pageerror", lambda error: held.errors.append(f"uncaught: {error}"))

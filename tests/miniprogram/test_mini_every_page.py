@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.api.test_contract import operations
-from tests.api.test_main_job import City
+from tests.api.test_main_job import City, eventually
 from tests.miniprogram.clinics import Clinics
 from tests.miniprogram.desk import Desk
 from tests.miniprogram.harness import MINI, asked
@@ -25,14 +25,19 @@ MAX_NODES, MAX_DEPTH, MAX_CHILDREN = 1_000, 30, 60
 
 @pytest.mark.parametrize("is_elder", [False, True], ids=["usual", "elder"])
 async def test_axe_finds_nothing_on_any_page_and_none_is_too_large(
-    telephones: Hand, desk: Desk, clinics: Clinics, *, is_elder: bool
+    telephones: Hand, desk: Desk, clinics: Clinics, town: City, *, is_elder: bool
 ):
-    phone = await telephones("resident3")
+    phone = await telephones("resident6")  # of whom departments know something
     await phone.log_in()
+    session = await phone.page.evaluate("() => wx.getStorageSync('session')")
+    mine = await eventually(
+        lambda: town.api("GET", "/v1/me/offers", token=session["access"]), lambda answer: answer.json["offers"]
+    )
     await phone.page.evaluate("(isOn) => wx.setStorageSync('elder', isOn)", is_elder)
     found, large = [], []
     async with desk.warned("Blue") as identifier:
-        queries = NEEDED | {"pages/alert/alert": {"id": identifier}} | await clinics.queries(phone, is_held=is_elder)
+        queries = NEEDED | await clinics.queries(phone, is_held=is_elder)
+        queries |= {"pages/alert/alert": {"id": identifier}, "pages/offer/offer": {"id": mine.json["offers"][0]["id"]}}
         for path in PAGES:
             await phone.open(path, **queries.get(path, {}))
             await phone.shown().locator("hm-page").wait_for()

@@ -106,10 +106,29 @@ const fileSystem = {
       (error) => fail?.({ errMsg: `readFile:fail ${error.message}` }),
     ).finally(() => complete?.())
   },
+  writeFile: ({ filePath, data, success, complete }) => {
+    files.set(filePath, { blob: new Blob([data]), name: filePath.split('/').pop() })
+    success?.({ errMsg: 'writeFile:ok' })
+    complete?.()
+  },
+  unlink: ({ filePath, success, complete }) => {
+    files.delete(filePath)
+    success?.({ errMsg: 'unlink:ok' })
+    complete?.()
+  },
+}
+
+/** wx.shareFileMessage sends a file to a chat; here the browser downloads it. */
+function shareFileMessage({ filePath, fileName }) {
+  const { blob } = files.get(filePath) ?? {}
+  if (!blob) throw new Error('no such file')
+  const href = URL.createObjectURL(blob)
+  Object.assign(document.createElement('a'), { href, download: fileName || filePath.split('/').pop() }).click()
+  setTimeout(() => URL.revokeObjectURL(href), 60_000)
 }
 
 const state = () => ({ isConnected: navigator.onLine, networkType: navigator.onLine ? 'wifi' : 'none' })
 const heard = new Set()
 for (const name of ['online', 'offline']) window.addEventListener(name, () => heard.forEach((listener) => listener(state())))
 
-module.exports = { request, uploadFile, downloadFile, fileSystem, keep, files, state, heard }
+module.exports = { request, uploadFile, downloadFile, shareFileMessage, fileSystem, keep, files, state, heard }

@@ -93,6 +93,7 @@ function person(who) {
     previewImage: () => ({}),
     saveFile: ({ tempFilePath }) => ({ savedFilePath: tempFilePath }),
     openDocument: () => ({}),
+    shareFileMessage: (options) => net.shareFileMessage(options),
     getNetworkType: () => net.state(),
   }
 }
@@ -124,6 +125,7 @@ function makeWx(navigation, stack, chrome) {
     getExtConfigSync: () => ({ api: asked.get('api') ?? '' }),
     getLaunchOptionsSync: () => ({ path: stack.parts.app.pages[0], query: {}, scene: 1001 }),
     getEnterOptionsSync: () => ({ path: stack.parts.app.pages[0], query: {}, scene: 1001 }),
+    env: { USER_DATA_PATH: 'http://usr' },
     getUpdateManager: () => ({ onCheckForUpdate() {}, onUpdateReady() {}, onUpdateFailed() {}, applyUpdate() {} }),
     nextTick: (callback) => setTimeout(callback, 0),
     onThemeChange: () => {},

@@ -82,6 +82,16 @@ function renew() {
   return renewing
 }
 
+/** A refusal that came as bytes because a file was asked for; null if it is no JSON. */
+function jsonOf(bytes) {
+  try {
+    const octets = Array.from(new Uint8Array(bytes), (byte) => `%${byte.toString(16).padStart(2, '0')}`)
+    return JSON.parse(decodeURIComponent(octets.join('')))
+  } catch (error) {
+    return null
+  }
+}
+
 function fromKept(kept) {
   return { data: kept.data, etag: kept.etag, at: kept.at, isOld: true, status: 200 }
 }
@@ -118,7 +128,7 @@ async function ask(name, call = {}) {
   }
   if (answer.statusCode >= 400) {
     if (answer.statusCode >= 500 && kept && call.keep) return fromKept(kept)
-    throw problems.ofAnswer(answer.statusCode, answer.data, Number(headerOf(answer, 'retry-after')) || 0)
+    throw problems.ofAnswer(answer.statusCode, call.raw ? jsonOf(answer.data) : answer.data, Number(headerOf(answer, 'retry-after')) || 0)
   }
   const found = { data: answer.data, etag: headerOf(answer, 'etag'), at: Date.now() }
   if (method === 'GET' && call.keep) store.answers.set(slot, found)

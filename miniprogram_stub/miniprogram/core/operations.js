@@ -121,10 +121,18 @@ module.exports = {
   'consents.revoke': 'DELETE /v1/me/consents/{purpose}',
   'uses.list': 'GET /v1/me/uses',
   'export.get': 'GET /v1/me/export',
+  'facts.list': 'GET /v1/me/facts',
+  'facts.object': 'POST /v1/me/facts/{fact}/objection',
   'erasure.ask': 'POST /v1/me/erasure',
   'calendar.get': 'GET /v1/me/calendar',
   'calendar.make': 'POST /v1/me/calendar',
   'calendar.end': 'DELETE /v1/me/calendar',
+
+  // offers
+  'offers.list': 'GET /v1/me/offers',
+  'offers.get': 'GET /v1/me/offers/{offer}',
+  'offers.accept': 'POST /v1/me/offers/{offer}/accept',
+  'offers.decline': 'POST /v1/me/offers/{offer}/decline',
 
   // session
   'codes.send': 'POST /v1/codes',

@@ -33,6 +33,8 @@ module.exports = {
       later: '请稍后再试。短信和应用通知不受影响。',
       templates: { WX_ALERT: '预警', WX_UPDATE: '预警更新', WX_CANCEL: '预警解除', WX_NOTICE: '消息', WX_BOOKING: '预约', WX_EXERCISE: '演练' },
     },
+    code: { phone: '手机号', send: '获取验证码', again: '重新获取', code: '短信验证码', sent: '验证码已发送，请查看短信' },
+    offerStates: { accepted: '已办理', done: '已办结', declined: '已忽略', lapsed: '已过期', withdrawn: '已撤销' },
     left: { d: '天', h: '小时', m: '分', s: '秒', over: '已到时' },
   },
   en: {
@@ -67,6 +69,8 @@ module.exports = {
       later: 'Please try again later. Text messages and the app are not affected.',
       templates: { WX_ALERT: 'Warnings', WX_UPDATE: 'Updates', WX_CANCEL: 'All-clear', WX_NOTICE: 'Messages', WX_BOOKING: 'Bookings', WX_EXERCISE: 'Exercises' },
     },
+    code: { phone: 'Phone number', send: 'Send a code', again: 'Send again', code: 'Code by SMS', sent: 'The code is on its way by SMS' },
+    offerStates: { accepted: 'taken', done: 'done', declined: 'declined', lapsed: 'over', withdrawn: 'withdrawn' },
     left: { d: 'd', h: 'h', m: 'min', s: 's', over: 'time is up' },
   },
 }

@@ -13,6 +13,9 @@ module.exports = {
     subscribe: '预警设置',
     forecasts: '天气预报',
     next: '接下来',
+    offers: '为您推荐',
+    all: '查找全部事项',
+    bulletins: '公共通知',
   },
   en: {
     title: 'Huimin',
@@ -28,5 +31,8 @@ module.exports = {
     subscribe: 'Alert settings',
     forecasts: 'Forecast',
     next: 'Coming up',
+    offers: 'For you',
+    all: 'Find a service',
+    bulletins: 'Public notices',
   },
 }

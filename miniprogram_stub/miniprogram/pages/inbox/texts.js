@@ -1,8 +1,28 @@
 module.exports = {
   zh: {
     title: '消息',
+    none: '您还没有消息',
+    alerts: '生效中的预警',
+    bulletins: '公共通知',
+    items: '我的消息',
+    unread: '我的消息（{count} 条未读）',
+    isNew: '未读',
+    until: '有效至',
+    readAll: '全部标为已读',
+    older: '更早的消息',
+    newer: '更新的消息',
   },
   en: {
     title: 'Inbox',
+    none: 'You have no messages yet',
+    alerts: 'Alerts in force',
+    bulletins: 'Public notices',
+    items: 'My messages',
+    unread: 'My messages ({count} unread)',
+    isNew: 'new',
+    until: 'until',
+    readAll: 'Mark all as read',
+    older: 'Older messages',
+    newer: 'Newer messages',
   },
 }

@@ -1,4 +1,4 @@
-// Who I am here, how I want it, and what is known of me.
+// Who I am here, how I want it, and the way to all that is known of me. Elder mode shows what is needed most.
 
 const { ask } = require('../../core/api')
 const elder = require('../../core/elder')
@@ -9,13 +9,21 @@ const { page } = require('../../core/page')
 page({
   texts: require('./texts'),
   needsLogIn: true,
-  data: { me: {} },
+  data: { me: {}, phone: '', name: '', isAll: false },
 
   async load() {
-    const answer = await ask('me.get', { keep: true })
+    const [answer, caller, realName] = await Promise.all([
+      ask('me.get', { keep: true }), ask('session.get', { keep: true }), ask('realName.get', { keep: true }),
+    ])
     elder.set(answer.data.is_elder_mode)
     this.dress()
-    return { me: answer.data, version: answer.etag, asOf: this.age(answer) }
+    return {
+      me: answer.data,
+      version: answer.etag,
+      phone: caller.data.means.phone || '',
+      name: realName.data.name || '',
+      asOf: [answer, caller, realName].map((each) => this.age(each)).find(Boolean) || '',
+    }
   },
 
   change(values) {
@@ -34,6 +42,10 @@ page({
 
   changeElder() {
     return this.change({ is_elder_mode: !elder.isOn() })
+  },
+
+  showAll() {
+    this.setData({ isAll: true })
   },
 
   logOut() {

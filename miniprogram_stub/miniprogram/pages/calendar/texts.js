@@ -1,0 +1,26 @@
+module.exports = {
+  zh: {
+    title: '日历订阅',
+    feed: '把预约放进手机日历',
+    why: '复制地址，在手机日历里“添加订阅”。预约改期、取消后日历自动更新。',
+    none: '尚未开通',
+    since: '{time} 开通',
+    once: '地址只显示一次。知道地址的人都能看到您的预约，请勿转发。',
+    copy: '复制地址',
+    make: '开通',
+    renew: '换一个新地址',
+    end: '停用',
+  },
+  en: {
+    title: 'Calendar feed',
+    feed: 'My bookings in my calendar',
+    why: 'Copy the address and subscribe to it in your calendar. It follows when a booking is moved or cancelled.',
+    none: 'There is none yet',
+    since: 'since {time}',
+    once: 'It is shown once. Whoever has it sees your bookings: do not pass it on.',
+    copy: 'Copy the address',
+    make: 'Make one',
+    renew: 'A new address',
+    end: 'End it',
+  },
+}
