@@ -39,6 +39,7 @@ _ALERT = {
     "divisions": ["440305"],
     "is_loud": True,
     "unit": "深圳市气象台",
+    "order": None,
     "author": "o-wangmin",
     "editor": "o-wangmin",
     "submitter": "o-wangmin",
@@ -50,7 +51,7 @@ _ALERT = {
 }
 _WHOLE = _ALERT | {
     "alert": {"identifier": "44030041600000_20261124093000", "status": "Actual", "msgType": "Alert"},
-    "steps": [{"at": "2026-11-24T01:30:00Z", "officer": "o-wangmin", "action": "draft", "reason": ""}],
+    "steps": [{"at": "2026-11-24T01:30:00Z", "officer": "o-wangmin", "action": "draft", "reason": "", "order": None}],
 }
 
 
@@ -119,6 +120,7 @@ class StepView(BaseModel):
     officer: str = Field(description='account; "" is the product itself')
     action: str
     reason: str
+    order: str | None = Field(description="the standing order that acted for this officer, if one did")
 
 
 class AlertSummary(BaseModel):
@@ -138,6 +140,7 @@ class AlertSummary(BaseModel):
     divisions: tuple[str, ...] = Field(description="that its area names or meets")
     is_loud: bool
     unit: str
+    order: str | None = Field(description="the standing order that acted for author and releaser, if one did")
     author: str
     editor: str
     submitter: str | None
@@ -164,7 +167,10 @@ class AlertView(AlertSummary):
     @classmethod
     def of(cls, desk: DeskAlert) -> AlertView:
         """Of an alert on the desk."""
-        steps = (StepView(at=s.at, officer=s.officer, action=s.action, reason=s.reason) for s in desk.steps)
+        steps = (
+            StepView(at=s.at, officer=s.officer, action=s.action, reason=s.reason, order=s.order or None)
+            for s in desk.steps
+        )
         message = desk.alert.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return cls(**_summary(desk), alert=message, steps=tuple(steps))
 
@@ -275,6 +281,7 @@ def _summary(desk: DeskAlert) -> dict[str, Any]:
         "divisions": desk.facts.divisions,
         "is_loud": desk.is_loud,
         "unit": desk.unit.name,
+        "order": desk.order or None,
         "author": desk.author.officer,
         "editor": desk.editor.officer,
         "submitter": account(desk.submitter),

@@ -12,6 +12,7 @@ from handlers.base import ApiHandler
 from server.domain.alerts.vocabulary import Dialect
 from server.domain.faults import Fault, FaultyInputError
 from server.domain.intake import Received, State
+from server.domain.standing_order_reasons import Miss, WhyNot
 from server.services.intake import Intake, Unreadable
 
 XML_TYPES = ("application/xml", "text/xml", "application/cap+xml")
@@ -32,6 +33,16 @@ _PROPOSAL = _TAKEN | {
     "draft": None,
     "officer": None,
     "reason": "",
+    "order": None,
+    "missed": [
+        {
+            "order": "7c1e0f9d2b7a48d6a3c5e8f10b6d7a92",
+            "why": "colour_unnamed",
+            "text": "级别不在指令内",
+            "text_en": "the order does not name this colour",
+            "code": "",
+        }
+    ],
 }
 
 
@@ -40,7 +51,10 @@ def _like(example: Any) -> ConfigDict:
 
 
 class Taken(BaseModel):
-    """The answer to a partner: the message is stored and waits for an officer. A repeat tells what became of it."""
+    """The answer to a partner: stored, and released under a standing order or waiting for an officer.
+
+    A repeat tells what became of it.
+    """
 
     model_config = _like(_TAKEN)
 
@@ -58,6 +72,23 @@ class Taken(BaseModel):
         return cls(**_taken(found))
 
 
+class MissView(BaseModel):
+    """A standing order of this partner that did not release the message."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    order: str
+    why: WhyNot
+    text: str = Field(description="in Chinese")
+    text_en: str = Field(description="in English")
+    code: str = Field(description="what the desk said, if it refused")
+
+    @classmethod
+    def of(cls, miss: Miss) -> MissView:
+        """Of a miss."""
+        return cls(order=miss.order, why=miss.why, text=miss.words.zh, text_en=miss.words.en, code=miss.code)
+
+
 class ProposalView(Taken):
     """What an officer sees of it."""
 
@@ -70,6 +101,8 @@ class ProposalView(Taken):
     draft: str | None = Field(description="the alert on the desk that it became")
     officer: str | None = Field(description="who decided, or is deciding")
     reason: str
+    order: str | None = Field(description="the standing order that released it")
+    missed: tuple[MissView, ...] = Field(description="the partner's standing orders that did not, and why")
 
     @classmethod
     def of(cls, found: Received) -> ProposalView:
@@ -108,7 +141,7 @@ class ProposalsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    state: tuple[State, ...] = Field(default=(), max_length=4, examples=["proposed"], description="none = all")
+    state: tuple[State, ...] = Field(default=(), max_length=5, examples=["proposed"], description="none = all")
     before: AwareDatetime | None = Field(default=None, examples=["2026-11-24T01:30:05Z"])
     limit: int = Field(default=50, ge=1, le=200, examples=[50])
 
@@ -199,4 +232,6 @@ def _seen(found: Received) -> dict[str, Any]:
         "draft": found.draft,
         "officer": found.officer,
         "reason": found.reason,
+        "order": found.order,
+        "missed": tuple(map(MissView.of, found.missed)),
     }

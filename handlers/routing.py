@@ -101,6 +101,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "booking": Parameter(r"[A-Za-z0-9_-]{22}", "public code of a booking", "q83vEjRWeJASNFZ4kBI0Vg"),
     "catalogue_item": Parameter(r"[a-z0-9]+(?:-[a-z0-9]+)*", "id of an item of the catalogue", "elderly-allowance"),
     "item_version": Parameter(r"[1-9]\d{0,5}", "number of a version of an item", "1"),
+    "order": Parameter(r"[0-9a-f]{32}", "id of a standing order", "7c1e0f9d2b7a48d6a3c5e8f10b6d7a92"),
     "typhoon": Parameter(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", "id of a typhoon", "NP_2618"),
     "weather_subscription": Parameter(
         r"[0-9a-f]{32}", "id of a weather subscription", "7a92c5e8f10b6d4c1f0e9d2b7a48d6a3"

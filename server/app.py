@@ -49,6 +49,7 @@ from server.assemble_citizens import CitizenParts
 from server.assemble_duty import duty_binding
 from server.assemble_inbox import InboxParts
 from server.assemble_public import PublicParts
+from server.assemble_standing_orders import standing_orders as order_counter
 from server.domain.errors import NotFoundError
 from server.openapi import document_of
 from server.routes import (
@@ -74,6 +75,7 @@ from server.routes import (
     real_name,
     relations,
     session,
+    standing_orders,
     waiting,
     weather,
 )
@@ -146,6 +148,7 @@ def public_routes(services: Services) -> list[Route]:
         *public.reading_routes(services.public, services.assembly.settings),
         *divisions.routes(services.assembly.divisions, services.public.shelf),
         *public.intake_routes(services.public),
+        *standing_orders.routes(order_counter(services.assembly)),
         *office.session_routes(services.assembly.officers),
         *office.office_routes(services.assembly.officers, services.audit),
         *session.routes(services.citizens.log_in),

@@ -67,6 +67,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "rules": NOT_ABOUT_CITIZENS,
     "runs": NOT_ABOUT_CITIZENS,
     "sessions": "of officers",
+    "standing_orders": NOT_ABOUT_CITIZENS,
     "forecasts": NOT_ABOUT_CITIZENS,
     "typhoons": NOT_ABOUT_CITIZENS,
     "weather_feeds": NOT_ABOUT_CITIZENS,

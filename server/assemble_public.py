@@ -14,6 +14,7 @@ from channels.call import Reply
 from channels.transport import Limits, Transport
 from handlers.front import Shelf
 from server.assemble import Assembly
+from server.assemble_standing_orders import order_releases
 from server.domain.partners import may_reach, networks
 from server.services.feeds import Feeds
 from server.services.intake import Intake
@@ -44,7 +45,9 @@ def public(assembly: Assembly) -> PublicParts:
     store = PublicStore(assembly.db)
     feeds = Feeds(store, assembly.divisions, now=assembly.now, clock=time.monotonic)
     stores = (IntakeStore(assembly.db), PartnerStore(assembly.db, assembly.vault), store)
-    intake = Intake(stores, assembly.alerts, assembly.divisions, assembly.audit, now=assembly.now)
+    intake = Intake(
+        stores, assembly.alerts, assembly.divisions, assembly.audit, now=assembly.now, orders=order_releases(assembly)
+    )
     return PublicParts(feeds=feeds, shelf=Shelf(assembly.now), partners=partners(assembly), intake=intake)
 
 

@@ -44,6 +44,7 @@ OFFICERS: Mapping[Role, str] = {
     Role.CLERK: "吴婷",
     Role.APPROVER: "郑涛",
     Role.EDITOR: "孙悦",
+    Role.PLANNER: "何静",
 }
 INSTITUTIONS = (  # whose applications and bookings the clerk and the approver work on
     "civil-affairs", "public-security", "human-resources", "housing", "market", "education", "disabled",

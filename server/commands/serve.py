@@ -30,6 +30,7 @@ from server.assemble_booking import booking_duties
 from server.assemble_bulletins import bulletin_duties
 from server.assemble_own_offers import offer_duties
 from server.assemble_proactive import prepare_facts, proactive_duties
+from server.assemble_standing_orders import order_duty
 from server.assemble_weather import weather_duties
 from server.embedded import databases
 from server.services.receipts import ReceiptCounters
@@ -111,7 +112,7 @@ async def run_worker(settings: Settings, share: Share) -> None:
         figures = _figures_of(engine.parts.counters)
         inside = make_app(admin_routes(assembly, partial(rendered, figures)), Gate(None, None, assembly.now))
         server, admin_port = listen(inside, settings.admin_port, settings.admin_address)
-        duties = assemble.duties(assembly, engine.parts)
+        duties = [*assemble.duties(assembly, engine.parts), order_duty(assembly)]
         if share is not Share.URGENT:  # nothing that can wait is done where red has to leave at once
             duties.append(Duty("webhooks", 1.0, partial(assemble_public.webhooks(assembly, stack).run, stop)))
             duties.append(Duty("erase", 2.0, assemble_privacy.erasure(assembly).finish_open))

@@ -42,6 +42,10 @@ class Deed(StrEnum):
     BROADCAST_RESUME = "broadcast.resume"
     INTAKE_READ = "intake.read"
     INTAKE_DECIDE = "intake.decide"  # adopt a partner's proposal as a draft, or refuse it
+    ORDER_READ = "order.read"  # standing orders: what is released without an officer's touch
+    ORDER_WRITE = "order.write"
+    ORDER_RELEASE = "order.release"  # as a second person; a chief if it names red
+    ORDER_STOP = "order.stop"
     PARTNER_READ = "partner.read"
     PARTNER_MANAGE = "partner.manage"  # intake keys and webhooks
     OFFICER_READ = "officer.read"
@@ -127,6 +131,10 @@ GRANTS: Mapping[Deed, Grant] = {
     Deed.BROADCAST_RESUME: Grant(_RELEASER, Reach.SUBTREE),
     Deed.INTAKE_READ: Grant(_DESK, Reach.MEETS),
     Deed.INTAKE_DECIDE: Grant(_AUTHOR, Reach.SUBTREE),
+    Deed.ORDER_READ: Grant(_DESK, Reach.MEETS),
+    Deed.ORDER_WRITE: Grant(_AUTHOR, Reach.SUBTREE),
+    Deed.ORDER_RELEASE: Grant(_RELEASER, Reach.SUBTREE),
+    Deed.ORDER_STOP: Grant(_DESK, Reach.SUBTREE),
     Deed.PARTNER_READ: Grant(_ADMINISTRATOR, Reach.SUBTREE),
     Deed.PARTNER_MANAGE: Grant(_ADMINISTRATOR, Reach.SUBTREE),
     Deed.OFFICER_READ: Grant(_ADMINISTRATOR, Reach.SUBTREE),

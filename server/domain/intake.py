@@ -1,6 +1,7 @@
 """A partner's message on its way to the desk: what is found wrong with it, and what an officer is proposed.
 
-Promises. Nothing that comes in is released by itself, or changes an alert of ours. What is proposed holds what the
+Promises. Nothing that comes in is released by itself, or changes an alert of ours: an officer decides, or an order
+that two officers have signed beforehand (`standing_orders`). What is proposed holds what the
 message says to people and names its source; what only its sender can vouch for (signature, references, unknown
 elements) stays behind in the bytes that were received.
 """
@@ -24,6 +25,7 @@ from server.domain.alerts.verbs import Change, Words, colour_of, is_over
 from server.domain.alerts.vocabulary import Colour, Dialect, MsgType, Scope
 from server.domain.divisions import Divisions
 from server.domain.partners import Partner
+from server.domain.standing_order_reasons import Miss
 from server.domain.wording import Kind
 
 MAX_WORDS, MAX_NOTE, MAX_SOURCE = 1_500, 500, 200
@@ -31,11 +33,12 @@ _RANKS = {colour: rank for rank, colour in enumerate(Colour)}  # red 0 .. blue 3
 
 
 class State(StrEnum):
-    """Of one message that came in. The last two are final."""
+    """Of one message that came in. The last three are final."""
 
     PROPOSED = "proposed"  # an officer may make a draft of it
     QUARANTINED = "quarantined"  # as before, but something about it cannot be trusted: look first
     ADOPTED = "adopted"  # an officer has
+    RELEASED = "released"  # a standing order has released it
     DISMISSED = "dismissed"  # an officer has said no
 
 
@@ -60,6 +63,9 @@ class Received:
     draft: str | None = None
     officer: str | None = None
     reason: str = ""
+    awaits_order: bool = False  # the standing orders have not been asked yet, or one is at it
+    order: str | None = None  # the one that released it
+    missed: tuple[Miss, ...] = ()  # those that did not, and why
 
 
 def key_of(partner: str, alert: Alert) -> str:

@@ -82,6 +82,17 @@ class Officer(BaseModel):
     )
 
 
+class Mandated(Officer):
+    """An officer who does not act in person: a standing order that bears the officer's name does.
+
+    The rules are those for the officer. What it does is marked with the `order` and with the key of the partner's
+    `message` that it acts on, of which there is one alert at most.
+    """
+
+    order: str = Field(min_length=1)
+    message: str = Field(min_length=1)
+
+
 class AccountState(StrEnum):
     """Of an account. Only an active one can log in."""
 

@@ -27,7 +27,7 @@ WEEK = timedelta(days=7)
 LASTS = timedelta(days=2)  # past the weekend nobody is asked
 OFFICE = frozenset({Party.CLERK, Party.APPROVER, Party.SUPERVISOR})
 NAMED_AT_MOST = 3
-PAGE = "pages/applications/index"
+PAGE = "pages/applications/applications"
 
 
 def invited(before: Application, after: Application) -> tuple[Entry, ...]:

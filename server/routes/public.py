@@ -63,7 +63,7 @@ def intake_routes(public: PublicParts) -> list[Route]:
     parts = {"intake": public.intake}
     read, decide = officer(Deed.INTAKE_READ), officer(Deed.INTAKE_DECIDE)
     post = Operation(
-        summary="Hand in a CAP or 国突 message; it is proposed to an officer, never released by itself",
+        summary="Hand in a CAP or 国突 message; a standing order releases it, or it is proposed to an officer",
         entry=partner(INTAKE), takes_raw=intake.XML_TYPES, gives=intake.Taken, status=202,
     )  # fmt: skip
     page = Operation(

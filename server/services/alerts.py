@@ -307,13 +307,15 @@ class Alerts:
         """Insert under the first free identifier of this second."""
         at = self._now()
         for nth in range(SAME_SECOND):
-            desk = begun(identifier(unit_code, at, nth))
+            desk = begun(identifier(unit_code, at, nth)).begun_by(officer)
             if why := draft_refusal(officer, desk.facts):
                 await self._log.refuse(officer, what, desk.identifier, why)
             desk = desk.stepped(State.DRAFT, what, officer, at)
             if await self._store.insert(desk):
                 await self._log.record(desk)
                 return desk
+            if desk.origin and (known := await self._store.find_origin(desk.origin)):
+                return known
         raise TooManyError("identifiers_used_up", zh="同一秒内预警过多，请稍后", en="too many alerts in this second")
 
     async def _decide(self, officer: Officer, name: str, action: Action, reason: str) -> DeskAlert:

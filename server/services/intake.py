@@ -1,16 +1,19 @@
 """Takes what partners hand in, and hands it to officers as proposals.
 
 Promises. Acknowledged means stored. The same message again gets the same answer (with what became of it) and is stored
-once; the same identifier with other content is quarantined, also if both arrive at once. XML is read off the loop. Only
-an officer who may draft makes a draft of a proposal, once; two persons release it like any other.
+once; the same identifier with other content is quarantined, also if both arrive at once. XML is read off the loop. A
+message is released under a standing order that covers it (`order_releases`), or waits for officers: only one who may
+draft makes a draft of it, once; two persons release it like any other.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import structlog
 
 from server.domain.access import Deed, may, refuse
 from server.domain.alerts.desk import DeskAlert
@@ -25,13 +28,18 @@ from server.domain.officers import Officer
 from server.domain.partners import Partner
 from server.services.alerts import Alerts
 from server.services.audit import Audit
+from server.services.intake_chains import IntakeChains
+from server.services.order_releases import OrderReleases
 from server.storage.feeds import PublicStore
 from server.storage.intake import IntakeStore
 from server.storage.partners import PartnerStore
 
 MAX_PER_MINUTE = 60  # new messages of one partner
 REMEMBERED = timedelta(hours=24)  # how long a message may be repeated as a new one without being noticed
+ORDERS_FIRST = timedelta(seconds=60)  # how long a message belongs to the standing orders before an officer may take it
 TRIES = 5
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +60,11 @@ class Intake:
         audit: Audit,
         *,
         now: Callable[[], datetime],
+        orders: OrderReleases | None = None,
     ) -> None:
-        self._intake, self._partners, self._public = stores
+        self._intake, self._partners, public = stores
+        self._chains = IntakeChains(self._intake, public)
+        self._orders = orders
         self._audit = audit
         self._desk = desk
         self._divisions = divisions
@@ -75,8 +86,9 @@ class Intake:
                 raise TooManyError("intake_flood", zh="来报过于频繁", en="too many new messages in a minute")
             history = await self._intake.find_history(alert.sender, names, at - REMEMBERED)
             found = await asyncio.to_thread(received, reading, data, partner, history, self._divisions, at)
+            found = replace(found, awaits_order=self._orders is not None)
             if await self._intake.insert(found):
-                return found
+                return await self._ask_orders(found)
         raise TooManyError(
             "intake_busy", zh="同一编号的来报过多，请稍后", en="this identifier is being sent elsewhere too"
         )
@@ -101,7 +113,7 @@ class Intake:
 
         The desk refuses what the officer may not draft; then the message stays undecided.
         """
-        await self.get(officer, key)
+        self._refuse_hasty(await self.get(officer, key))
         found = await self._intake.claim(key, officer.id, self._now())
         try:
             desk = await self._draft(officer, found)
@@ -118,9 +130,25 @@ class Intake:
             raise InvalidInputError("reason_missing", zh="请说明理由", en="give a reason", field="reason")
         found = await self.get(officer, key)
         refuse(officer, Deed.INTAKE_DECIDE, found.divisions)
+        self._refuse_hasty(found)
         done = await self._intake.decide(key, State.DISMISSED, officer.id, {"reason": reason[:500]})
         await self._record(officer, "dismiss", found, {})
         return done
+
+    async def _ask_orders(self, found: Received) -> Received:
+        """What the standing orders make of a stored message; what they cannot finish now they finish later."""
+        if self._orders is None:
+            return found
+        try:
+            return await self._orders.settle(found)
+        except HuiminError as error:
+            log.warning("order_unfinished", message=found.key, code=error.code)
+            return found
+
+    def _refuse_hasty(self, found: Received) -> None:
+        """ConflictError `intake_decided` while a standing order may be releasing it; it does not take a minute."""
+        if found.awaits_order and self._now() - found.received_at < ORDERS_FIRST:
+            raise ConflictError("intake_decided", zh="来报正在处理", en="a standing order is at it")
 
     async def _record(self, officer: Officer, verb: str, found: Received, details: dict[str, Detail]) -> None:
         told = {"partner": found.partner, **details}
@@ -129,7 +157,8 @@ class Intake:
 
     async def _draft(self, officer: Officer, found: Received) -> DeskAlert:
         if found.alert.msg_type in (MsgType.UPDATE, MsgType.CANCEL):
-            if head := await self._ours(found):
+            if name := await self._chains.head(found, self._now()):
+                head = await self._desk.get(name)
                 kind, change = following(found, head.colour)
                 return await self._desk.follow(officer, head.identifier, kind, change)
             if found.alert.msg_type == MsgType.CANCEL:
@@ -140,14 +169,3 @@ class Intake:
                 )
         name = (await self._partners.get(found.partner)).name
         return await self._desk.draft(officer, proposal(found, name))
-
-    async def _ours(self, found: Received) -> DeskAlert | None:
-        """The newest released alert of ours that earlier messages of the same chain became."""
-        at = self._now()
-        names = [entry.identifier for entry in found.alert.referenced]
-        history = await self._intake.find_history(found.alert.sender, names, at)
-        drafts = [each.draft for each in history if each.draft and each.chain == found.chain]
-        for message in await self._public.find(drafts):
-            chain = await self._public.find_chain(message.chain)
-            return await self._desk.get(chain[-1].identifier)
-        return None

@@ -14,7 +14,7 @@ from server.domain.alerts.desk import DeskAlert, Step, step_key
 from server.domain.alerts.refusals import forbidden
 from server.domain.alerts.states import Why
 from server.domain.audit import SYSTEM, Detail, Event
-from server.domain.officers import Officer
+from server.domain.officers import Mandated, Officer
 from server.services.audit import Audit
 from server.storage.alerts import AlertStore
 
@@ -35,7 +35,9 @@ class StepLog:
 
     async def refuse(self, officer: Officer, action: str, identifier: str, why: Why) -> NoReturn:
         """Record that somebody tried what is not allowed, and raise the error that says so."""
-        await self._audit.record(Event(officer.id, f"alert.{action}", f"alert/{identifier}", why.value))
+        details: dict[str, Detail] = {"order": officer.order} if isinstance(officer, Mandated) else {}
+        event = Event(officer.id, f"alert.{action}", f"alert/{identifier}", why.value, details)
+        await self._audit.record(event)
         raise forbidden(why)
 
     async def finish(self) -> list[str]:
@@ -48,6 +50,8 @@ class StepLog:
 
 def _event(identifier: str, step: Step) -> Event:
     details: dict[str, Detail] = {"step": step.seq, "sha256": step.sha256, "digest": step.digest}
+    if step.order:
+        details["order"] = step.order
     what = f"alert/{identifier}"
     return Event(
         step.officer or SYSTEM, f"alert.{step.action}", what, details=details, key=step_key(identifier, step.seq)

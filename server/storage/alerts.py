@@ -64,6 +64,11 @@ class AlertStore:
             )
         return _from_document(document)
 
+    async def find_origin(self, origin: str) -> DeskAlert | None:
+        """The alert that a standing order made of this message of a partner."""
+        document = await self._alerts.find_one({"origin": {"$eq": origin, "$gt": ""}})
+        return _from_document(document) if document else None
+
     async def find_page(self, where: Shelf, before: tuple[datetime, str] | None, limit: int) -> list[DeskAlert]:
         """At most `limit` alerts of a shelf, newest draft first, after the one that was begun `before`."""
         query: dict[str, Any] = {"$and": [_meets(code) for code in where.within]}

@@ -219,6 +219,9 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="one_successor",
         ),
         IndexModel([("chain", ASCENDING), ("released_at", ASCENDING)]),
+        IndexModel(  # of one message of a partner a standing order makes one alert
+            [("origin", ASCENDING)], unique=True, partialFilterExpression={"origin": {"$gt": ""}}, name="one_of_message"
+        ),
         IndexModel([("state", ASCENDING), ("expires_at", ASCENDING)]),
         IndexModel([("steps.0.at", DESCENDING), ("_id", DESCENDING)], name="by_begin"),
         IndexModel([("released_at", ASCENDING)], partialFilterExpression={"is_unpublished": True}, name="unpublished"),
@@ -250,7 +253,12 @@ INDEXES: dict[str, list[IndexModel]] = {
             name="first_of_identifier",
         ),
         IndexModel([("sender", ASCENDING), ("chain", ASCENDING)]),
+        IndexModel([("received_at", ASCENDING)], partialFilterExpression={"awaits_order": True}, name="awaits_order"),
         IndexModel([("received_at", ASCENDING)], expireAfterSeconds=180 * 24 * 3600),
+    ],
+    "standing_orders": [
+        IndexModel([("terms.partner", ASCENDING), ("_id", ASCENDING)]),
+        IndexModel([("is_unlogged", ASCENDING)], partialFilterExpression={"is_unlogged": True}, name="unlogged"),
     ],
     "resources": [
         IndexModel([("lay_on", ASCENDING)]),

@@ -20,10 +20,12 @@ from server.domain.alerts.vocabulary import Dialect
 from server.domain.divisions import prefix
 from server.domain.errors import ConflictError, NotFoundError
 from server.domain.intake import Received, State
+from server.domain.standing_order_reasons import Miss, WhyNot
 from server.storage.mongo import Database, Document
 
 MAX_HISTORY = 200
 UNDECIDED = (State.PROPOSED.value, State.QUARANTINED.value)
+ORDER_CLAIM = timedelta(seconds=5)  # the standing orders' own, which another process may take up: nothing is done twice
 CLAIM = timedelta(seconds=30)  # an officer's adoption takes a second; who died in it gives it back after this
 _FINDINGS = TypeAdapter(tuple[Finding, ...])
 
@@ -80,6 +82,31 @@ class IntakeStore:
         cursor = self._intake.find(query).sort("received_at", DESCENDING).limit(limit)
         return [_from_document(document) async for document in cursor]
 
+    async def find_awaiting(self) -> list[Received]:
+        """Messages that the standing orders have not decided about, oldest first."""
+        return await self._list({"awaits_order": True})
+
+    async def claim_for_orders(self, key: str, at: datetime) -> bool:
+        """Take a message to ask the standing orders about it; False if somebody else has it, or it is decided."""
+        free = [{"claimed_at": None}, {"claimed_at": {"$lt": at - ORDER_CLAIM}}]
+        change = {"$set": {"claimed_at": at}}
+        found = await self._intake.update_one({"_id": key, "awaits_order": True, "$or": free}, change)
+        return found.matched_count == 1
+
+    async def close_to_orders(self, after: Received) -> Received:
+        """Write what the standing orders made of it; as it then is, for an officer may have taken it over."""
+        done = {
+            "awaits_order": False,
+            "claimed_at": None,
+            "state": after.state.value,
+            "draft": after.draft,
+            "order": after.order,
+            "missed": _missed(after),
+        }
+        query = {"_id": after.key, "awaits_order": True, "state": {"$in": UNDECIDED}}
+        await self._intake.update_one(query, {"$set": done})
+        return await self.get(after.key)
+
     async def claim(self, key: str, officer: str, at: datetime) -> Received:
         """Take a message that nobody has decided, to adopt it; as it was before. ConflictError `intake_decided`."""
         query = {
@@ -89,7 +116,9 @@ class IntakeStore:
                 {"state": {"$in": UNDECIDED}, "claimed_at": {"$lt": at - CLAIM}},
             ],
         }
-        found = await self._intake.find_one_and_update(query, {"$set": {"claimed_at": at, "officer": officer}})
+        found = await self._intake.find_one_and_update(
+            query, {"$set": {"claimed_at": at, "officer": officer, "awaits_order": False}}
+        )
         if found is None:
             raise await self._decided(key)
         return _from_document(found)
@@ -103,7 +132,7 @@ class IntakeStore:
         """The end: adopted with its `draft`, or dismissed with a `reason`. ConflictError `intake_decided`."""
         found = await self._intake.find_one_and_update(
             {"_id": str(key), "state": {"$in": UNDECIDED}},
-            {"$set": {"state": state.value, "officer": officer, **facts}},
+            {"$set": {"state": state.value, "officer": officer, "awaits_order": False, **facts}},
             return_document=ReturnDocument.AFTER,
         )
         if found is None:
@@ -138,7 +167,14 @@ def _to_document(found: Received) -> Document:
         "officer": found.officer,
         "reason": found.reason,
         "claimed_at": None,
+        "awaits_order": found.awaits_order,
+        "order": found.order,
+        "missed": _missed(found),
     }
+
+
+def _missed(found: Received) -> list[list[str]]:
+    return [[miss.order, miss.why.value, miss.code] for miss in found.missed]
 
 
 def _from_document(document: Document) -> Received:
@@ -157,4 +193,7 @@ def _from_document(document: Document) -> Received:
         draft=document["draft"],
         officer=document["officer"],
         reason=document["reason"],
+        awaits_order=document.get("awaits_order", False),
+        order=document.get("order"),
+        missed=tuple(Miss(order, WhyNot(why), code) for order, why, code in document.get("missed", ())),
     )

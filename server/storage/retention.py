@@ -105,6 +105,7 @@ KEPT: Mapping[str, Kept] = {
     "seats": Kept("who booked what, by internal id", timedelta(days=2 * 365)),
     "sessions": Kept("officers' sessions; origin sealed", timedelta(hours=13)),
     "typhoons": Kept("tracks of typhoons; no person", "two months after the last word"),
+    "standing_orders": Kept("what two officers have signed for a partner's alerts", EVIDENCE),
     "used_codes": Kept("hashes of WeChat's one-time codes", timedelta(minutes=10)),
     "uses": Kept("who used a person's data, for the person to read", timedelta(days=3 * 365)),
     "waiting": Kept("what a person waits for, and what was offered", "90 days after it ended"),

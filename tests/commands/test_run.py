@@ -87,7 +87,7 @@ async def test_a_city_says_where_it_is_heals_itself_and_ends_without_a_trace(
         assert await client["huimin"]["counters"].find_one({"_id": "440305"})
         assert await client["huimin"]["rules"].count_documents({"state": "live"}) >= 30
         assert await redis.ping()
-    roles = {"author", "releaser", "chief", "auditor", "administrator", "clerk", "approver", "editor"}
+    roles = {"author", "releaser", "chief", "auditor", "administrator", "clerk", "approver", "editor", "planner"}
     assert {officer["role"] for officer in facts["officers"]} == roles
     http = AsyncHTTPClient()
     assert all(len(TOTP(officer["totp_secret"]).now()) == 6 for officer in facts["officers"])

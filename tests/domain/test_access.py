@@ -42,6 +42,10 @@ WHO = {
     "broadcast.resume": "RC",
     "intake.read": "ARC",
     "intake.decide": "A",
+    "order.read": "ARC",
+    "order.write": "A",
+    "order.release": "RC",
+    "order.stop": "ARC",
     "partner.read": "M",
     "partner.manage": "M",
     "officer.read": "M",
@@ -72,7 +76,7 @@ WHO = {
     "audit.verify": "U",
 }
 LETTER = dict(zip("ARCDUMKLEPS", Role, strict=True))
-READING = {"acknowledgement.read", "alert.read", "alert.preview", "broadcast.read", "intake.read"}
+READING = {"acknowledgement.read", "alert.read", "alert.preview", "broadcast.read", "intake.read", "order.read"}
 
 
 def officer(*roles: Role, division: str = DISTRICT) -> Officer:

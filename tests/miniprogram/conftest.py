@@ -18,6 +18,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from tests.api.test_main_job import City, city
+from tests.miniprogram.clinics import Clinics
 from tests.miniprogram.desk import Desk
 from tests.miniprogram.harness import MINI, node
 from tests.miniprogram.telephone import Hand, Telephone, telephone
@@ -49,6 +50,12 @@ async def town(
 async def desk(town: City) -> Desk:
     """The emergency office."""
     return Desk(town)
+
+
+@pytest.fixture(scope="package")
+async def clinics(town: City) -> Clinics:
+    """What can be booked at the hospital of 南山区."""
+    return Clinics(town)
 
 
 def _browser() -> tuple[str, dict[str, Any]]:

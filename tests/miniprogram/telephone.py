@@ -74,10 +74,10 @@ class Telephone:
         """Write into the field with this label."""
         await self.shown().get_by_label(label).fill(value, timeout=PATIENCE_MS)
 
-    async def log_in(self) -> None:
+    async def log_in(self, button: str = "微信一键登录") -> None:
         """Through the page, as a person does."""
         await self.open("pages/log-in/log-in")
-        await self.tap("微信一键登录")
+        await self.tap(button)
         await expect(self.page.locator("wx-page[is='pages/home/home']")).to_be_visible(timeout=PATIENCE_MS)
 
     async def answer(self, api: str, value: Mapping[str, Any]) -> None:

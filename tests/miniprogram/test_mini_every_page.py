@@ -8,24 +8,29 @@ import pytest
 
 from tests.api.test_contract import operations
 from tests.api.test_main_job import City
+from tests.miniprogram.clinics import Clinics
 from tests.miniprogram.desk import Desk
 from tests.miniprogram.harness import MINI, asked
 from tests.miniprogram.telephone import Hand
 
 PAGES: tuple[str, ...] = tuple(json.loads((MINI / "miniprogram" / "app.json").read_text("utf-8"))["pages"])
+NEEDED = {"pages/item/item": {"id": "elderly-allowance"}, "pages/apply/apply": {"item": "housing-list"}}
 # What WeChat's own audit asks of a page: more makes a cheap telephone slow.
 MAX_NODES, MAX_DEPTH, MAX_CHILDREN = 1_000, 30, 60
 
 
 @pytest.mark.parametrize("is_elder", [False, True], ids=["usual", "elder"])
-async def test_axe_finds_nothing_on_any_page_and_none_is_too_large(telephones: Hand, desk: Desk, *, is_elder: bool):
+async def test_axe_finds_nothing_on_any_page_and_none_is_too_large(
+    telephones: Hand, desk: Desk, clinics: Clinics, *, is_elder: bool
+):
     phone = await telephones("resident3")
     await phone.log_in()
     await phone.page.evaluate("(isOn) => wx.setStorageSync('elder', isOn)", is_elder)
     found, large = [], []
     async with desk.warned("Blue") as identifier:
+        queries = NEEDED | {"pages/alert/alert": {"id": identifier}} | await clinics.queries(phone, is_held=is_elder)
         for path in PAGES:
-            await phone.open(path, **({"id": identifier} if path == "pages/alert/alert" else {}))
+            await phone.open(path, **queries.get(path, {}))
             await phone.shown().locator("hm-page").wait_for()
             await phone.page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
             found += [f"{path}: {each}" for each in await phone.axe()]

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from server.storage.citizens import NewCitizen
 from server.storage.mongo import Database
 from server.storage.officers import OfficerStore
 from server.storage.sessions import Kept, SessionStore
+from server.telemetry import rendered
 from tests.api.client import Citizens, Client, Officers, client_of
 from tests.api.test_privacy import sent_code
 from tests.push.city import crowd
@@ -183,7 +185,10 @@ async def lived(city: City, people: Sequence[NewCitizen], worker: Worker) -> Non
 async def figures(city: City, worker: Worker) -> bytes:
     """What Prometheus would read of the worker."""
     server, port = listen(
-        make_app(admin_routes(city.assembly, _figures_of(worker.parts.counters)), Officers(city.now).gate()),
+        make_app(
+            admin_routes(city.assembly, partial(rendered, _figures_of(worker.parts.counters))),
+            Officers(city.now).gate(),
+        ),
         0,
         "127.0.0.1",
     )

@@ -55,7 +55,7 @@ async def test_of_many_steps_from_one_version_one_is_written_and_the_log_has_no_
     document = await db["alerts"].find_one({"_id": "x_1"})
     assert document is not None
     assert [step["seq"] for step in document["steps"]] == [1, 2]
-    assert list(document["steps"][0]) == ["seq", "at", "officer", "person", "action", "reason", "digest"]
+    assert list(document["steps"][0]) == ["seq", "at", "officer", "person", "action", "reason", "digest", "order"]
 
 
 async def test_of_two_released_messages_that_follow_the_same_one_the_second_writes_nothing(store: AlertStore):

@@ -88,6 +88,7 @@ function person(who) {
     chooseMessageFile: ({ count = 9 }) => choosePicture(count, '', net.keep),
     scanCode: () => ask.text('扫码 Scan', 'result'),
     makePhoneCall: () => ({}),
+    addPhoneCalendar: () => ({}),
     setClipboardData: ({ data }) => navigator.clipboard?.writeText(data).catch(() => {}),
     previewImage: () => ({}),
     saveFile: ({ tempFilePath }) => ({ savedFilePath: tempFilePath }),

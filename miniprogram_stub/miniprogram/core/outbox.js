@@ -14,9 +14,17 @@ let flushing = null
 
 const waiting = () => store.mine.get(KEY, [])
 
-/** Try now; if there is no network, keep it. Yields the answer, or null when it is kept for later. */
+/**
+ * Try now; if there is no network, keep it. Yields the answer, or null when it is kept for later: also behind others that
+ * wait, for what a person did first is sent first.
+ */
 async function post(name, call) {
-  const entry = { name, call, key: newKey(), at: Date.now() }
+  const entry = { name, call, key: call.key || newKey(), at: Date.now() }
+  if (waiting().length) {
+    store.mine.set(KEY, [...waiting().filter(({ key }) => key !== entry.key), entry])
+    tell({ entry, is: 'waiting' })
+    return outcomeOf(entry)
+  }
   try {
     return await ask(name, { ...call, key: entry.key })
   } catch (problem) {
@@ -28,20 +36,33 @@ async function post(name, call) {
   }
 }
 
+/** Of one that has others before it. */
+async function outcomeOf(entry) {
+  let found = null
+  const deaf = listen((news) => {
+    if (news.entry.key === entry.key) found = news
+  })
+  await flush()
+  deaf()
+  if (found && found.is === 'refused') throw found.problem
+  return found && found.answer
+}
+
 const tell = (news) => listeners.forEach((listener) => listener(news))
 
 /** Send all that waits; ends at the first that gets no answer. */
 function flush() {
   flushing = flushing || (async () => {
     while (session.isIn() && waiting().length) {
-      const [entry, ...others] = waiting()
+      const [entry] = waiting()
+      const done = () => store.mine.set(KEY, waiting().filter(({ key }) => key !== entry.key)) // more may have come meanwhile
       try {
         const answer = await ask(entry.name, { ...entry.call, key: entry.key })
-        store.mine.set(KEY, others)
+        done()
         tell({ entry, is: 'sent', answer })
       } catch (problem) {
         if (problem.code === 'offline' || problem.status === 401 || problem.status >= 500) return
-        store.mine.set(KEY, others)
+        done()
         tell({ entry, is: 'refused', problem })
       }
     }

@@ -19,7 +19,7 @@ from server.domain.alerts.verbs import colour_of
 from server.domain.alerts.vocabulary import Colour, Status
 from server.domain.broadcasts import Broadcast
 from server.domain.broadcasts import digest as broadcast_digest
-from server.domain.officers import Officer, Unit
+from server.domain.officers import Mandated, Officer, Unit
 from server.domain.wording import Kind
 
 
@@ -47,11 +47,13 @@ class Step(BaseModel):
     action: str
     reason: str
     digest: str
+    order: str = ""  # the standing order under which it was done, if not in person
 
     @property
     def sha256(self) -> str:
         """Of all of it, for the audit log: the log need not repeat the reason, which may name people."""
-        return hashlib.sha256(orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        said = self.model_dump(mode="json", exclude=None if self.order else {"order"})  # as before there were orders
+        return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class DeskAlert(BaseModel):
@@ -70,6 +72,8 @@ class DeskAlert(BaseModel):
     state: State = State.DRAFT
     version: int = 0
     unit: Unit
+    order: str = ""  # the standing order that began it, if nobody did in person
+    origin: str = ""  # and the key of the partner's message: of one message an order makes one alert
     author: Hand
     editor: Hand
     submitter: Hand | None = None
@@ -117,6 +121,12 @@ class DeskAlert(BaseModel):
             is_exercise=self.is_exercise,
         )
 
+    def begun_by(self, officer: Officer) -> DeskAlert:
+        """The same, marked with the standing order that acts for this officer, if one does."""
+        if not isinstance(officer, Mandated):
+            return self
+        return self.model_copy(update={"order": officer.order, "origin": officer.message})
+
     def stepped(self, to: State, action: Action | str, by: Officer | None, at: datetime, reason: str = "") -> DeskAlert:
         """The same alert one step further, with the step in its log."""
         hand = Hand.of(by)
@@ -128,6 +138,7 @@ class DeskAlert(BaseModel):
             action=str(action),
             reason=reason,
             digest=self.digest,
+            order=by.order if isinstance(by, Mandated) else "",
         )
         return self.model_copy(update={"state": to, "version": self.version + 1, "steps": (*self.steps, step)})
 

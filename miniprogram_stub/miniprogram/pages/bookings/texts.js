@@ -1,8 +1,26 @@
 module.exports = {
   zh: {
     title: '我的预约',
+    book: '预约',
+    waiting: '我的候补',
+    offered: '有号等您确认',
+    upcoming: '接下来',
+    past: '以前的',
+    none: '没有接下来的预约',
+    nonePast: '没有以前的预约',
+    more: '更多',
+    other: '为家人',
   },
   en: {
     title: 'My bookings',
+    book: 'Book',
+    waiting: 'Waiting list',
+    offered: 'a seat is kept for you',
+    upcoming: 'Coming up',
+    past: 'Past',
+    none: 'Nothing is booked',
+    nonePast: 'Nothing in the past',
+    more: 'More',
+    other: 'for a relative',
   },
 }

@@ -1,0 +1,67 @@
+// Words that all pages of booking share.
+
+module.exports = {
+  zh: {
+    days: ['周日', '周一', '周二', '周三', '周四', '周五', '周六'],
+    when: '{month}月{day}日（{weekday}）{begins}–{ends}',
+    day: '{month}月{day}日（{weekday}）',
+    moment: '{month}月{day}日{time}',
+    kinds: {
+      hospital: '预约挂号', vehicle: '车驾管', exit_entry: '出入境', counter: '社区与大厅窗口', home_visit: '上门服务',
+      exam: '体检', sports: '体育场馆', venue: '图书馆、博物馆', other: '其他预约',
+    },
+    states: {
+      held: '待确认', booked: '已预约', checked_in: '已签到', called: '请到窗口', served: '已办结', missed: '未到场（计爽约一次）',
+      cancelled: '已取消', withdrawn: '已由单位取消', closed: '已停诊或停办', given_up: '已放弃',
+    },
+    free: '免费',
+    fee: '费用{yuan}元',
+    bring: '请携带：{materials}',
+    comma: '、',
+    rules: {
+      window: '提前{days}天、每天{time}放号',
+      hold: '选定时段后保留{minutes}分钟，请在此时间内确认',
+      cancelBefore: '{moment}前可取消或改约，最多改约{moves}次',
+      cutDay: '办理日前{days}天{time}',
+      cutSameDay: '办理当天{time}',
+      cutMinutes: '开始前{minutes}分钟',
+      cutHours: '开始前{hours}小时',
+      checkIn: '开始前{minutes}分钟起可签到；迟到超过{grace}分钟按爽约处理',
+      missed: '{period}天内爽约{strikes}次，暂停预约{ban}天',
+      cancelled: '{period}天内取消{strikes}次，暂停预约{ban}天',
+      open: '在同一单位最多同时有{most}个预约',
+    },
+  },
+  en: {
+    days: ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'],
+    when: '{weekday} {day}/{month}, {begins}–{ends}',
+    day: '{weekday} {day}/{month}',
+    moment: '{day}/{month} {time}',
+    kinds: {
+      hospital: 'Hospital', vehicle: 'Vehicles and drivers', exit_entry: 'Passports and visas', counter: 'Community and hall counters',
+      home_visit: 'Visits at home', exam: 'Health checks', sports: 'Sports', venue: 'Libraries and museums', other: 'Other',
+    },
+    states: {
+      held: 'to be confirmed', booked: 'booked', checked_in: 'checked in', called: 'your turn: go to the counter', served: 'done',
+      missed: 'not come (counts as missed)', cancelled: 'cancelled', withdrawn: 'taken back by the unit', closed: 'closed by the unit',
+      given_up: 'given up',
+    },
+    free: 'no fee',
+    fee: 'fee {yuan} yuan',
+    bring: 'Bring: {materials}',
+    comma: ', ',
+    rules: {
+      window: 'Opened {days} days ahead, at {time}',
+      hold: 'A time that you choose is kept for {minutes} minutes: confirm it meanwhile',
+      cancelBefore: 'Cancel or move it until {moment}; it can be moved {moves} times',
+      cutDay: '{time}, {days} day(s) before',
+      cutSameDay: '{time} of the same day',
+      cutMinutes: '{minutes} minutes before it begins',
+      cutHours: '{hours} hours before it begins',
+      checkIn: 'Check in from {minutes} minutes before; more than {grace} minutes late counts as missed',
+      missed: '{strikes} missed bookings within {period} days: no booking for {ban} days',
+      cancelled: '{strikes} cancelled bookings within {period} days: no booking for {ban} days',
+      open: 'No more than {most} bookings at one unit at once',
+    },
+  },
+}
