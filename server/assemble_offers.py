@@ -11,6 +11,7 @@ from server.services.offer_notices import OfferNotices, Sources
 from server.storage.catalogues import load_consents, load_facts
 from server.storage.clock import DatabaseClock
 from server.storage.consents import ConsentStore
+from server.storage.facts import FactStore
 from server.storage.mongo import Database
 from server.storage.offers import OfferStore
 from server.storage.rules import RuleStore
@@ -19,5 +20,6 @@ from server.storage.rules import RuleStore
 def offer_notices(db: Database, wording: Wording, clock: DatabaseClock) -> OfferNotices:
     """The words, of offers whose rule is not stopped, for who agrees."""
     consents = Consents(ConsentStore(db, os.urandom), load_consents(), clock.now)  # to ask
-    sources = Sources(OfferStore(db), RuleStore(db, time.monotonic), load_facts(), consents)
+    known = load_facts()
+    sources = Sources(OfferStore(db), RuleStore(db, time.monotonic), known, consents, FactStore(db, known))
     return OfferNotices(sources, wording.templates, clock.now)

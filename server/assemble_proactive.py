@@ -45,7 +45,7 @@ def proactive(assembly: Assembly) -> ProactiveParts:
     db, now, owner, known = assembly.db, assembly.now, secrets.token_hex(8), load_facts()
     facts, offers, runs = FactStore(db, known), OfferStore(db), RunStore(db, owner)
     rules, telling = RuleStore(db, time.monotonic), Telling(offers, assembly.outbox, now)
-    notices = OfferNotices(Sources(offers, rules, known, assembly.consents), assembly.templates, now)
+    notices = OfferNotices(Sources(offers, rules, known, assembly.consents, facts), assembly.templates, now)
     ground = Ground(
         facts, offers, runs, Followers(db, owner), rules, assembly.consents,
         AppliedFor(assembly.applications, load_workflows()), load_working_days(), now,

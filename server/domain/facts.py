@@ -22,7 +22,7 @@ NAME = r"^[a-z][a-z0-9_]{1,39}$"
 EPOCH = date(1970, 1, 1)
 MAX_NUMBER = 10**15
 EARLIEST, LATEST = date(1880, 1, 1), date(2200, 12, 31)
-MAX_THINGS = 20  # of one fact of one person: cars, children
+MAX_THINGS = 200  # of one fact of one person (cars, children) whose values count: the latest dates, or largest numbers
 
 Value = int | str | bool  # a date is an int: days since EPOCH
 Values = Mapping[str, Value | Sequence[Value]]  # of one person; a fact of several things has them all, sorted

@@ -7,7 +7,7 @@ state only rises: `found < offered < seen < accepted < done`; `declined`, `lapse
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -72,12 +72,24 @@ class Tally:
 
 def is_renewed(offer: Offer, rule: Rule, values: Values) -> bool:
     """Whether what the offer reminded of was seen to: the date it was about is gone, and there is a later one."""
+    return not is_founded(offer, rule, values) and any(
+        int(each) > int(offer.occurrence) for each in _dates(rule, values) or ()
+    )
+
+
+def is_founded(offer: Offer, rule: Rule, values: Values) -> bool:
+    """Whether the date that the offer is about still counts: nobody objected to it or stated another one."""
+    dates = _dates(rule, values)
+    return dates is None or offer.occurrence in dates
+
+
+def _dates(rule: Rule, values: Values) -> Sequence[Value] | None:
+    """What is known of the anchor; None: it is no date."""
     anchor = rule.anchor
     if anchor.days is None and anchor.working_days is None:
-        return False
+        return None
     found = values.get(anchor.fact)
-    dates = (found,) if isinstance(found, int | str) else found or ()
-    return offer.occurrence not in dates and any(int(each) > int(offer.occurrence) for each in dates)
+    return (found,) if isinstance(found, int | str) else found or ()
 
 
 def offer_id(rule: str, period: str, citizen: int) -> str:

@@ -176,7 +176,8 @@ def _strange(part: str, words: Said) -> Iterator[Fault]:
     for language, text in (("zh", words.zh), ("en", words.en)):
         where = f"{part}.{language}"
         try:
-            names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+            parts = [(name, spec, how) for _, name, spec, how in Formatter().parse(text) if name is not None]
+            names = [name if not spec and not how else f"{name}:{spec or how}" for name, spec, how in parts]
         except ValueError:
             names = [text]
         unknown = [name for name in names if name not in PLACEHOLDERS]

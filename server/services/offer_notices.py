@@ -2,7 +2,8 @@
 
 Promises. An offer is told once. Offers of the digest's lane are told together: one notice a person and day, which names
 every offer that is open when it is sent; an offer that comes too late for today's digest is in the next one. What was
-answered, taken back or stopped meanwhile is told to nobody, nor is anything to who took a consent back that it needs.
+answered, taken back or stopped meanwhile is told to nobody; nor is what needs a consent that was taken back, or a date
+that does not count any more.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from server.domain.broadcasts import Lane
 from server.domain.china import CHINA, china_day
 from server.domain.facts import Facts
 from server.domain.notices import EVENT, Frame, Notice, frames_of, notice_texts
-from server.domain.offers import OPEN, Offer, State
+from server.domain.offers import OPEN, Offer, State, is_founded
 from server.domain.outbox import Entry, Standing, Texts
 from server.domain.rules import Lane as RuleLane
 from server.domain.rules import Rule, said
 from server.domain.templates import Registry
 from server.domain.wording import Words
+from server.storage.facts import FactStore
 from server.storage.offers import OfferStore
 from server.storage.outbox import Outbox
 
@@ -110,6 +112,7 @@ class Sources:
     rules: KnownRules
     facts: Facts
     consents: Consenting
+    held: FactStore
 
 
 class OfferNotices:
@@ -120,6 +123,7 @@ class OfferNotices:
         self._rules = sources.rules
         self._facts = sources.facts
         self._consents = sources.consents
+        self._held = sources.held
         self._now = now
         self._frames = frames_of(registry)
         wechat = self._frames[EVENT].wechat.id
@@ -141,24 +145,31 @@ class OfferNotices:
         else:
             found = {name: [each] for name, each in (await self._offers.find(abouts)).items() if each.state in OPEN}
         rules = await self._rules.find({(o.rule, o.version) for several in found.values() for o in several})
-        agreed = await self._agreed([o for several in found.values() for o in several], rules)
+        good = await self._good([o for several in found.values() for o in several], rules)
         texts: dict[str, Texts] = {}
         for about, several in found.items():
-            told = [(o, rules[o.rule, o.version]) for o in several if o.id in agreed]
+            told = [(o, rules[o.rule, o.version]) for o in several if o.id in good]
             if told:
                 notice = self._digest(told) if template == DIGEST else self._single(*told[0])
                 texts[about] = notice_texts(notice, self._frame(EVENT if template == DIGEST else told[0][1].template))
         return texts
 
-    async def _agreed(self, offers: Sequence[Offer], rules: Mapping[tuple[str, int], Rule]) -> set[str]:
-        """Those of these offers whose rule is not stopped and whose person agrees now to all that it needs."""
+    async def _good(self, offers: Sequence[Offer], rules: Mapping[tuple[str, int], Rule]) -> set[str]:
+        """Those of these whose rule is not stopped, whose person agrees to what it needs, and whose date counts."""
         known = [(offer, rules[offer.rule, offer.version]) for offer in offers if (offer.rule, offer.version) in rules]
         asked: dict[str, set[int]] = defaultdict(set)
         for offer, rule in known:
             for purpose in rule.consents:
                 asked[purpose].add(offer.citizen)
         given = {purpose: await self._consents.given_by(people, purpose) for purpose, people in asked.items()}
-        return {offer.id for offer, rule in known if all(offer.citizen in given[each] for each in rule.consents)}
+        held = await self._held.find({offer.citizen for offer, _ in known})
+        values = {citizen: each.values for citizen, each in held.items()}
+        return {
+            offer.id
+            for offer, rule in known
+            if all(offer.citizen in given[each] for each in rule.consents)
+            and is_founded(offer, rule, values.get(offer.citizen, {}))
+        }
 
     def words(self, offer: Offer, rule: Rule) -> tuple[Words, Words]:
         """Title and body of one offer."""

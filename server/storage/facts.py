@@ -22,6 +22,7 @@ from pymongo import ASCENDING, DeleteOne, IndexModel, ReturnDocument, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from server.domain.facts import (
+    MAX_THINGS,
     Fact,
     Facts,
     Kind,
@@ -292,7 +293,7 @@ class FactStore:
             values = sorted(_some(each.value for each in won), key=lambda each: (isinstance(each, str), each))
             value: Any = values[0] if values else None
             if values and self._known.by_id[name].is_many:
-                value = values
+                value = values[-MAX_THINGS:]
             latest = max((each.as_of_at for each in won), default=None)
             if value is None:
                 gone += [name, f"from.{name}", f"as_of.{name}"] if name in found else []

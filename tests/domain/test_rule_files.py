@@ -196,6 +196,8 @@ def _changed(**other: Any) -> list[str]:
         ({"unless": [{"fact": "elderly_card", "is": ["true"]}]}, "unless[0].is"),
         ({"title": {"zh": "到期{who}", "en": "It ends"}}, "title.zh"),
         ({"title": {"zh": "到期", "en": "It ends {0.__class__}"}}, "title.en"),
+        ({"title": {"zh": "到期", "en": "It ends {days:>999999999}"}}, "title.en"),
+        ({"title": {"zh": "到期{date!r}", "en": "It ends"}}, "title.zh"),
         ({"body": {"zh": "一" * 21, "en": "It ends"}}, "body.zh"),
         ({"body": {"zh": "{date}", "en": "Your identity card ends {date}"}}, "body.en"),
     ],

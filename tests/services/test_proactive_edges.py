@@ -133,6 +133,16 @@ async def test_who_took_the_consent_back_is_told_nothing_that_waited(town: Town)
         assert [entries[about] for about in await town.notices().render(template, list(entries))] == [2]
 
 
+async def test_a_date_that_was_objected_to_is_told_to_nobody(town: Town) -> None:
+    """Its notice waits already when the citizen objects; another's is as it was."""
+    for citizen in (1, 2):
+        await town.knows(citizen, id_card_until=TODAY + 5)
+    await turn(town)
+    entries = {d["about"]: d["citizen"] async for d in town.db["outbox"].find({"template": MADE})}
+    await town.facts.dispute(1, "id_card_until")
+    assert [entries[about] for about in await town.notices().render(MADE, list(entries))] == [2]
+
+
 @pytest.mark.parametrize("is_both", [False, True])
 async def test_two_accounts_that_became_one_are_told_once(town: Town, *, is_both: bool) -> None:
     """The offer of the account that went stays, and the survivor gets no second one for the same card."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from server.domain.facts import Statement, Value, Values, day_number
+from server.domain.facts import MAX_THINGS, Statement, Value, Values, day_number
 from server.domain.rules import Bound, Scan
 from server.storage.catalogues import load_facts
 from server.storage.facts import FactStore, Held
@@ -62,6 +62,14 @@ async def test_importers_at_once_lose_nothing(store: FactStore) -> None:
     cars = [said(7, "inspection_until", 20_000 + n, "vehicle", n % 3, f"car-{n}") for n in range(40)]
     await asyncio.gather(*(store.apply(cars[n::8]) for n in range(8)))
     assert (await store.find([7]))[7].values == {"inspection_until": list(range(20_000, 20_040))}
+
+
+async def test_a_feed_that_gives_somebody_a_thousand_cars_fills_no_memory(store: FactStore) -> None:
+    """Of so many the latest dates count, and a second turn changes nothing."""
+    cars = [said(7, "inspection_until", 20_000 + n, "vehicle", 0, f"car-{n}") for n in range(1_000)]
+    await store.apply(cars)
+    assert (await store.find([7]))[7].values == {"inspection_until": list(range(21_000 - MAX_THINGS, 21_000))}
+    assert (await store.apply(cars[:1])).changed == 0
 
 
 async def test_sources_that_differ_are_on_record_until_they_agree(db: Database, store: FactStore) -> None:
