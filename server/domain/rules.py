@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -283,6 +283,14 @@ def period_of(rule: Rule, occurrence: Value, today: date) -> str:
             return f"{today:%Y-%m}"
         case Period.OCCURRENCE:
             return day_of_number(int(occurrence)).isoformat()
+
+
+def last_day(rule: Rule, occurrence: Value) -> date | None:
+    """The last day on which the anchor's date is in its window; None: it has no end, or one in working days."""
+    first = rule.anchor.days[0] if rule.anchor.days else None
+    if first is None:
+        return None
+    return counted_on(day_of_number(int(occurrence)), rule.anchor.after) - timedelta(days=first)
 
 
 def said(rule: Rule, occurrence: Value, kind: Kind, today: date) -> tuple[Said, Said]:

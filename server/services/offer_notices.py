@@ -22,7 +22,7 @@ from server.domain.notices import EVENT, Frame, Notice, frames_of, notice_texts
 from server.domain.offers import OPEN, Offer, State, is_founded
 from server.domain.outbox import Entry, Standing, Texts
 from server.domain.rules import Lane as RuleLane
-from server.domain.rules import Rule, said
+from server.domain.rules import Rule, last_day, said
 from server.domain.templates import Registry
 from server.domain.wording import Words
 from server.storage.facts import FactStore
@@ -67,19 +67,12 @@ class Telling:
         if rule.lane is RuleLane.DIGEST:
             await self._collect(left)
         else:
-            await self._outbox.put([self._entry(offer, rule.lane) for offer in left])
+            await self._outbox.put([_entry(offer, rule) for offer in left])
         await self._offers.raise_to([offer.id for offer in left], State.OFFERED, self._now())
 
     async def take_back(self, ids: Collection[str]) -> None:
         """What waits of these is not sent any more."""
         await self._outbox.withdraw_many([key_of(each) for each in ids], self._now())
-
-    def _entry(self, offer: Offer, lane: RuleLane) -> Entry:
-        is_urgent = lane is RuleLane.TRANSACTIONAL
-        return Entry(
-            key_of(offer.id), URGENT if is_urgent else MADE, offer.citizen, offer.id,
-            Lane.TRANSACTIONAL if is_urgent else Lane.REMINDER, offer.found_at, offer.expires_at,
-        )  # fmt: skip
 
     async def _collect(self, left: Sequence[Offer]) -> None:
         """Into the next digest of their person that is sure not to have left before they are in it, once for good.
@@ -214,6 +207,17 @@ def next_digest_day(now: datetime) -> date:
     """The day whose digest has not been due yet."""
     local = now.astimezone(CHINA)
     return local.date() + timedelta(days=local.time() >= DIGEST_AT)
+
+
+def _entry(offer: Offer, rule: Rule) -> Entry:
+    """Its notice, which is over with the last day that it is true: nobody hears of a card that has run out since."""
+    is_urgent = rule.lane is RuleLane.TRANSACTIONAL
+    last = last_day(rule, offer.occurrence)
+    over_at = datetime.combine(last + timedelta(days=1), time(0), CHINA) if last else offer.expires_at
+    return Entry(
+        key_of(offer.id), URGENT if is_urgent else MADE, offer.citizen, offer.id,
+        Lane.TRANSACTIONAL if is_urgent else Lane.REMINDER, offer.found_at, min(offer.expires_at, over_at),
+    )  # fmt: skip
 
 
 def _digest_entry(digest: str, citizen: int, day: date) -> Entry:

@@ -77,7 +77,9 @@ class Town:
 
     def notices(self) -> OfferNotices:
         """The words."""
-        return OfferNotices(Sources(self.offers, self, load_facts(), self, self.facts), load_texts().templates, self.now)
+        return OfferNotices(
+            Sources(self.offers, self, load_facts(), self, self.facts), load_texts().templates, self.now
+        )
 
     async def knows(self, citizen: int, **facts: Value | None) -> None:
         """The usual source states these facts, now."""

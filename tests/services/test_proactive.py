@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -193,3 +193,12 @@ async def test_an_offer_lapses_and_its_notice_with_it(town: Town) -> None:
     assert offer is not None
     assert offer["state"] == "lapsed"
     assert (await town.outbox.find_waiting([key_of(offer["_id"])])) == frozenset()
+
+
+async def test_a_notice_is_over_with_the_last_day_on_which_it_is_true(town: Town) -> None:
+    """A card that runs out tonight: what is not told by midnight in China is not told at all."""
+    await town.know_many("id_card_until", {1: TODAY, 2: TODAY + 9})
+    await turn(town)
+    ends = {d["citizen"]: d["expires_at"] async for d in town.db["outbox"].find({})}
+    midnight = datetime(2026, 11, 24, 16, tzinfo=UTC)
+    assert ends == {1: midnight, 2: midnight + timedelta(days=9)}
