@@ -151,7 +151,7 @@ def _unfit(where: str, condition: Condition, fact: Fact) -> Iterator[Fault]:
         yield Fault(where, f"{fact.id} 是 {fact.kind}，请写 {names}", f"{fact.id} is a {fact.kind}: give {names}")
     if fact.kind is not Kind.DATE and condition.after != After():
         yield Fault(f"{where}.after", f"{fact.id} 不是日期，请删去 after", f"{fact.id} is no date: leave `after` out")
-    able = fact.choices if fact.kind is Kind.CHOICE else (True, False)
+    able = tuple(fact.choices) if fact.kind is Kind.CHOICE else (True, False)
     for value in condition.among if "is" in fits else ():
         if value not in able or isinstance(value, bool) != (fact.kind is Kind.FLAG):
             names = ", ".join(map(str, able))
