@@ -105,7 +105,8 @@ async def test_a_department_states_and_the_person_sees_it(house: House):
     ]  # fmt: skip
     assert seen[2] | {"title": ""} == {
         "fact": "id_card_until", "title": "", "kind": "date", "value": "2031-05-01", "value_title": "", "holds": True,
-        "thing": "", "source": "population", "source_title": "Population register", "as_of": "2026-01-20T01:00:00Z", "purpose": "service_offers", "is_used": True,
+        "thing": "", "source": "population", "source_title": "Population register",
+        "as_of": "2026-01-20T01:00:00Z", "purpose": "service_offers", "is_used": True,
         "is_disputed": False, "is_in_conflict": False,
     }  # fmt: skip
 

@@ -28,7 +28,7 @@ from tests.api.offer_town import OfferTown, years_ago
 
 MEI = 2**42 + 91
 PHONE = "+8613900004291"
-NUMBER = "11010519491231002X"
+NUMBER = "44030519461124103X"  # of a district that was founded long after this birthday
 
 
 @dataclass(frozen=True)

@@ -238,8 +238,8 @@ def test_a_bare_tap_leaves_nothing_required_open(one_tap: Rule, years: int) -> N
     item, today, own = items()[one_tap.item], date(2028, 2, 29), {NAME: "林秀英", PHONE: "+8613900000001"}
     newest = compiled(one_tap.anchor, today, WorkingDays()).hi
     assert newest is not None
-    values = {fact: newest - 366 * years for fact in one_tap.prefill_facts}
-    form = filled(one_tap, load_facts(), values, own | {ID_NUMBER: "11010519491231002X"}, today)
+    values = dict.fromkeys(one_tap.prefill_facts, newest - 366 * years)
+    form = filled(one_tap, load_facts(), values, own | {ID_NUMBER: "44030519461124103X"}, today)
     form |= dict.fromkeys(declarations(one_tap, item.form), True)
     assert check(item.form, form) == []
     left = [each.id for each in item.materials if each.is_required and not each.source
