@@ -45,7 +45,7 @@ async def serve(
     UnavailableError `demo_stuck` if something is refused or does not come.
     """
     one, clerk = Resident(*doors), Resident(*doors)
-    await one.enter_by_wechat("resident3")
+    await one.enter_by_wechat("resident4")
     await state_facts(assembly, [_celebrated(china_day(assembly.now()))])
     await one.agree("use_department_data")
     console.print("What the city does before it is asked 主动服务:")
@@ -82,7 +82,7 @@ def _celebrated(today: date) -> Persona:
     """Eighty today; who is born on a leap day is so on the 28th of February."""
     day = min(today.day, 28) if today.month == 2 else today.day
     born = today.replace(year=today.year - YEARS, day=day)
-    return Persona("resident3", "林秀英", born, "103", {"population": {"residence": "hukou"}})
+    return Persona("resident4", "林秀英", born, "103", {"population": {"residence": "hukou"}})
 
 
 async def _offered(one: Resident) -> Any:

@@ -55,7 +55,7 @@ PERSONAS: Sequence[Persona] = (
         "demo-car",
     ),
     Persona(
-        "resident6", "吴秀兰", date(1947, 1, 20), "106",
+        "resident3", "吴秀兰", date(1947, 1, 20), "106",
         {"population": {"id_card_until": 80, "lives_alone": "true"}, "social_insurance": {"alive_confirmed_on": -350}},
     ),
 )  # fmt: skip
