@@ -171,7 +171,7 @@ def _some(dice: Random, facts: Sequence[Fact]) -> Iterator[tuple[str, Any]]:
                 case Kind.NUMBER:
                     yield fact.id, dice.randrange(480)
                 case Kind.CHOICE:
-                    yield fact.id, dice.choice(fact.choices)
+                    yield fact.id, dice.choice(tuple(fact.choices))
                 case Kind.FLAG:
                     yield fact.id, dice.random() < 0.5
 

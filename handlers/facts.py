@@ -11,6 +11,7 @@ from handlers.base import ApiHandler
 from server.domain.fact_feeds import SAID, Refused
 from server.domain.fact_objections import MAX_TEXT, Objection
 from server.domain.facts import Kind, day_of_number
+from server.domain.wording import Words
 from server.services.own_facts import Asked, Known, ObjectionDesk, OwnFacts
 from server.services.partner_facts import HandedIn, PartnerFacts, Signed
 
@@ -22,9 +23,11 @@ _KNOWN = {
     "title": "身份证有效期",
     "kind": "date",
     "value": "2031-05-01",
+    "value_title": "",
     "holds": True,
     "thing": "",
     "source": "population",
+    "source_title": "人口库",
     "as_of": "2026-11-24T01:30:05Z",
     "purpose": "service_offers",
     "is_used": True,
@@ -89,9 +92,11 @@ class KnownView(BaseModel):
     title: str = Field(description="in the caller's language")
     kind: Kind
     value: str | int | bool | None = Field(description="a date as 2026-11-24; null: it does not hold any more")
+    value_title: str = Field(description='a choice in words, in the caller\'s language; "" = the value says it')
     holds: bool
     thing: str = Field(description='which one, of a fact of several things; as a number without meaning. "" = none')
     source: str = Field(description="who states it")
+    source_title: str = Field(description="in words, in the caller's language")
     as_of: datetime = Field(description="the source's own word on how fresh it is")
     purpose: str = Field(description="the consent under which it is kept")
     is_used: bool = Field(description="services are offered by it now")
@@ -105,9 +110,11 @@ class KnownView(BaseModel):
         value = said.value
         if fact.kind is Kind.DATE and value is not None:
             value = day_of_number(int(value)).isoformat()
+        words = fact.choices.get(str(value))
         return cls(
             fact=fact.id, title=fact.zh if language == "zh" else fact.en, kind=fact.kind, value=value,
-            holds=value is not None, thing=said.thing, source=said.source, as_of=said.as_of_at, purpose=said.purpose,
+            value_title=Words(*words).get(language) if words else "", holds=value is not None, thing=said.thing,
+            source=said.source, source_title=each.source.get(language), as_of=said.as_of_at, purpose=said.purpose,
             is_used=each.is_used, is_disputed=each.is_disputed, is_in_conflict=each.is_in_conflict,
         )  # fmt: skip
 

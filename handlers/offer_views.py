@@ -23,7 +23,8 @@ TOLD = tuple(name for name in COUNTS if name not in ("all", State.FOUND.value))
 _OFFER: Mapping[str, Any] = {
     "id": ID, "rule": "elderly-allowance-80", "kind": "offer", "title": "您可以领取高龄津贴",
     "body": "已满80周岁，点一下即可申领", "state": "seen", "item": "elderly-allowance",
-    "link": "/v1/items/elderly-allowance", "is_one_tap": True, "application": "", "found_at": AT,
+    "link": "/v1/items/elderly-allowance", "is_one_tap": True,
+    "declares": ["我承诺所填内容真实，愿意承担相应责任"], "application": "", "found_at": AT,
     "expires_at": "2027-05-23T09:30:00+08:00",
 }  # fmt: skip
 _COUNTS = {
@@ -93,6 +94,7 @@ class OfferView(BaseModel):
     item: str = Field(description='of the catalogue; "": there is nothing to apply for')
     link: str = Field(description="where the item is described")
     is_one_tap: bool = Field(description="免申即享: accepting hands the application in")
+    declares: tuple[str, ...] = Field(description="what accepting agrees to: show it beside the button")
     application: str = Field(description='what it began; "": nothing yet')
     found_at: AwareDatetime
     expires_at: AwareDatetime
@@ -101,11 +103,12 @@ class OfferView(BaseModel):
     def of(cls, own: OwnOffer, language: str) -> OfferView:
         """In the caller's language."""
         offer, rule = own.offer, own.rule
+        declares = tuple(each.get(language) for each in own.declares)
         return cls(
             id=offer.id, rule=rule.id, kind=rule.kind, title=own.title.get(language), body=own.body.get(language),
             state=offer.state, item=rule.item, link=f"/v1/items/{rule.item}" if rule.item else "",
-            is_one_tap=rule.is_one_tap, application=offer.application, found_at=offer.found_at,
-            expires_at=offer.expires_at,
+            is_one_tap=rule.is_one_tap, declares=declares, application=offer.application,
+            found_at=offer.found_at, expires_at=offer.expires_at,
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from server.assemble import Assembly
 from server.services.facts import Ground, Importing, Taking
 from server.services.own_facts import ObjectionDesk, OwnFacts, Shelves
 from server.services.partner_facts import PartnerFacts
+from server.storage.catalogue_files import load_source_names
 from server.storage.catalogues import load_facts, load_source_policy
 from server.storage.fact_imports import FactImportStore
 from server.storage.fact_objections import FactObjectionStore
@@ -51,6 +52,7 @@ def facts(assembly: Assembly) -> FactParts:
         objections=FactObjectionStore(db, assembly.person_vault),
         citizens=assembly.citizens,
         known=known,
+        sources=load_source_names(),
         uses=assembly.uses,
         audit=assembly.audit,
         post=assembly.notices,

@@ -11,6 +11,7 @@ from server.assemble_booking import booking
 from server.assemble_proactive import ProactiveParts, proactive
 from server.domain.catalogue_targets import Plan
 from server.services.applied import AppliedFor
+from server.services.offer_forms import FormShelves, OfferForms
 from server.services.offer_outcomes import OfferOutcomes, Shelves
 from server.services.offers import Counters, Offers, OfferShelves
 from server.services.rule_figures import RuleFigures
@@ -19,6 +20,7 @@ from server.storage.catalogues import load_facts, load_workflows
 from server.storage.followers import Followers
 from server.storage.inbox import InboxStore
 from server.storage.offer_days import OfferDays
+from server.storage.real_names import RealNameStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,12 @@ def own_offers(
 ) -> OfferParts:
     """The counters of one process, on its engine and its counter of applications; `plan`: what the city promised."""
     workflows = load_workflows()
-    shelves = OfferShelves(
-        parts.offers, parts.rules, parts.facts, load_facts(), InboxStore(assembly.db), assembly.accounts
-    )
+    shelves = OfferShelves(parts.offers, parts.rules, InboxStore(assembly.db), assembly.accounts)
+    names = RealNameStore(assembly.db, assembly.vault, assembly.person_vault)
+    forms = OfferForms(apply.ground, FormShelves(parts.facts, load_facts(), names, assembly.citizens, assembly.uses))
     counters = Counters(
         apply.applications, apply.sources, parts.notices, parts.telling,
-        AppliedFor(assembly.applications, workflows), assembly.uses,
+        AppliedFor(assembly.applications, workflows), forms,
     )  # fmt: skip
     outcomes = OfferOutcomes(
         Shelves(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -154,10 +154,11 @@ def search(
     Console().print(table)
 
 
-async def open_catalogue(assembly: assemble.Assembly) -> None:
-    """Publish what `data/catalogue` says about the city that is served, for a city to try things on."""
+async def open_catalogue(assembly: assemble.Assembly, only: Collection[str] = ()) -> None:
+    """Publish what `data/catalogue` says about the city that is served, of all items or `only` some."""
     found = read_seed(assembly.settings.city)
-    await catalogue(assembly).editing.load(found.items, "run", lambda _: None)
+    items = [each for each in found.items if not only or each.id in only]
+    await catalogue(assembly).editing.load(items, "run", lambda _: None)
 
 
 async def _publish(

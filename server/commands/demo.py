@@ -1,7 +1,8 @@
 """`demo`: an officer drafts a red typhoon alert for a district, a chief releases it, tens of thousands get it.
 
 Everything is real but the providers: those are the sandbox, another process with a journal of its own. At the end the
-ledger is compared with that journal, notice by notice. Then some residents open the app and answer.
+ledger is compared with that journal, notice by notice. Then some residents open the app and
+answer, and one of them is served before she asks.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from channels.sandbox.faults import FaultScript, ProviderFaults, ReceiptFaults
 from push.judge import Finding, judge
 from server.assemble import Assembly, assemble
 from server.commands.demo_life import live
+from server.commands.demo_proactive import prepare, serve
 from server.commands.residents import DISTRICT, UNIT, settle, swear_in
 from server.commands.town import Town, accepts, town
 from server.domain.alerts.model import Alert, Area, Info, NamedValue, cap_time
@@ -184,10 +186,12 @@ async def _settled(assembly: Assembly, broadcast: str, finding: Finding) -> Stan
 
 
 async def _live(assembly: Assembly, place: Town, alert: str, console: Console) -> dict[str, Any]:
-    """Some of the people answer; after the report, which must not count what they are sent and do."""
+    """Some of the people answer, one is served unasked; after the report, which must not count what they are sent."""
     officers = await swear_in(assembly, partial(secrets.token_urlsafe, 15))
+    await prepare(assembly)
     api, sandbox = (f"http://127.0.0.1:{process.facts['port']}" for process in (place.api, place.sandbox))
-    return await live((api, sandbox), alert, officers, assembly.now(), console)
+    lives = await live((api, sandbox), alert, officers, assembly.now(), console)
+    return lives | {"proactive": await serve(assembly, (api, sandbox), officers, console)}
 
 
 def _sums_agree(standing: Standing, finding: Finding) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -132,14 +132,19 @@ def schema_text() -> str:
     return orjson.dumps(rule_schema(), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
-async def open_rules(assembly: Assembly) -> int:
-    """Let one of the demo's officers hand in the rules of `data/rules` and another release them; how many are new."""
+async def open_rules(assembly: Assembly, only: Collection[str] = ()) -> int:
+    """Let one of the demo's officers hand in the rules of `data/rules` and another release them; how many are new.
+
+    All of them or `only` some.
+    """
     office = proactive(assembly).office
     accounts = [account.officer for account in await assembly.officers.accounts(None)]
     editor, approver = _of(accounts, Role.EDITOR), _of(accounts, Role.APPROVER)
     rules, _ = read_rules(read_rule_texts())
     store, new = RuleStore(assembly.db, time.monotonic), 0
     for each in rules:
+        if only and each.rule.id not in only:
+            continue
         force, desk = await store.in_force(each.rule.id), await store.on_desk(each.rule.id)
         if desk is not None or (force is not None and digest_of(force.rule) == digest_of(each.rule)):
             continue

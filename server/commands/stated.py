@@ -55,19 +55,19 @@ PERSONAS: Sequence[Persona] = (
         "demo-car",
     ),
     Persona(
-        "resident6", "吴秀兰", date(1947, 1, 20), "106",
+        "resident3", "吴秀兰", date(1947, 1, 20), "106",
         {"population": {"id_card_until": 80, "lives_alone": "true"}, "social_insurance": {"alive_confirmed_on": -350}},
     ),
 )  # fmt: skip
 
 
-async def state_facts(assembly: Assembly) -> int:
+async def state_facts(assembly: Assembly, personas: Sequence[Persona] = PERSONAS) -> int:
     """Verify those of the personas who live here, and import what is stated of them; how many there are.
 
     May be repeated: who is verified stays so, and the feed of a new day only says what is newer.
     """
-    found = await assembly.citizens.find_by_address("wechat", [openid_of(each.wechat) for each in PERSONAS])
-    here = [(each, found[openid_of(each.wechat)]) for each in PERSONAS if openid_of(each.wechat) in found]
+    found = await assembly.citizens.find_by_address("wechat", [openid_of(each.wechat) for each in personas])
+    here = [(each, found[openid_of(each.wechat)]) for each in personas if openid_of(each.wechat) in found]
     today = china_day(assembly.now())
     for persona, citizen in here:
         await _introduce(assembly, persona, citizen)

@@ -19,8 +19,9 @@ import jsonschema_rs
 import phonenumbers
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from stdnum import luhn
-from stdnum.cn import ric, uscc
+from stdnum.cn import uscc
 
+from server.domain.real_name import is_id_number
 from server.domain.resources import Named
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -199,7 +200,7 @@ def _is_bank_card(text: str) -> bool:
 FORMATS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
     {
         "cn-phone": is_phone,
-        "cn-id-number": lambda text: len(text) == 18 and ric.is_valid(text),
+        "cn-id-number": is_id_number,
         "cn-uscc": lambda text: len(text) == 18 and uscc.is_valid(text),
         "cn-bank-card": _is_bank_card,
     }

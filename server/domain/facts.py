@@ -47,7 +47,7 @@ class Fact(BaseModel):
     en: str = Field(min_length=1, max_length=60)
     kind: Kind
     sources: tuple[str, ...] = Field(min_length=1, description="who may state it, the usual one first")
-    choices: tuple[str, ...] = ()
+    choices: Mapping[str, tuple[str, str]] = Field(default_factory=dict, description="with words in zh and en")
     consent: str = Field(default="service_offers", description="data/consents.yaml: without it nothing is kept")
     is_many: bool = False
     is_indexed: bool = Field(default=True, description="a rule may begin with it")

@@ -157,6 +157,12 @@ def _is_region(code: str) -> bool:
     return len(found) > 1 and all(found)
 
 
+def is_id_number(text: str) -> bool:
+    """Whether this is a well-formed ID number, on whatever day it is read; nothing is tidied up."""
+    is_code = _CODE.fullmatch(text) is not None and ric.calc_check_digit(text) == text[-1]
+    return is_code and _born(text) is not None and _is_region(text[:6])
+
+
 def _compact(text: str) -> str:
     return re.sub(r"[\s-]", "", unicodedata.normalize("NFKC", text)).upper()
 

@@ -12,9 +12,10 @@ from string import Formatter
 
 from server.domain.catalogue import Item
 from server.domain.catalogue_forms import FieldKind, FormField
-from server.domain.facts import Fact, Facts, Kind
+from server.domain.facts import Fact, Facts, Kind, Value
 from server.domain.faults import Fault
-from server.domain.rules import After, Condition, Period, Rule, Said, Window
+from server.domain.prefill import AGREED, OWN, left_open
+from server.domain.rules import ACCOUNT, After, Condition, Period, Rule, Said, Window, Years
 from server.domain.templates import WECHAT_LIMITS, fit, units
 
 MAX_WINDOW = 36_600  # days
@@ -52,7 +53,7 @@ def faults_of(rule: Rule, known: Known) -> list[Fault]:
         *_unknown("consents", "授权用途", rule.consents, known.consents),
         *_unknown("template", "模板", [rule.template], known.templates),
         *([] if known.items is None or not rule.item else _unknown("item", "事项", [rule.item], known.items)),
-        *_unknown("prefill", "事实", rule.prefill.values(), known.facts.by_id),
+        *_unknown("prefill", "事实", sorted(rule.prefill_facts), known.facts.by_id),
         *_misfits(rule, known.facts),
         *_unindexed(rule, known.facts),
         *_unconsented(rule, known.facts),
@@ -61,25 +62,63 @@ def faults_of(rule: Rule, known: Known) -> list[Fault]:
 
 
 def item_faults(rule: Rule, item: Item, facts: Facts) -> list[Fault]:
-    """What does not fit the item that the rule leads to: fields that its form lacks, or that the fact cannot fill.
+    """What does not fit the item that the rule leads to: fields that its form lacks, or that cannot be filled so.
 
-    A fact of several things fills a field only as the anchor: then it is the one that the offer is about.
+    A fact of several things fills a field only as the anchor: then it is the one that the offer is about. One tap
+    fills every field that is required.
     """
     fields = {each.id: each for each in item.form.fields}
-    named = [(name, fact) for name, of in sorted(rule.prefill.items()) if (fact := facts.by_id.get(of))]
-    return [fault for name, fact in named for fault in _unfilled(name, fields.get(name), fact, rule)]
+    faults = [fault for name in sorted(rule.prefill) for fault in _unfilled(name, fields.get(name), facts, rule)]
+    for name, answer in sorted(rule.usual.items()):
+        field = fields.get(name)
+        if field is None or not _is_answer(field, answer):
+            zh, en = (
+                f"表单此项不能答 {answer}，请改用可选的答案",
+                f"the form has no such answer as {answer}: choose one",
+            )
+            faults.append(Fault(f"usual.{name}", zh, en))
+    faults += [
+        Fault("declares", f"{name} 不是可承诺的字段，请改", f"{name} is nothing to agree to: name a field")
+        for name in rule.declares
+        if name not in fields or fields[name].kind not in AGREED
+    ]
+    if rule.is_one_tap:
+        faults += [
+            Fault("is_one_tap", f"{each.id} 为必填而未预填，请补上", f"{each.id} is required: say what fills it")
+            for each in left_open(rule, item.form)
+        ]
+    return faults
 
 
-def _unfilled(name: str, field: FormField | None, fact: Fact, rule: Rule) -> Iterator[Fault]:
-    where = f"prefill.{name}"
+def _is_answer(field: FormField, answer: Value) -> bool:
+    if isinstance(answer, bool):
+        return field.kind is FieldKind.YES_NO
+    return answer in {option.value for option in field.options}
+
+
+def _unfilled(name: str, field: FormField | None, facts: Facts, rule: Rule) -> Iterator[Fault]:
+    where, origin = f"prefill.{name}", rule.prefill[name]
+    fact = facts.by_id.get(origin.fact if isinstance(origin, Years) else origin)
     if field is None:
         yield Fault(
             where, "事项表单没有此字段，请改用表单中的字段", "the item's form has no such field: name one it has"
         )
+    elif isinstance(origin, str) and origin.startswith(ACCOUNT):
+        if OWN.get(origin) is not field.kind:
+            yield Fault(where, f"{origin} 不能填入此字段", f"{origin} cannot fill a field of kind {field.kind}")
+    elif fact is None:
+        return  # `faults_of` tells of it
     elif fact.is_many and fact.id != rule.anchor.fact:
         yield Fault(where, f"{fact.id} 可能有多个值，不能预填", f"{fact.id} may have several values: leave it out")
-    elif field.kind not in FILLS[fact.kind] or not set(fact.choices) <= {option.value for option in field.options}:
+    elif not _fits(field, origin, fact):
         yield Fault(where, f"{fact.id} 不能填入此字段", f"{fact.id} cannot fill a field of kind {field.kind}")
+
+
+def _fits(field: FormField, origin: str | Years, fact: Fact) -> bool:
+    options = {option.value for option in field.options}
+    if isinstance(origin, Years):
+        return fact.kind is Kind.DATE and field.kind is FieldKind.ONE_OF and set(origin.least_years) <= options
+    return field.kind in FILLS[fact.kind] and set(fact.choices) <= options
 
 
 def _unknown(field: str, what: str, names: Iterable[str], known: Collection[str]) -> Iterator[Fault]:
@@ -112,7 +151,7 @@ def _unfit(where: str, condition: Condition, fact: Fact) -> Iterator[Fault]:
         yield Fault(where, f"{fact.id} 是 {fact.kind}，请写 {names}", f"{fact.id} is a {fact.kind}: give {names}")
     if fact.kind is not Kind.DATE and condition.after != After():
         yield Fault(f"{where}.after", f"{fact.id} 不是日期，请删去 after", f"{fact.id} is no date: leave `after` out")
-    able = fact.choices if fact.kind is Kind.CHOICE else (True, False)
+    able = tuple(fact.choices) if fact.kind is Kind.CHOICE else (True, False)
     for value in condition.among if "is" in fits else ():
         if value not in able or isinstance(value, bool) != (fact.kind is Kind.FLAG):
             names = ", ".join(map(str, able))
@@ -161,7 +200,7 @@ def _unindexed(rule: Rule, facts: Facts) -> Iterator[Fault]:
 
 
 def _unconsented(rule: Rule, facts: Facts) -> Iterator[Fault]:
-    named = [*(condition.fact for _, condition in _conditions(rule)), *rule.prefill.values()]
+    named = [*(condition.fact for _, condition in _conditions(rule)), *rule.prefill_facts]
     needed = {fact.consent for name in named if (fact := facts.by_id.get(name))}
     for name in sorted(needed - set(rule.consents)):
         yield Fault("consents", f"所用事实需要授权 {name}，请加上", f"one of its facts needs {name}: add it")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -21,6 +21,8 @@ from server.domain.facts import EARLIEST, LATEST, Kind, Value, Values, day_numbe
 from server.domain.working_days import WorkingDays
 
 _FIRST, _LAST = day_number(EARLIEST), day_number(LATEST)
+
+ACCOUNT = "account."  # what a form is filled in with from the citizen's own account begins so
 
 Window = tuple[int | None, int | None]
 
@@ -82,6 +84,25 @@ class Cap(_Model):
     days: int = Field(ge=1, le=3_660)
 
 
+class Years(_Model):
+    """A choice that follows from a date: the one with the most years that are full today (80 -> from80)."""
+
+    fact: str
+    least_years: Mapping[str, Annotated[int, Field(ge=0, le=150)]] = Field(min_length=1, max_length=20)
+
+    def chosen(self, number: int, today: date) -> str | None:
+        """By the day number of the date; None: for nobody so young.
+
+        >>> Years(fact="birth_date", least_years={"from80": 80, "from90": 90}).chosen(0, date(2059, 12, 31))
+        'from80'
+        """
+        born = day_of_number(number)
+        able = [
+            (years, name) for name, years in self.least_years.items() if counted_on(born, After(years=years)) <= today
+        ]
+        return max(able)[1] if able else None
+
+
 EXAMPLE: Mapping[str, Any] = {
     "id": "identity-card-expiry",
     "kind": "reminder",
@@ -119,16 +140,33 @@ class Rule(_Model):
     lasts_days: int = Field(ge=1, le=400, description="the offer lapses so many days after it was made")
     item: str = Field(default="", max_length=60, description="the catalogue item it leads to; has none: a reminder")
     unless_applied: bool = Field(default=True, description="whoever has an open or granted application is left out")
-    prefill: Mapping[str, str] = Field(default_factory=dict, description="field of the item's form -> fact")
+    prefill: Mapping[str, str | Years] = Field(
+        default_factory=dict,
+        description="field of the item's form -> fact, choice by years, or account.{name,id_number,phone}",
+    )
+    usual: Mapping[str, str | bool] = Field(
+        default_factory=dict, description="field of the form -> what most people answer; the citizen may say otherwise"
+    )
+    declares: tuple[str, ...] = Field(
+        default=(), max_length=10, description="fields of the form that the tap agrees to; the offer shows their words"
+    )
     is_one_tap: bool = Field(default=False, description="免申即享: accepting files the application")
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if self.kind == "offer" and not self.item:
             raise ValueError("an offer names its item")
-        if not self.item and (self.is_one_tap or self.prefill):
-            raise ValueError("is_one_tap and prefill need an item")
+        if not self.item and (self.is_one_tap or self.prefill or self.usual):
+            raise ValueError("is_one_tap, prefill and usual need an item")
+        if self.declares and not self.is_one_tap:
+            raise ValueError("only one tap declares something: give is_one_tap")
         return self
+
+    @property
+    def prefill_facts(self) -> frozenset[str]:
+        """The facts that the form is filled in from."""
+        named = {each.fact if isinstance(each, Years) else each for each in self.prefill.values()}
+        return frozenset(each for each in named if not each.startswith(ACCOUNT))
 
     @property
     def anchor(self) -> Condition:

@@ -45,7 +45,8 @@ from server.storage.attachments import AttachmentStore
 
 URGE_EVERY = timedelta(hours=24)
 EDITABLE = ("draft", "supplement")
-KNOWN = "facts"  # among the answers of sources: what an offer filled in from facts
+KNOWN = "facts"  # among the answers of sources: what an offer filled in, and from where
+DECLARED = "declared"  # there too: what the tap on an offer agreed to, in which words
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What an offer begins: under which id, by which offer; `known`: what its fields were filled from, by fact."""
+    """What an offer begins: under which id, by which offer; `answers`: `KNOWN`, `DECLARED`."""
 
     id: str
     offer: str
-    known: Mapping[str, Any]
+    answers: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Applications:
             created_at=now,
             changed_at=now,
             form=MappingProxyType(dict(draft.form or {})),
-            answers=MappingProxyType({KNOWN: dict(made.known)} if made and made.known else {}),
+            answers=MappingProxyType(dict(made.answers) if made else {}),
             offer=made.offer if made else "",
         )
         if not await ground.store.insert(application):

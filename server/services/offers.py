@@ -3,7 +3,8 @@
 Promises. An offer is accepted once, whoever taps how often on however many devices: it names its application before
 that exists, the application is begun under that name, and handed in under the offer's name as key. Wherever a process
 dies in between, `finish_left` carries on. What a field was filled in from (fact, source, as of when, what for) is
-sealed into the application and told to the citizen, as 免提交 does; departments' sources are asked by its rules. What
+sealed into the application and told to the citizen, as 免提交 does; so is what the tap declares, in the words that the
+offer shows. Departments' sources are asked by the rules of 免提交. What
 only the citizen can add leaves a draft and an answer that says what. Offers are one's own: nobody accepts for another.
 """
 
@@ -18,21 +19,18 @@ from typing import Any, Protocol
 import structlog
 
 from server.domain.applications import Application
-from server.domain.audit import Event
 from server.domain.citizens import Account, AccountState, Caller
 from server.domain.errors import ConflictError, ForbiddenError, HuiminError, NotFoundError, UnavailableError
-from server.domain.facts import Facts, Kind, Statement, Value, day_of_number, winner
 from server.domain.offers import OPEN, Offer, State
+from server.domain.prefill import declarations
 from server.domain.rules import Rule
-from server.domain.uses import User
 from server.domain.wording import Words
 from server.services.application_steps import Ground
-from server.services.applications import KNOWN, Applications, Draft, Made, Seen
+from server.services.applications import DECLARED, KNOWN, Applications, Draft, Made, Seen
+from server.services.offer_forms import OfferForms
 from server.services.offer_notices import MADE, URGENT, KnownRules, OfferNotices, Telling
 from server.services.proactive import Applied
 from server.services.sources import Sources
-from server.services.uses import Uses
-from server.storage.facts import FactStore
 from server.storage.inbox import InboxStore
 from server.storage.offers import OfferStore
 
@@ -57,8 +55,6 @@ class OfferShelves:
 
     offers: OfferStore
     rules: KnownRules
-    facts: FactStore
-    known: Facts
     inbox: InboxStore
     people: People
 
@@ -72,17 +68,18 @@ class Counters:
     notices: OfferNotices
     telling: Telling
     applied: Applied
-    uses: Uses
+    forms: OfferForms
 
 
 @dataclass(frozen=True, slots=True)
 class OwnOffer:
-    """An offer with its rule, and what it says in both languages."""
+    """An offer with its rule, and what it says and asks to declare in both languages."""
 
     offer: Offer
     rule: Rule
     title: Words
     body: Words
+    declares: Sequence[Words] = ()  # what a tap agrees to
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +191,19 @@ class Offers:
     async def _told(self, offers: Sequence[Offer]) -> list[OwnOffer]:
         rules = await self._shelves.rules.find({(each.rule, each.version) for each in offers})
         known = [(each, rules[each.rule, each.version]) for each in offers if (each.rule, each.version) in rules]
-        return [OwnOffer(offer, rule, *self._counters.notices.words(offer, rule)) for offer, rule in known]
+        declares = {rule.item: await self._declares(rule) for _, rule in known if rule.declares}
+        return [
+            OwnOffer(offer, rule, *self._counters.notices.words(offer, rule), declares.get(rule.item, ()))
+            for offer, rule in known
+        ]
+
+    async def _declares(self, rule: Rule) -> Sequence[Words]:
+        """In the words of the item as it is now; of one that is gone, nothing."""
+        try:
+            terms = await self._ground.items.terms(rule.item)
+        except NotFoundError:
+            return ()
+        return [Words(each.zh, each.get("en")) for each in declarations(rule, terms.item.form).values()]
 
     async def _refuse_unfit(self, own: OwnOffer) -> None:
         """Before anything is written: there is something to apply for, in time, and it was not applied for by hand."""
@@ -228,10 +237,9 @@ class Offers:
     async def _begun(self, caller: Caller, own: OwnOffer, form: Mapping[str, Any]) -> Seen:
         offer, counter = own.offer, self._counters.applications
         if not await self._ground.store.find_many([offer.application]):
-            filled, known = await self._prefilled(own)
-            await self._note(caller, own, known)
-            made = Made(offer.application, offer.id, known)
-            await counter.begin(caller, Draft(own.rule.item, form={**filled, **form}, made=made))
+            prepared = await self._counters.forms.prepare(caller, offer, own.rule, form)
+            made = Made(offer.application, offer.id, prepared.answers)
+            await counter.begin(caller, Draft(own.rule.item, form=prepared.form, made=made))
         return await self._merged(caller, offer.application, form)
 
     async def _merged(self, caller: Caller, application: str, form: Mapping[str, Any]) -> Seen:
@@ -246,55 +254,6 @@ class Offers:
             if await counter.put(before, counter.edited(before, form=MappingProxyType(merged))):
                 return await counter.get(caller, application)
         raise UnavailableError("application_busy", zh="办件正忙，请稍后再试", en="too many at once: try again")
-
-    async def _prefilled(self, own: OwnOffer) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Fields of the form with their values, and by fact what is known of where each came from."""
-        citizen, rule = own.offer.citizen, own.rule
-        if not rule.prefill:
-            return {}, {}
-        stated = await self._shelves.facts.statements_of(citizen)
-        held = (await self._shelves.facts.find([citizen])).get(citizen)
-        filled: dict[str, Any] = {}
-        known: dict[str, Any] = {}
-        for field, fact in rule.prefill.items():
-            counting = _values(held.values.get(fact)) if held else ()
-            if fact == rule.anchor.fact:
-                counting = tuple(each for each in counting if each == own.offer.occurrence)
-            about = [each for each in stated if each.fact == fact and each.value in counting]
-            found = winner(about, self._shelves.known.by_id[fact])
-            if found is not None and found.value is not None:
-                filled[field] = self._shown(fact, found.value)
-                known[fact] = self._evidence(found)
-        return filled, known
-
-    def _evidence(self, found: Statement) -> dict[str, Any]:
-        assert found.value is not None
-        return {
-            "value": self._shown(found.fact, found.value), "source": found.source,
-            "as_of": found.as_of_at.isoformat(), "purpose": found.purpose,
-        }  # fmt: skip
-
-    def _shown(self, fact: str, value: Value) -> Value:
-        """As a form has it: a date as a date."""
-        is_date = self._shelves.known.by_id[fact].kind is Kind.DATE
-        return day_of_number(int(value)).isoformat() if is_date else value
-
-    async def _note(self, caller: Caller, own: OwnOffer, known: Mapping[str, Any]) -> None:
-        """In the log and on the citizen's list before the draft exists."""
-        if not known:
-            return
-        rule, application = own.rule, f"application/{own.offer.application}"
-        sources = ",".join(sorted({each["source"] for each in known.values()}))
-        await self._ground.audit.record(
-            Event(
-                caller.account.public, "application.prefill", application,
-                details={"rule": rule.id, "version": own.offer.version, "sources": sources, "fields": len(known)},
-                key=f"{application}/prefill",
-            )
-        )  # fmt: skip
-        user = User("system", rule.unit, ("系统预填", "filled in by the system"))
-        purpose = f"主动服务预填：{rule.title.zh}"
-        await self._counters.uses.note([caller.id], user, purpose, sorted(known), about=own.offer.application)
 
     async def _bring(self, caller: Caller, seen: Seen) -> ConflictError | None:
         """Ask the sources that could replace what is missing; what the citizen could do so that they may be asked."""
@@ -311,7 +270,7 @@ class Offers:
 
 def _sources(seen: Seen, application: Application) -> list[str]:
     """Sources of required materials that are not there, and of fields that are empty, each once."""
-    asked = {each.ref for each in application.brought} | (set(application.answers) - {KNOWN})
+    asked = {each.ref for each in application.brought} | (set(application.answers) - {KNOWN, DECLARED})
     wanted = [each.source.name for each in seen.missing if each.source]
     empty = [each for each in seen.terms.item.form.fields if each.fill and each.id not in application.form]
     wanted += [each.fill.partition(".")[0] for each in empty if each.fill]
@@ -332,12 +291,6 @@ def _next_step(forbidden: ForbiddenError) -> ConflictError | None:
                 "offer_needs_real_name", zh=f"草稿已保存。{forbidden.zh}", en=f"a draft is there; {forbidden.en}"
             )
     return None
-
-
-def _values(found: Value | Sequence[Value] | None) -> tuple[Value, ...]:
-    if found is None:
-        return ()
-    return (found,) if isinstance(found, int | str) else tuple(found)
 
 
 def _over(state: State) -> ConflictError:

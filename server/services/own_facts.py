@@ -7,7 +7,7 @@ before it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -44,6 +44,7 @@ class Known:
 
     fact: Fact
     statement: Statement
+    source: Words
     is_used: bool
     is_disputed: bool
     is_in_conflict: bool
@@ -65,6 +66,7 @@ class Shelves:
     objections: FactObjectionStore
     citizens: Citizens
     known: Facts
+    sources: Mapping[str, Words]  # what people call them
     uses: Uses
     audit: Audit
     post: Tells
@@ -88,7 +90,8 @@ class Shelves:
                 and (one.fact, one.source, one.thing) not in marks.disputed
             ]
             is_used = winner(rivals, known) is each and each.value is not None
-            found.append(Known(known, each, is_used, is_disputed, (each.fact, each.thing) in marks.conflicts))
+            source = self.sources.get(each.source, Words(each.source, ""))
+            found.append(Known(known, each, source, is_used, is_disputed, (each.fact, each.thing) in marks.conflicts))
         order = {each.id: number for number, each in enumerate(self.known.facts)}
         return sorted(found, key=lambda each: (order[each.fact.id], each.statement.thing, each.statement.source))
 

@@ -81,7 +81,10 @@ def _dated(dice: Random, fact: Fact) -> Mapping[str, Any]:
 def _plain(dice: Random, fact: Fact) -> Mapping[str, Any]:
     match fact.kind:
         case Kind.CHOICE:
-            return {"fact": fact.id, "is": sorted(dice.sample(fact.choices, dice.choice((1, len(fact.choices) - 1))))}
+            return {
+                "fact": fact.id,
+                "is": sorted(dice.sample(tuple(fact.choices), dice.choice((1, len(fact.choices) - 1)))),
+            }
         case Kind.FLAG:
             return {"fact": fact.id, "is": [True]}
         case _:

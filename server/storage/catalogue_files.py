@@ -15,6 +15,7 @@ from server.domain.catalogue_targets import Plan
 from server.domain.catalogue_windows import Ground
 from server.domain.divisions import Divisions
 from server.domain.errors import ConfigurationError
+from server.domain.wording import Words
 from server.storage.catalogues import DATA, load_consents, load_source_policy, load_workflows
 
 FOLDER = DATA / "catalogue"
@@ -43,11 +44,20 @@ def load_ground(city: str, folder: Path = FOLDER) -> tuple[Ground, Plan]:
 
 def load_units(folder: Path = FOLDER) -> Mapping[str, Any]:
     """The units that answer for items, by id; ConfigurationError."""
+    return _named(folder, "units.yaml")
+
+
+def load_source_names(folder: Path = FOLDER) -> Mapping[str, Words]:
+    """What people call each department source, by id; ConfigurationError."""
+    return {name: Words(*each["name"]) for name, each in _named(folder, "sources.yaml").items()}
+
+
+def _named(folder: Path, name: str) -> Mapping[str, Any]:
     defects: list[Defect] = []
-    units = _read(folder / "units.yaml", folder, defects)
-    if defects or not isinstance(units, dict):
-        raise ConfigurationError("data_unreadable", zh="units.yaml 有误", en=f"units.yaml: {defects}")
-    return units
+    found = _read(folder / name, folder, defects)
+    if defects or not isinstance(found, dict):
+        raise ConfigurationError("data_unreadable", zh=f"{name} 有误", en=f"{name}: {defects}")
+    return found
 
 
 def load_rules(city: str, divisions: Divisions, ground: Ground, folder: Path = FOLDER) -> Rules:

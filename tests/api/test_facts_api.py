@@ -94,16 +94,19 @@ async def house(
 async def test_a_department_states_and_the_person_sees_it(house: House):
     """Source, time, purpose and words in the caller's language; the same lines again change nothing."""
     _, token = await house.person()
-    answer = await house.state(row(), row(fact="lives_alone", value=True))
-    assert (answer.status, answer.json["taken"], answer.json["refused"]) == (200, 2, [])
-    assert (await house.state(row(), row(fact="lives_alone", value=True))).json == answer.json
+    rows = (row(), row(fact="lives_alone", value=True), row(fact="residence", value="hukou"))
+    answer = await house.state(*rows)
+    assert (answer.status, answer.json["taken"], answer.json["refused"]) == (200, 3, [])
+    assert (await house.state(*rows)).json == answer.json
     seen = (await house.api("GET", "/v1/me/facts", token=token, Accept_Language="en")).json["facts"]
-    assert [(each["title"], each["value"]) for each in seen] == [
-        ("Lives alone", True), ("ID card valid until", "2031-05-01"),
+    assert [(each["title"], each["value"], each["value_title"]) for each in seen] == [
+        ("Kind of residence", "hukou", "Household register here"), ("Lives alone", True, ""),
+        ("ID card valid until", "2031-05-01", ""),
     ]  # fmt: skip
-    assert seen[1] | {"title": ""} == {
-        "fact": "id_card_until", "title": "", "kind": "date", "value": "2031-05-01", "holds": True, "thing": "",
-        "source": "population", "as_of": "2026-01-20T01:00:00Z", "purpose": "service_offers", "is_used": True,
+    assert seen[2] | {"title": ""} == {
+        "fact": "id_card_until", "title": "", "kind": "date", "value": "2031-05-01", "value_title": "", "holds": True,
+        "thing": "", "source": "population", "source_title": "Population register",
+        "as_of": "2026-01-20T01:00:00Z", "purpose": "service_offers", "is_used": True,
         "is_disputed": False, "is_in_conflict": False,
     }  # fmt: skip
 

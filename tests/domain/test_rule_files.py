@@ -17,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.domain.catalogue import Item
+from server.domain.catalogue_forms import check
 from server.domain.facts import Kind, day_number
 from server.domain.notices import frames_of
+from server.domain.prefill import ID_NUMBER, NAME, PHONE, declarations, filled
 from server.domain.rule_faults import MOST, Known, faults_of, item_faults
 from server.domain.rule_files import MAX_BYTES, FiledRule, digest_of, document_of, read_rules, rule_schema
-from server.domain.rules import Rule, compiled, counted_on, said
+from server.domain.rules import After, Rule, Years, compiled, counted_on, said
 from server.domain.templates import units
 from server.domain.working_days import WorkingDays
 from server.storage.catalogue_files import load_units, read_seed
@@ -227,6 +229,58 @@ def test_an_offer_is_filled_from_facts_that_its_form_asks_for() -> None:
     ):
         rule = Rule.model_validate(plain | {"prefill": prefill})
         assert [fault.field for fault in item_faults(rule, item, facts)] == fields
+
+
+@pytest.mark.parametrize(
+    "one_tap", [each.rule for each in filed() if each.rule.is_one_tap], ids=lambda rule: f"{rule.id}"
+)
+@pytest.mark.parametrize("years", [0, 5, 10, 25, 40])
+def test_a_bare_tap_leaves_nothing_required_open(one_tap: Rule, years: int) -> None:
+    """For who has a verified name, a telephone and the rule's facts: no fault, and departments prove every material."""
+    item, today, own = items()[one_tap.item], date(2028, 2, 29), {NAME: "林秀英", PHONE: "+8613900000001"}
+    newest = compiled(one_tap.anchor, today, WorkingDays()).hi
+    assert newest is not None
+    values = dict.fromkeys(one_tap.prefill_facts, newest - 366 * years)
+    form = filled(one_tap, load_facts(), values, own | {ID_NUMBER: "44030519461124103X"}, today)
+    form |= dict.fromkeys(declarations(one_tap, item.form), True)
+    assert check(item.form, form) == []
+    left = [each.id for each in item.materials if each.is_required and not each.source
+            and (each.show_if is None or form[each.show_if.field] in each.show_if.among)]  # fmt: skip
+    assert left == []
+
+
+@pytest.mark.parametrize(("age", "tier"), [(80, "from80"), (89, "from80"), (90, "from90"), (100, "from100")])
+def test_the_tier_follows_from_the_birth_date_and_changes_on_the_birthday(age: int, tier: str) -> None:
+    """The day before it is the tier below; of somebody too young there is none."""
+    rule = next(each.rule for each in filed() if each.rule.id == "elderly-allowance-80")
+    tiers, born = rule.prefill["tier"], date(1930, 6, 1)
+    assert isinstance(tiers, Years)
+    birthday = counted_on(born, After(years=age))
+    below = {80: None, 89: "from80", 90: "from80", 100: "from90"}[age]
+    assert tiers.chosen(day_number(born), birthday) == tier
+    assert tiers.chosen(day_number(born), birthday - timedelta(days=1)) == below
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"usual": {"pay_to": "cash", "by_family": False}}, "usual.pay_to"),
+        ({"usual": {"pay_to": "social_card", "by_family": "no"}}, "usual.by_family"),
+        ({"usual": {"pay_to": "social_card"}}, "is_one_tap"),
+        ({"usual": {"pay_to": "other_account", "by_family": False}}, "is_one_tap"),
+        ({"declares": ["truth"]}, "is_one_tap"),
+        ({"declares": ["truth", "sharing", "phone"]}, "declares"),
+        ({"prefill": {"phone": "account.id_number"}}, "prefill.phone"),
+        ({"prefill": {"tier": {"fact": "birth_date", "least_years": {"from70": 70}}}}, "prefill.tier"),
+    ],
+)
+def test_a_tap_that_could_not_file_is_no_rule(change: dict[str, Any], field: str) -> None:
+    """Answers that the form does not have, and required fields that nothing fills, are told before a release."""
+    rule = next(each.rule for each in filed() if each.rule.id == "elderly-allowance-80")
+    plain = document_of(rule)
+    changed = plain | change | {"prefill": plain["prefill"] | change.get("prefill", {})}
+    faults = item_faults(Rule.model_validate(changed), items()[rule.item], load_facts())
+    assert {fault.field for fault in faults} == {field}
 
 
 def test_the_published_schema_is_that_of_the_rules_and_takes_the_files() -> None:
