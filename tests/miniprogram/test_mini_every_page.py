@@ -27,7 +27,7 @@ MAX_NODES, MAX_DEPTH, MAX_CHILDREN = 1_000, 30, 60
 async def test_axe_finds_nothing_on_any_page_and_none_is_too_large(
     telephones: Hand, desk: Desk, clinics: Clinics, town: City, *, is_elder: bool
 ):
-    phone = await telephones("resident6")  # of whom departments know something
+    phone = await telephones("resident4")  # of whom departments know something
     await phone.log_in()
     session = await phone.page.evaluate("() => wx.getStorageSync('session')")
     mine = await eventually(

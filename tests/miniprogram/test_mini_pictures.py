@@ -72,7 +72,7 @@ async def test_pictures_are_taken_in_both_languages_and_in_elder_mode(town: City
     offer, base = "", town.facts["api"]
     async with desk.warned("Orange") as identifier:
         for language, locale in LOCALES.items():
-            async with telephone(browser, base, "resident6", is_touch=True, locale=locale, scale=2) as phone:
+            async with telephone(browser, base, "resident4", is_touch=True, locale=locale, scale=2) as phone:
                 await phone.log_in(LOG_IN[language])
                 offer = offer or await live(town, phone, identifier)
                 await phone.page.evaluate("(which) => wx.setStorageSync('language', which)", language)
