@@ -31,6 +31,7 @@ MAX_STEPS = 300  # of one timeline; an application that needs more is handled el
 MAX_DRAFTS = 50  # of one citizen
 ASKING = ("ask", "ask_again")  # 补正
 NUMBER_DIGITS = 8
+NOBODY = 0  # whose an application is after its citizen was erased
 
 
 @dataclass(frozen=True, slots=True)

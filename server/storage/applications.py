@@ -16,7 +16,7 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.application_news import NOTHING, Change
-from server.domain.applications import Application, events_of
+from server.domain.applications import NOBODY, Application, events_of
 from server.domain.audit import Event
 from server.domain.outbox import Entry
 from server.storage.application_documents import (
@@ -28,6 +28,7 @@ from server.storage.application_documents import (
     sealed_form,
     to_application,
     to_event,
+    upgraded,
 )
 from server.storage.mongo import Database, Document, Session, in_transaction
 from server.storage.outbox import Outbox
@@ -35,7 +36,6 @@ from server.storage.person_keys import PersonVault, ShreddedError
 from server.storage.vault import Vault
 
 AT_MOST = 500
-NOBODY = 0  # whose an application is after its citizen was erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +235,15 @@ class ApplicationStore:
 
         return await in_transaction(self._db, work)
 
+    async def upgrade(self, limit: int = AT_MOST) -> int:
+        """Put what the version before has stored into inboxes; how many there were. May be repeated, by anybody."""
+        query: Document = {"is_open": True, "inboxes": None}
+        count = 0
+        async for d in self._applications.find(query).limit(limit).hint("inboxes"):
+            same = {"_id": d["_id"], "version": d["version"]}
+            count += (await self._applications.update_one(same, {"$set": upgraded(d)})).modified_count
+        return count
+
     async def delete_draft(self, before: Application) -> bool:
         """Gone without a trace; False: it is another version, or no draft any more."""
         query = {"_id": before.id, "version": before.version, "state": "draft"}
@@ -259,18 +268,20 @@ class ApplicationStore:
             if document["citizen"] == source:
                 change |= self._sealed(opened, vault)
                 change["timeline"] = [from_line(opened.id, line, vault) for line in opened.timeline]
-            await self._applications.update_one({"_id": document["_id"]}, {"$set": change}, session=session)
+            moves = {"$set": change, "$inc": {"version": 1}}  # who has read it before cannot write it back
+            await self._applications.update_one({"_id": document["_id"]}, moves, session=session)
 
     async def erase(self, citizen: int) -> None:
         """Drafts go; of the rest stays what the office did, without anything personal. May be repeated."""
         await self._applications.delete_many({"citizen": citizen, "state": "draft"})
         gone = {"form": "", "code": "", "code_index": "", "timeline.$[].note": ""}
         await self._applications.update_many({"citizen": citizen}, {"$unset": gone})
+        read = {"$inc": {"version": 1}}  # who has read it before cannot write it back
         for name in ("citizen", "actor"):
-            await self._applications.update_many({name: citizen}, {"$set": {name: NOBODY}})
+            await self._applications.update_many({name: citizen}, {"$set": {name: NOBODY}} | read)
         for name in ("people", "agreements.citizen"):
             await self._applications.update_many(
-                {name: citizen}, {"$pull": {"people": citizen, "agreements": {"citizen": citizen}}}
+                {name: citizen}, {"$pull": {"people": citizen, "agreements": {"citizen": citizen}}} | read
             )
 
     async def _change(self, before: Application, after: Application) -> dict[str, Any]:
