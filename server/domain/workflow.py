@@ -206,7 +206,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What somebody wants to do. `facts`: what is so; `units`: the officer's, for tasks, "" the item's own; None: any."""
+    """What somebody wants to do. `facts`: what is so.
+
+    `units`: of tasks, those that the officer may decide for, "" the item's own; None: any.
+    """
 
     action: str
     facts: frozenset[Guard] = frozenset()

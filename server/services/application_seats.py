@@ -6,9 +6,10 @@ Three writes, each to one document, each only if nobody was quicker, and anybody
 2. the seat is confirmed, or it cannot be: this write decides for both;
 3. the application is handed in and keeps the seat (`kept`), with line, number and notices.
 
-If the seat cannot be confirmed, or the application cannot be handed in any more, the application says so first (`dropped`), then the seat is freed, then the application
-is a draft again. The order matters: whoever has confirmed it meanwhile finds that the application does not want it any
-more, and the seat is freed after that, so a confirmation that comes too late meets a seat that is gone.
+If the seat cannot be confirmed, or the application cannot be handed in any more, the application says so first
+(`dropped`), then the seat is freed, then the application is a draft again. The order matters: whoever has confirmed it
+meanwhile finds that the application does not want it any more, and the seat is freed after that, so a confirmation that
+comes too late meets a seat that is gone.
 
 An application that comes to nothing (withdrawn, refused, rejected) drops the seat it kept with the very step that ends
 it, and `sweep` frees the seat: by the office, so that no cut-off keeps it and the citizen gets no strike.

@@ -163,7 +163,10 @@ class Deciding:
         return bool(theirs) and may(account.officer, Deed.APPLICATION_STEP, (application.division,))
 
     async def decide(self, officer: Officer, application: str, decision: Decision) -> Filed:
-        """A step of the workflow. What another has claimed is theirs, but for tasks. The errors of `ApplicationSteps.take`."""
+        """A step of the workflow; but for tasks, what another has claimed is theirs.
+
+        ConflictError `application_claimed`, and the errors of `ApplicationSteps.take`.
+        """
         found = await self._reached(officer, application, Deed.APPLICATION_STEP)
         step = (await self._steps.terms(found)).workflow.table.get((found.standing.state, decision.action))
         if found.owner not in ("", officer.id) and not (step and step.task):

@@ -251,7 +251,7 @@ class ApplicationStore:
 
     async def all_of(self, citizen: int) -> list[Application]:
         """Everything that somebody applied for, opened, oldest first."""
-        found = await self._applications.find({"citizen": citizen}).sort("created_at", 1).to_list()
+        found = await self._applications.find(_of(citizen)).sort("created_at", 1).to_list()
         return [await self._opened(d) for d in found]
 
     async def move(self, source: int, target: int, session: Session) -> None:
@@ -273,12 +273,12 @@ class ApplicationStore:
 
     async def erase(self, citizen: int) -> None:
         """Drafts go; of the rest stays what the office did, without anything personal. May be repeated."""
-        await self._applications.delete_many({"citizen": citizen, "state": "draft"})
+        await self._applications.delete_many(_of(citizen) | {"state": "draft"})
         gone = {"form": "", "code": "", "code_index": "", "timeline.$[].note": ""}
-        await self._applications.update_many({"citizen": citizen}, {"$unset": gone})
+        await self._applications.update_many(_of(citizen), {"$unset": gone})
         read = {"$inc": {"version": 1}}  # who has read it before cannot write it back
         for name in ("citizen", "actor"):
-            await self._applications.update_many({name: citizen}, {"$set": {name: NOBODY}} | read)
+            await self._applications.update_many(_of(citizen, name), {"$set": {name: NOBODY}} | read)
         for name in ("people", "agreements.citizen"):
             await self._applications.update_many(
                 {name: citizen}, {"$pull": {"people": citizen, "agreements": {"citizen": citizen}}} | read
@@ -311,6 +311,11 @@ class ApplicationStore:
             return to_application(document, await self._people.of(document["citizen"]))
         except ShreddedError:
             return to_application(document)
+
+
+def _of(citizen: int, name: str = "citizen") -> Document:
+    """Whose it is by this field. With `people`, who all may see it: only that has an index for everything."""
+    return {"people": citizen, name: citizen}
 
 
 def overdue(name: str, now: datetime) -> Document:

@@ -1,4 +1,4 @@
-"""What goes wrong at the edges: documents of the version before, confirming unseen, work of others, a seat left over."""
+"""At the edges: documents of the version before, confirming unseen, work of others, a seat left over."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def named(town: Town) -> Any:
 
 @pytest.mark.parametrize("has_agreed", [False, True])
 async def test_who_was_named_before_invitations_had_ids_can_still_confirm(
-    household: Town, db: Database, has_agreed: bool
+    household: Town, db: Database, *, has_agreed: bool
 ):
     draft = (await household.draft()).application
     old = {"citizen": SPOUSE, "role": ROLE, "agreed_at": household.clock.at if has_agreed else None}
