@@ -331,12 +331,16 @@ def _beyond(name: str, after: tuple[datetime, str] | None, compare: str) -> Docu
 
 
 def _renamed(document: Document, source: int, target: int) -> Document:
+    """What names people, with one for the other. Nobody confirms their own draft, whatever they were before."""
+
     def name(citizen: int) -> int:
         return target if citizen == source else citizen
 
+    citizen = name(document["citizen"])
+    agreements = [each | {"citizen": name(each["citizen"])} for each in document["agreements"]]
     return {
-        "citizen": name(document["citizen"]),
+        "citizen": citizen,
         "actor": name(document["actor"]),
         "people": sorted({name(each) for each in document["people"]}),
-        "agreements": [each | {"citizen": name(each["citizen"])} for each in document["agreements"]],
+        "agreements": [each for each in agreements if "number" in document or each["citizen"] != citizen],
     }

@@ -10,6 +10,7 @@ import pytest
 from server.domain.co_applicants import Answer
 from server.domain.errors import ConflictError, StepRefusedError
 from server.domain.officers import Role
+from server.domain.ratings import Said
 from server.domain.workflow import TaskRow
 from server.services.application_seats import PATIENCE
 from server.services.application_steps import ApplicationSteps
@@ -165,3 +166,43 @@ def _declined(town: Town) -> dict[str, Any]:
         "citizen": SPOUSE, "account": "", "role": ROLE, "id": "1", "asked_at": town.clock.at, "asks": 1,
         "answer": "declined", "answered_at": town.clock.at,
     }  # fmt: skip
+
+
+async def test_a_step_that_decides_no_task_names_none_on_the_timeline(db: Database):
+    town = Town(db, item(workflow="parallel"))
+    filed = (await town.submitted()).application
+    line = (await town.decide(filed.id, "accept", task="business_licence")).application.timeline[-1]
+    assert (line.task, "营业执照" in line.words.zh) == ("", False)
+
+
+async def test_a_number_is_followed_with_or_without_its_dashes(town: Town):
+    own = (await town.submitted()).application
+    found, _ = await town.counter.track(own.number.replace("-", ""), own.code)
+    assert found.id == own.id
+
+
+async def test_who_was_named_and_turns_out_to_be_the_applicant_confirms_nothing(household: Town, db: Database):
+    draft = await named(household)
+    await household.together.agree(caller(SPOUSE), draft.id, draft.version)
+
+    async def work(session: Session) -> None:
+        await household.store.move(SPOUSE, OWNER, session)
+
+    await in_transaction(db, work)
+    found = (await household.counter.get(caller(), draft.id)).application
+    with pytest.raises(StepRefusedError, match="application_incomplete"):
+        await household.counter.submit(caller(), draft.id, found.version, "k")
+
+
+async def test_figures_are_told_of_however_many_ratings_with_tags(town: Town, db: Database):
+    """All tags of a unit in one list would be more than a document can hold."""
+    filed = (await town.submitted()).application
+    for action, by in (("accept", CLERK), ("approve", APPROVER), ("complete", CLERK)):
+        await town.decide(filed.id, action, by)
+    await town.ratings.rate(caller(), filed.id, Said(5, {}, (), ""))
+    one = await db["ratings"].find_one()
+    assert one
+    same = one | {"tags": ["x" * 20_000, "y"]}
+    await db["ratings"].insert_many([same | {"_id": f"{n}", "case": f"{n}".encode()} for n in range(900)])
+    [tally] = await town.ratings.figures(None)
+    assert (tally.levels[5], tally.tags["y"], tally.tags["x" * 20_000]) == (901, 900, 900)
