@@ -288,7 +288,7 @@ class ApplicationStore:
         fresh = after.timeline[len(before.timeline) :]
         is_filled = after.form != before.form or after.answers != before.answers
         is_personal = is_filled or after.code != before.code or any(line.note for line in fresh)
-        vault = await self._people.of(after.citizen) if is_personal else None
+        vault = await self._vault_of(after.citizen) if is_personal else None
         fields = fields_of(after)
         if vault and is_filled:
             fields["form"] = sealed_form(after, vault)
@@ -305,12 +305,16 @@ class ApplicationStore:
         return self._vault.index(f"{number}|{code.upper()}", field="applications.code")
 
     async def _opened(self, document: Document) -> Application:
-        if document["citizen"] == NOBODY:
-            return to_application(document)
+        return to_application(document, await self._vault_of(document["citizen"]))
+
+    async def _vault_of(self, citizen: int) -> Vault | None:
+        """The person's vault; None for who was erased: what was sealed is closed, what is said to them is not kept."""
+        if citizen == NOBODY:
+            return None
         try:
-            return to_application(document, await self._people.of(document["citizen"]))
+            return await self._people.of(citizen)
         except ShreddedError:
-            return to_application(document)
+            return None
 
 
 def _of(citizen: int, name: str = "citizen") -> Document:

@@ -135,6 +135,18 @@ async def test_nobody_is_told_of_what_was_applied_for_by_who_was_erased(town: To
     assert await db["outbox"].count_documents({"citizen": 0}) == 0
 
 
+@pytest.mark.parametrize("is_half", [True, False])
+async def test_what_was_applied_for_by_who_was_erased_can_still_be_decided(town: Town, db: Database, *, is_half: bool):
+    """Also after the key is gone and before the rest has followed."""
+    filed = (await town.submitted()).application
+    await town.people.shred(OWNER)
+    if not is_half:
+        await town.store.erase(OWNER)
+    decided = await town.decide(filed.id, "refuse", reason="not_needed")
+    assert decided.application.standing.state == "refused"
+    assert await db["person_keys"].find_one({"_id": 0}) is None
+
+
 async def test_who_has_declined_reads_nothing_of_later_looks_at_the_application(household: Town, db: Database):
     draft = await named(household)
     filed = (await household.together.agree(caller(SPOUSE), draft.id, draft.version)).application
