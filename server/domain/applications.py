@@ -1,7 +1,8 @@
 """An application 办件: one citizen's request for one item, from the draft to the delivered result. Pure.
 
-An application keeps the version of its item that was applied for, because a form may change while somebody fills it
-in. The timeline only grows; its lines are written once, when the step is taken, and name nobody. What the applicant filled in and what an officer wrote to them are theirs alone: the store seals both.
+An application keeps the version of its item that was applied for, because a form may change while somebody fills it in.
+The timeline only grows; its lines are written once, when the step is taken, and name nobody. What the applicant filled
+in and what an officer wrote to them are theirs alone: the store seals both.
 """
 
 from __future__ import annotations
