@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Annotated
 
@@ -32,6 +32,7 @@ from server.settings import DepartmentAccount
 FAILURES = 3  # in a row, then the source rests
 REST_S = 30.0
 AHEAD = timedelta(minutes=5)  # how far a department's clock may be before ours
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)  # nothing that is known is as old
 MAX_TEXT = 1_000
 LARGEST = 2**53  # beyond it JSON's numbers are not the same everywhere
 OURS = frozenset({401, 403, 408, 429})  # of the 4xx, those that do not depend on what was asked
@@ -175,7 +176,7 @@ def _read(reply: Reply, question: Question, latest_at: datetime) -> _Said | None
         wrong = [".".join(map(str, each["loc"][:1])) for each in error.errors(include_input=False, include_url=False)]
         log.warning("register_unreadable", source=question.source, size=len(reply.body), wrong=wrong[:5])
         return None
-    if not said.values.keys() <= question.fields or said.as_of > latest_at:
+    if not said.values.keys() <= question.fields or not EARLIEST <= said.as_of <= latest_at:
         log.warning("register_unasked", source=question.source, values=len(said.values), as_of=said.as_of.isoformat())
         return None
     return said

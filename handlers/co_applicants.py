@@ -42,8 +42,8 @@ class AgreeHandler(_TogetherHandler):
     """Confirming."""
 
     async def post(self, application: str) -> None:
-        """As the one who was named."""
-        self.show(await self.together.agree(self.caller, application))
+        """As the one who was named, to the version that was seen."""
+        self.show(await self.together.agree(self.caller, application, self.version))
 
 
 class DeclineHandler(_TogetherHandler):

@@ -117,6 +117,7 @@ def application_duties(assembly: Assembly) -> list[Duty]:
         Duty("co_applicants", 60.0, parts.together.lapse),
         Duty("application_drafts", 60.0, parts.drafts.sweep),
         Duty("application_files", 600.0, parts.attachments.sweep),
+        Duty("application_upgrade", 5.0, assembly.applications.upgrade),
     ]
 
 

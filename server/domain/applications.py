@@ -1,8 +1,8 @@
 """An application 办件: one citizen's request for one item, from the draft to the delivered result. Pure.
 
-An application keeps the version of its item that was applied for, because a form may change while somebody fills it
-in. The timeline only grows; its lines are written once, when the step is taken, and name
-nobody. What the applicant filled in and what an officer wrote to them are theirs alone: the store seals both.
+An application keeps the version of its item that was applied for, because a form may change while somebody fills it in.
+The timeline only grows; its lines are written once, when the step is taken, and name nobody. What the applicant filled
+in and what an officer wrote to them are theirs alone: the store seals both.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ MAX_STEPS = 300  # of one timeline; an application that needs more is handled el
 MAX_DRAFTS = 50  # of one citizen
 ASKING = ("ask", "ask_again")  # 补正
 NUMBER_DIGITS = 8
+NOBODY = 0  # whose an application is after its citizen was erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ def stepped(application: Application, workflow: Workflow, moved: Moved, act: Act
         is_told=step.is_told,
         who=by.who,
         unit=by.unit,
-        task=act.task,
+        task=act.task if step.task else "",
         note=by.note,
         key=by.key,
     )
@@ -337,7 +338,17 @@ def number_of(division: str, day: str, digits: int) -> str:
     '440305-20261124-01234567-2'
     """
     bare = f"{division[:6]}{day}{digits:0{NUMBER_DIGITS}d}"
-    return f"{bare[:6]}-{bare[6:14]}-{bare[14:]}-{mod_11_10.calc_check_digit(bare)}"
+    return with_dashes(f"{bare}{mod_11_10.calc_check_digit(bare)}")
+
+
+def with_dashes(number: str) -> str:
+    """A number as it is kept, however its dashes were typed.
+
+    >>> with_dashes("44030520261124012345672")
+    '440305-20261124-01234567-2'
+    """
+    digits = number.replace("-", "")
+    return f"{digits[:6]}-{digits[6:14]}-{digits[14:-1]}-{digits[-1:]}"
 
 
 def is_number(text: str) -> bool:
@@ -364,7 +375,7 @@ def _is_first(standing: Standing) -> bool:
 def _line_words(workflow: Workflow, moved: Moved, act: Act) -> Words:
     """The step's own words; of a task, with its name; with the last task, where that has led to."""
     words = moved.step.words
-    if row := workflow.tasks.get(act.task):
+    if moved.step.task and (row := workflow.tasks.get(act.task)):
         words = Words(f"{row.zh}：{words.zh}", f"{row.en}: {words.en}")
     if moved.is_joined:
         state = workflow.by_name[moved.standing.state].words

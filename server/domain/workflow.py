@@ -206,7 +206,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What somebody wants to do. `facts`: what is so; `units`: the officer's, for tasks; None: any."""
+    """What somebody wants to do. `facts`: what is so.
+
+    `units`: of tasks, those that the officer may decide for, "" the item's own; None: any.
+    """
 
     action: str
     facts: frozenset[Guard] = frozenset()
@@ -288,7 +291,7 @@ def _may_decide(workflow: Workflow, standing: Standing, act: Act) -> bool:
     row = workflow.tasks.get(act.task)
     if row is None or standing.tasks.get(act.task, ""):
         return False
-    return not row.unit or act.units is None or row.unit in act.units
+    return act.units is None or row.unit in act.units
 
 
 def _target(workflow: Workflow, standing: Standing, step: StepRow, tasks: Mapping[str, str]) -> tuple[str, bool]:

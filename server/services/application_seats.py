@@ -6,9 +6,10 @@ Three writes, each to one document, each only if nobody was quicker, and anybody
 2. the seat is confirmed, or it cannot be: this write decides for both;
 3. the application is handed in and keeps the seat (`kept`), with line, number and notices.
 
-If the seat cannot be confirmed the application says so first (`dropped`), then the seat is freed, then the application
-is a draft again. The order matters: whoever has confirmed it meanwhile finds that the application does not want it any
-more, and the seat is freed after that, so a confirmation that comes too late meets a seat that is gone.
+If the seat cannot be confirmed, or the application cannot be handed in any more, the application says so first
+(`dropped`), then the seat is freed, then the application is a draft again. The order matters: whoever has confirmed it
+meanwhile finds that the application does not want it any more, and the seat is freed after that, so a confirmation that
+comes too late meets a seat that is gone.
 
 An application that comes to nothing (withdrawn, refused, rejected) drops the seat it kept with the very step that ends
 it, and `sweep` frees the seat: by the office, so that no cut-off keeps it and the citizen gets no strike.
@@ -23,7 +24,14 @@ from typing import Protocol
 
 from server.domain.applications import Application, By, Seat, Stage, changed, done_before
 from server.domain.citizens import Caller
-from server.domain.errors import ConflictError, HuiminError, InvalidInputError, NotFoundError, UnavailableError
+from server.domain.errors import (
+    ConflictError,
+    HuiminError,
+    InvalidInputError,
+    NotFoundError,
+    StepRefusedError,
+    UnavailableError,
+)
 from server.domain.faults import refuse_faulty
 from server.domain.workflow import Act, Party
 from server.services.application_steps import TURNS, ApplicationSteps, Ground
@@ -86,7 +94,7 @@ class ApplicationSeats:
                 return
             if seat.stage is Stage.DROPPED:
                 await self._let_go(found, seat)
-            elif refusal := await self._confirmed(seat):
+            elif refusal := await self._refusal(found, seat):
                 dropped = replace(found, seat=replace(seat, stage=Stage.DROPPED), version=found.version + 1)
                 if await self._ground.store.swap(found, dropped, is_logged=True):
                     await self._let_go(dropped, seat)
@@ -130,6 +138,18 @@ class ApplicationSeats:
                 "seat_unknown", zh="没有这个预约", en="there is no such booking", field="booking"
             ) from None
 
+    async def _refusal(self, application: Application, seat: Seat) -> HuiminError | None:
+        """Why neither; None: the seat is confirmed and the application can follow. Its people may have been erased."""
+        try:
+            await self._judged(application, seat)
+        except StepRefusedError as refusal:
+            return refusal
+        return await self._confirmed(seat)
+
+    async def _judged(self, application: Application, seat: Seat) -> Application:
+        by = By(Party.APPLICANT, who=seat.who, key=seat.key)
+        return self._steps.judged(application, Act("submit"), by, await self._steps.terms(application))
+
     async def _confirmed(self, seat: Seat) -> HuiminError | None:
         """None: it is. What may go better later is raised."""
         try:
@@ -139,8 +159,7 @@ class ApplicationSeats:
         return None
 
     async def _handed_in(self, before: Application, seat: Seat) -> bool:
-        by = By(Party.APPLICANT, who=seat.who, key=seat.key)
-        stepped = self._steps.judged(before, Act("submit"), by, await self._steps.terms(before))
+        stepped = await self._judged(before, seat)
         after = replace(stepped, seat=replace(seat, stage=Stage.KEPT, until=None))
         if not await self._ground.store.swap(before, after, self._steps.notices_of(before, after)):
             return False

@@ -19,6 +19,7 @@ import structlog
 from server.domain.application_news import TOLD_LASTS, Change, News
 from server.domain.application_reminders import reminders_of
 from server.domain.applications import (
+    NOBODY,
     Application,
     By,
     Items,
@@ -211,6 +212,7 @@ def told_of(before: Application, after: Application) -> tuple[Entry, ...]:
         )
         for line in fresh
         for n, citizen in enumerate(dict.fromkeys((after.citizen, after.actor)))
+        if citizen != NOBODY
     )
 
 

@@ -23,6 +23,7 @@ from server.domain.applications import (
     is_number,
     missing,
     unknown,
+    with_dashes,
 )
 from server.domain.audit import Event
 from server.domain.catalogue import Material
@@ -206,7 +207,7 @@ class Applications:
             raise InvalidInputError(
                 "number_mistyped", zh="办件编号有误，请核对", en="this is no number of an application", field="number"
             )
-        found = await self._ground.store.find_tracked(number, code)
+        found = await self._ground.store.find_tracked(with_dashes(number), code)
         if found is None:
             raise unknown()
         return found, self._steps.state_words(found)

@@ -83,13 +83,13 @@ class CoApplicants:
                 return await self._counter.get(caller, application)
         raise changed()
 
-    async def agree(self, caller: Caller, application: str) -> Seen:
-        """Confirm as the one who was named; what is changed afterwards has to be confirmed anew.
+    async def agree(self, caller: Caller, application: str, version: int) -> Seen:
+        """Confirm, as the one who was named, the version that was seen; what is changed has to be confirmed anew.
 
         NotFoundError `application_unknown`; ForbiddenError `agreement_missing`: the caller was not named;
-        ConflictError `invitation_lapsed`.
+        ConflictError `invitation_lapsed`, `application_changed`.
         """
-        await self._answer(caller, application, Answer.AGREED)
+        await self._answer(caller, application, Answer.AGREED, version)
         return await self._counter.get(caller, application)
 
     async def decline(self, caller: Caller, application: str) -> None:
@@ -108,7 +108,7 @@ class CoApplicants:
             log.info("co_applicants_lapsed", applications=len(found))
         return len(found)
 
-    async def _answer(self, caller: Caller, application: str, answer: Answer) -> None:
+    async def _answer(self, caller: Caller, application: str, answer: Answer, version: int | None = None) -> None:
         for _ in range(TURNS):
             before = await self._counter.seen_by(caller, application)
             mine = [each for each in before.agreements if each.citizen == caller.id and each.may_look]
@@ -121,6 +121,8 @@ class CoApplicants:
             if after.agreements == before.agreements:
                 return
             self._counter.refuse_closed(before)
+            if version not in (None, before.version):
+                raise changed()
             if any(each.is_waiting and each.until <= now for each in mine):
                 raise ConflictError("invitation_lapsed", zh="邀请已过期", en="this invitation is over")
             events = [_event(caller.account.public, answer.value, after, each) for each in mine]

@@ -115,7 +115,7 @@ class Deciding:
         """One of them, with what was filled in: the applicant reads that it was looked at, and why."""
         found = await self._reached(officer, application, Deed.APPLICATION_READ)
         await self._ground.audit.record(Event(officer.id, Deed.APPLICATION_READ, f"application/{found.id}"))
-        people = [c for c in {found.citizen, *(a.citizen for a in found.agreements)} if c]
+        people = [c for c in {found.citizen, *(a.citizen for a in found.agreements if a.may_look)} if c]
         purpose = f"办理：{found.item_name.zh}"
         await self._uses.note(people, user_of(officer), purpose, SEEN_FIELDS, about=found.number)
         return await self._filed(officer, found)
@@ -163,9 +163,13 @@ class Deciding:
         return bool(theirs) and may(account.officer, Deed.APPLICATION_STEP, (application.division,))
 
     async def decide(self, officer: Officer, application: str, decision: Decision) -> Filed:
-        """A step of the workflow. What another has claimed is theirs. The errors of `ApplicationSteps.take`."""
+        """A step of the workflow; but for tasks, what another has claimed is theirs.
+
+        ConflictError `application_claimed`, and the errors of `ApplicationSteps.take`.
+        """
         found = await self._reached(officer, application, Deed.APPLICATION_STEP)
-        if found.owner not in ("", officer.id) and not decision.task:
+        step = (await self._steps.terms(found)).workflow.table.get((found.standing.state, decision.action))
+        if found.owner not in ("", officer.id) and not (step and step.task):
             raise ConflictError("application_claimed", zh="已由他人认领", en="another officer has it")
         return await self._stepped(officer, found, decision)
 
@@ -178,7 +182,8 @@ class Deciding:
         return await self._stepped(officer, found, replace(decision, action=AGAIN))
 
     async def _stepped(self, officer: Officer, found: Application, decision: Decision) -> Filed:
-        act = Act(decision.action, task=decision.task, units=frozenset(officer.institutions))
+        own = {""} if found.unit in officer.institutions else set()  # as a workflow names the item's own unit
+        act = Act(decision.action, task=decision.task, units=frozenset({*officer.institutions, *own}))
         terms = await self._steps.terms(found)
         party = _party(officer, found, terms, decision.action)
         unit = next(iter({found.unit, *found.units} & {*officer.institutions}), "")

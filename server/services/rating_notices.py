@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 
-from server.domain.applications import Application
+from server.domain.applications import NOBODY, Application
 from server.domain.notices import frame_of, notice_texts
 from server.domain.outbox import Standing, Texts
 from server.domain.rating_news import LANE, TEMPLATE, TOPIC, ended_between, invited_on, is_wanted, notice_of
 from server.domain.templates import Registry
-from server.storage.applications import NOBODY, ApplicationStore
+from server.storage.applications import ApplicationStore
 from server.storage.ratings import RatingStore
 
 

@@ -87,6 +87,12 @@ def fields_of(application: Application) -> Document:
     return document | {name: value for name, value in rare.items() if value}
 
 
+def upgraded(d: Document) -> Document:
+    """What a document of the version before has not got: the inboxes that it is in."""
+    fields = fields_of(to_application(d))
+    return {name: fields[name] for name in ("inboxes", "asked", "lapse_at", "idle_at", "close_at")}
+
+
 def sealed_form(application: Application, vault: Vault) -> bytes:
     """What was filled in, and what sources said."""
     content = {"form": dict(application.form), "answers": dict(application.answers)}
@@ -135,7 +141,7 @@ def to_application(d: Document, vault: Vault | None = None) -> Application:
         form=MappingProxyType(content["form"]),
         answers=MappingProxyType(content["answers"]),
         brought=tuple(_to_brought(each) for each in d["brought"]),
-        agreements=tuple(_to_agreement(each) for each in d["agreements"]),
+        agreements=tuple(_to_agreement(each, n, d["changed_at"]) for n, each in enumerate(d["agreements"])),
         timeline=tuple(_to_line(id_, each, vault) for each in d["timeline"]),
         units=tuple(d["units"]),
         card=Card(d["card"]),
@@ -218,7 +224,12 @@ def _from_agreement(agreement: Agreement) -> Document:
     }  # fmt: skip
 
 
-def _to_agreement(d: Document) -> Agreement:
+def _to_agreement(d: Document, place: int, changed_at: datetime) -> Agreement:
+    """One of them; until November 2026 they were {citizen, role, agreed_at}, told apart by their place alone."""
+    if "answer" not in d:
+        at = d["agreed_at"]
+        answer = Answer.AGREED if at else Answer.WAITING
+        return Agreement(d["citizen"], "", d["role"], f"0-{place}", at or changed_at, answer=answer, answered_at=at)
     return Agreement(**{**d, "answer": Answer(d["answer"])})
 
 

@@ -16,7 +16,7 @@ from pymongo import ASCENDING, DESCENDING, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.application_news import NOTHING, Change
-from server.domain.applications import Application, events_of
+from server.domain.applications import NOBODY, Application, events_of
 from server.domain.audit import Event
 from server.domain.outbox import Entry
 from server.storage.application_documents import (
@@ -28,6 +28,7 @@ from server.storage.application_documents import (
     sealed_form,
     to_application,
     to_event,
+    upgraded,
 )
 from server.storage.mongo import Database, Document, Session, in_transaction
 from server.storage.outbox import Outbox
@@ -35,7 +36,6 @@ from server.storage.person_keys import PersonVault, ShreddedError
 from server.storage.vault import Vault
 
 AT_MOST = 500
-NOBODY = 0  # whose an application is after its citizen was erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +235,15 @@ class ApplicationStore:
 
         return await in_transaction(self._db, work)
 
+    async def upgrade(self, limit: int = AT_MOST) -> int:
+        """Put what the version before has stored into inboxes; how many there were. May be repeated, by anybody."""
+        query: Document = {"is_open": True, "inboxes": None}
+        count = 0
+        async for d in self._applications.find(query).limit(limit).hint("inboxes"):
+            same = {"_id": d["_id"], "version": d["version"]}
+            count += (await self._applications.update_one(same, {"$set": upgraded(d)})).modified_count
+        return count
+
     async def delete_draft(self, before: Application) -> bool:
         """Gone without a trace; False: it is another version, or no draft any more."""
         query = {"_id": before.id, "version": before.version, "state": "draft"}
@@ -242,7 +251,7 @@ class ApplicationStore:
 
     async def all_of(self, citizen: int) -> list[Application]:
         """Everything that somebody applied for, opened, oldest first."""
-        found = await self._applications.find({"citizen": citizen}).sort("created_at", 1).to_list()
+        found = await self._applications.find(_of(citizen)).sort("created_at", 1).to_list()
         return [await self._opened(d) for d in found]
 
     async def move(self, source: int, target: int, session: Session) -> None:
@@ -259,25 +268,27 @@ class ApplicationStore:
             if document["citizen"] == source:
                 change |= self._sealed(opened, vault)
                 change["timeline"] = [from_line(opened.id, line, vault) for line in opened.timeline]
-            await self._applications.update_one({"_id": document["_id"]}, {"$set": change}, session=session)
+            moves = {"$set": change, "$inc": {"version": 1}}  # who has read it before cannot write it back
+            await self._applications.update_one({"_id": document["_id"]}, moves, session=session)
 
     async def erase(self, citizen: int) -> None:
         """Drafts go; of the rest stays what the office did, without anything personal. May be repeated."""
-        await self._applications.delete_many({"citizen": citizen, "state": "draft"})
+        await self._applications.delete_many(_of(citizen) | {"state": "draft"})
         gone = {"form": "", "code": "", "code_index": "", "timeline.$[].note": ""}
-        await self._applications.update_many({"citizen": citizen}, {"$unset": gone})
+        await self._applications.update_many(_of(citizen), {"$unset": gone})
+        read = {"$inc": {"version": 1}}  # who has read it before cannot write it back
         for name in ("citizen", "actor"):
-            await self._applications.update_many({name: citizen}, {"$set": {name: NOBODY}})
+            await self._applications.update_many(_of(citizen, name), {"$set": {name: NOBODY}} | read)
         for name in ("people", "agreements.citizen"):
             await self._applications.update_many(
-                {name: citizen}, {"$pull": {"people": citizen, "agreements": {"citizen": citizen}}}
+                {name: citizen}, {"$pull": {"people": citizen, "agreements": {"citizen": citizen}}} | read
             )
 
     async def _change(self, before: Application, after: Application) -> dict[str, Any]:
         fresh = after.timeline[len(before.timeline) :]
         is_filled = after.form != before.form or after.answers != before.answers
         is_personal = is_filled or after.code != before.code or any(line.note for line in fresh)
-        vault = await self._people.of(after.citizen) if is_personal else None
+        vault = await self._vault_of(after.citizen) if is_personal else None
         fields = fields_of(after)
         if vault and is_filled:
             fields["form"] = sealed_form(after, vault)
@@ -294,12 +305,21 @@ class ApplicationStore:
         return self._vault.index(f"{number}|{code.upper()}", field="applications.code")
 
     async def _opened(self, document: Document) -> Application:
-        if document["citizen"] == NOBODY:
-            return to_application(document)
+        return to_application(document, await self._vault_of(document["citizen"]))
+
+    async def _vault_of(self, citizen: int) -> Vault | None:
+        """The person's vault; None for who was erased: what was sealed is closed, what is said to them is not kept."""
+        if citizen == NOBODY:
+            return None
         try:
-            return to_application(document, await self._people.of(document["citizen"]))
+            return await self._people.of(citizen)
         except ShreddedError:
-            return to_application(document)
+            return None
+
+
+def _of(citizen: int, name: str = "citizen") -> Document:
+    """Whose it is by this field. With `people`, who all may see it: only that has an index for everything."""
+    return {"people": citizen, name: citizen}
 
 
 def overdue(name: str, now: datetime) -> Document:
@@ -315,12 +335,16 @@ def _beyond(name: str, after: tuple[datetime, str] | None, compare: str) -> Docu
 
 
 def _renamed(document: Document, source: int, target: int) -> Document:
+    """What names people, with one for the other. Nobody confirms their own draft, whatever they were before."""
+
     def name(citizen: int) -> int:
         return target if citizen == source else citizen
 
+    citizen = name(document["citizen"])
+    agreements = [each | {"citizen": name(each["citizen"])} for each in document["agreements"]]
     return {
-        "citizen": name(document["citizen"]),
+        "citizen": citizen,
         "actor": name(document["actor"]),
         "people": sorted({name(each) for each in document["people"]}),
-        "agreements": [each | {"citizen": name(each["citizen"])} for each in document["agreements"]],
+        "agreements": [each for each in agreements if "number" in document or each["citizen"] != citizen],
     }

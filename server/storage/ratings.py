@@ -130,14 +130,25 @@ class RatingStore:
         group: Document = {
             "_id": "$unit",
             **{f"l{n}": {"$sum": {"$cond": [{"$eq": ["$stars", n]}, 1, 0]}} for n in range(1, 6)},
-            "tags": {"$push": "$tags"},
             "bad": {"$sum": {"$cond": [is_bad, 1, 0]}},
             "fixed": {"$sum": {"$cond": [{"$and": [is_bad, is_fixed]}, 1, 0]}},
             "late": {"$sum": {"$cond": [is_late, 1, 0]}},
             "on_time": {"$sum": {"$cond": [is_on_time, 1, 0]}},
         }
         found = await self._ratings.aggregate([{"$match": match}, {"$group": group}, {"$sort": {"_id": 1}}])
-        return [_to_tally(d) async for d in found]
+        tags = await self._tags(match)
+        return [_to_tally(d, tags.get(d["_id"], {})) async for d in found]
+
+    async def _tags(self, match: Document) -> dict[str, dict[str, int]]:
+        """How often each tag was given, by unit: counted there, for one list of all tags outgrows a document."""
+        by = {"unit": "$unit", "tag": "$tags"}
+        found = await self._ratings.aggregate(
+            [{"$match": match}, {"$unwind": "$tags"}, {"$group": {"_id": by, "n": {"$sum": 1}}}]
+        )
+        tags: dict[str, dict[str, int]] = {}
+        async for d in found:
+            tags.setdefault(d["_id"]["unit"], {})[d["_id"]["tag"]] = d["n"]
+        return tags
 
     async def export(self, citizen: int) -> list[dict[str, Any]]:
         """What somebody has rated."""
@@ -206,9 +217,5 @@ def _from_step(step: TicketStep) -> Document:
     }  # fmt: skip
 
 
-def _to_tally(d: Document) -> Tally:
-    tags: dict[str, int] = {}
-    for some in d["tags"]:
-        for tag in some:
-            tags[tag] = tags.get(tag, 0) + 1
+def _to_tally(d: Document, tags: Mapping[str, int]) -> Tally:
     return Tally(d["_id"], {n: d[f"l{n}"] for n in range(1, 6)}, tags, d["bad"], d["fixed"], d["late"], d["on_time"])

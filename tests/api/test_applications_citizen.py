@@ -149,17 +149,20 @@ async def test_a_household_confirms_declines_and_is_taken_back_over_http(counter
     named = await api("POST", f"{one}/invite", form, token=mine, If_Match='"v1"')
     [invitation] = named.json["agreements"]
     assert (named.status, invitation["answer"], invitation["account"]) == (200, "waiting", SPOUSE_ACCOUNT)
-    assert (await api("POST", f"{one}/agree", b"", token=await citizens.enter(STRANGER))).status == 404
+    assert (await api("POST", f"{one}/agree", b"", token=await citizens.enter(STRANGER), If_Match='"v2"')).status == 404
     back = await api("DELETE", f"{one}/invitations/{invitation['id']}", token=mine)
     assert (back.status, back.json["agreements"]) == (200, [])
-    assert (await api("POST", f"{one}/agree", b"", token=other)).status == 404
+    assert (await api("POST", f"{one}/agree", b"", token=other, If_Match='"v3"')).status == 404
     await api("POST", f"{one}/invite", form, token=mine, If_Match=back.headers["Etag"])
     assert (await api("POST", f"{one}/decline", b"", token=other)).status == 204
     assert (await api("GET", one, token=other)).status == 404
     seen = await api("GET", one, token=mine)
     assert [each["answer"] for each in seen.json["agreements"]] == ["declined"]
     await api("POST", f"{one}/invite", form, token=mine, If_Match=seen.headers["Etag"])
-    agreed = await api("POST", f"{one}/agree", b"", token=other)
+    unseen = [await api("POST", f"{one}/agree", b"", token=other, **more) for more in ({}, {"If_Match": '"v1"'})]
+    assert [(each.status, each.code) for each in unseen] == [(428, "version_missing"), (412, "application_changed")]
+    read = await api("GET", one, token=other)
+    agreed = await api("POST", f"{one}/agree", b"", token=other, If_Match=read.headers["Etag"])
     assert [each["answer"] for each in agreed.json["agreements"]] == ["agreed"]
     done = await api("POST", f"{one}/submit", b"", token=mine, If_Match=agreed.headers["Etag"])
     assert (done.status, done.json["state"]) == (200, "submitted")

@@ -115,6 +115,7 @@ async def test_a_source_that_knows_nothing_says_none_and_counts_as_well(
         ok({**GOOD, "as_of": "2026-11-23T02:00:00"}),  # whose clock?
         ok({**GOOD, "as_of": "2026-11-24T02:06:00Z"}),  # not yet
         ok({**GOOD, "as_of": 1_795_000_000}),
+        ok({**GOOD, "as_of": "0001-01-01T00:00:00+14:00"}),  # no day of UTC: it could not be kept
         ok({**GOOD, "values": {"name": "张三", "religion": "x"}}),  # not asked
         ok({**GOOD, "values": {"name": None}}),
         ok({**GOOD, "values": {"months": 7.5}}),

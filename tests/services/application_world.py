@@ -212,6 +212,11 @@ class Town:
         """A step of an officer."""
         return await self.desk.decide(by, application, Decision(action, **more))
 
+    async def agrees(self, who: int, application: str) -> Seen:
+        """Somebody who was named looks at it, and confirms what is there."""
+        found = await self.store.find(application)
+        return await self.together.agree(caller(who), application, found.version if found else 0)
+
     async def told(self) -> list[str]:
         """What was told at once, by its thing."""
         return [d["about"] async for d in self.db["outbox"].find({"lane": "transactional"}).sort("_id", 1)]

@@ -38,14 +38,14 @@ async def test_a_household_hands_in_once_everybody_has_confirmed_what_is_written
         await household.counter.submit(caller(), draft.id, draft.version, "k")
     await household.together.invite(caller(), draft.id, draft.version, f"{SPOUSE:032x}", "household")
     with pytest.raises(NotFoundError, match="application_unknown"):
-        await household.together.agree(caller(THIRD), draft.id)
+        await household.agrees(THIRD, draft.id)
     with pytest.raises(ForbiddenError, match="agreement_missing"):
-        await household.together.agree(caller(), draft.id)
-    agreed = (await household.together.agree(caller(SPOUSE), draft.id)).application
+        await household.agrees(OWNER, draft.id)
+    agreed = (await household.agrees(SPOUSE, draft.id)).application
     saved = await household.counter.save(caller(), draft.id, agreed.version, {"reason": "另一个"})
     with pytest.raises(StepRefusedError, match="application_incomplete"):  # something else is written now
         await household.counter.submit(caller(), draft.id, saved.application.version, "k")
-    again = (await household.together.agree(caller(SPOUSE), draft.id)).application
+    again = (await household.agrees(SPOUSE, draft.id)).application
     seen = await household.counter.submit(caller(), draft.id, again.version, "k")
     assert seen.application.standing.state == "submitted"
     assert household.log.actions().count("application.agreed") == 2

@@ -135,7 +135,7 @@ async def test_a_co_applicant_who_has_not_answered_is_asked_again_before_the_que
     await town.together.invite(caller(), draft.id, draft.version, f"{OTHER:032x}", "household")
     assert await waiting(db, News.ASKED_ENDS) == [ringing(NOW + ASKED_FOR - ASKED_ENDS_BEFORE)]
     assert ["12月8日前有效" in each for each in await said(town, News.ASKED_ENDS)] == [True]
-    await town.together.agree(caller(OTHER), draft.id)
+    await town.agrees(OTHER, draft.id)
     assert (await waiting(db, News.ASKED_ENDS), await said(town, News.ASKED_ENDS)) == ([], [])
 
 

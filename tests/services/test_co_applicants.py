@@ -69,7 +69,7 @@ async def test_who_confirms_is_seen_by_the_applicant_and_asked_no_more(town: Tow
     draft = await asked(town)
     town.clock.pass_(hours=1)
     for _ in range(2):
-        seen = await town.together.agree(caller(SPOUSE), draft.id)
+        seen = await town.agrees(SPOUSE, draft.id)
     [agreement] = (await town.counter.get(caller(), draft.id)).application.agreements
     assert (agreement.answer, agreement.answered_at) == (Answer.AGREED, town.clock.at)
     assert await inbox(town, SPOUSE) == []
@@ -83,12 +83,12 @@ async def test_who_confirms_is_seen_by_the_applicant_and_asked_no_more(town: Tow
 
 async def test_who_has_confirmed_is_asked_once_about_what_was_changed_since(town: Town, db: Database):
     draft = await asked(town)
-    agreed = (await town.together.agree(caller(SPOUSE), draft.id)).application
+    agreed = (await town.agrees(SPOUSE, draft.id)).application
     saved = (await town.counter.save(caller(), draft.id, agreed.version, {"reason": "二"})).application
     await town.counter.save(caller(), draft.id, saved.version, {"reason": "三"})
     assert await waiting(db, SPOUSE) == [News.ASKED]
     assert len(await inbox(town, SPOUSE)) == 1
-    await town.together.agree(caller(SPOUSE), draft.id)
+    await town.agrees(SPOUSE, draft.id)
     assert town.log.actions().count("application.agreed") == 2
 
 
@@ -100,14 +100,14 @@ async def test_an_invitation_is_taken_back_while_nothing_was_answered(town: Town
     assert await waiting(db, SON) == [News.ASKED]
     for deed in (
         town.counter.get(caller(SPOUSE), draft.id),
-        town.together.agree(caller(SPOUSE), draft.id),
+        town.agrees(SPOUSE, draft.id),
         town.together.take_back(caller(SON), draft.id, second.id),
     ):
         with pytest.raises(NotFoundError, match="application_unknown"):
             await deed
     with pytest.raises(NotFoundError, match="invitation_unknown"):
         await town.together.take_back(caller(), draft.id, first.id)
-    await town.together.agree(caller(SON), draft.id)
+    await town.agrees(SON, draft.id)
     with pytest.raises(ConflictError, match="invitation_answered"):
         await town.together.take_back(caller(), draft.id, second.id)
 
@@ -135,7 +135,7 @@ async def test_who_declines_is_let_go_and_the_applicant_names_somebody_else(town
         await town.counter.submit(caller(), draft.id, declined.version, "k")
     cleared = (await town.together.take_back(caller(), draft.id, declined.agreements[0].id)).application
     await town.together.invite(caller(), draft.id, cleared.version, f"{SON:032x}", ROLE)
-    agreed = (await town.together.agree(caller(SON), draft.id)).application
+    agreed = (await town.agrees(SON, draft.id)).application
     await town.counter.submit(caller(), draft.id, agreed.version, "k")
     assert "application.declined" in town.log.actions()
     assert await waiting(db, SPOUSE) == []
@@ -143,8 +143,8 @@ async def test_who_declines_is_let_go_and_the_applicant_names_somebody_else(town
 
 async def test_a_consent_can_be_taken_back_until_it_is_handed_in(town: Town):
     draft = await asked(town, SPOUSE, SON)
-    await town.together.agree(caller(SON), draft.id)
-    agreed = (await town.together.agree(caller(SPOUSE), draft.id)).application
+    await town.agrees(SON, draft.id)
+    agreed = (await town.agrees(SPOUSE, draft.id)).application
     await town.together.decline(caller(SPOUSE), draft.id)
     with pytest.raises(ConflictError, match="application_changed"):
         await town.counter.submit(caller(), draft.id, agreed.version, "k")
@@ -161,10 +161,10 @@ async def test_a_question_lapses_after_two_weeks_and_the_application_is_not_seen
     assert await town.together.lapse() == 0
     town.clock.pass_(seconds=1)
     with pytest.raises(ConflictError, match="invitation_lapsed"):
-        await town.together.agree(caller(SPOUSE), draft.id)
+        await town.agrees(SPOUSE, draft.id)
     assert [await town.together.lapse(), await town.together.lapse()] == [1, 0]
     with pytest.raises(NotFoundError, match="application_unknown"):
-        await town.together.agree(caller(SPOUSE), draft.id)
+        await town.agrees(SPOUSE, draft.id)
     [told] = await inbox(town, OWNER)
     assert told.startswith(f"{News.ANSWERED}: 共同申请人未在期限内确认")
     assert (await inbox(town, SPOUSE), await waiting(db, SPOUSE)) == ([], [])
@@ -179,7 +179,7 @@ async def test_of_an_answer_and_a_taking_back_at_once_one_happens_and_the_notice
     for _ in range(5):
         draft = await asked(town)
         await race(
-            town.together.agree(caller(SPOUSE), draft.id),
+            town.agrees(SPOUSE, draft.id),
             town.together.take_back(caller(), draft.id, draft.agreements[0].id),
         )
         left = (await town.counter.get(caller(), draft.id)).application.agreements
@@ -193,7 +193,7 @@ async def test_of_an_answer_and_a_taking_back_at_once_one_happens_and_the_notice
 
 async def test_what_is_completed_later_is_confirmed_anew_before_the_clock_goes_on(town: Town):
     draft = await asked(town)
-    agreed = (await town.together.agree(caller(SPOUSE), draft.id)).application
+    agreed = (await town.agrees(SPOUSE, draft.id)).application
     await town.counter.submit(caller(), draft.id, agreed.version, "k")
     await town.decide(draft.id, "ask", note="请补正")
     found = (await town.counter.get(caller(), draft.id)).application
@@ -201,7 +201,7 @@ async def test_what_is_completed_later_is_confirmed_anew_before_the_clock_goes_o
     assert len(await inbox(town, SPOUSE)) == 1
     with pytest.raises(StepRefusedError, match="application_incomplete"):
         await town.counter.supply(caller(), draft.id, saved.version, "s")
-    again = (await town.together.agree(caller(SPOUSE), draft.id)).application
+    again = (await town.agrees(SPOUSE, draft.id)).application
     await town.counter.supply(caller(), draft.id, again.version, "s")
     assert await inbox(town, SPOUSE) == []
 
@@ -218,9 +218,9 @@ async def test_an_answer_that_nobody_lived_to_record_is_recorded_later_once(town
     draft = await asked(town)
     town.log.fails = True
     with pytest.raises(ConnectionError):
-        await town.together.agree(caller(SPOUSE), draft.id)
+        await town.agrees(SPOUSE, draft.id)
     town.log.fails = False
-    await town.together.agree(caller(SPOUSE), draft.id)
+    await town.agrees(SPOUSE, draft.id)
     town.clock.pass_(seconds=SETTLED.total_seconds() + 1)
     await town.steps.finish()
     assert town.log.actions().count("application.agreed") == 1
@@ -237,7 +237,7 @@ async def test_who_has_declined_leaves_no_trace_when_they_leave_and_goes_along_w
         await holding.move(SON, NEW, session)
 
     await in_transaction(db, work)
-    await town.together.agree(caller(NEW), draft.id)
+    await town.agrees(NEW, draft.id)
     await holding.erase(SPOUSE)
     found: dict[str, Any] | None = await db["applications"].find_one({"_id": draft.id})
     assert found is not None

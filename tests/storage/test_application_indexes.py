@@ -61,6 +61,9 @@ SEARCHES: dict[str, Callable[[Stores], Awaitable[object]]] = {
     "closing": lambda stores: stores.applications.find_closing(NOW, 10),
     "lapsing": lambda stores: stores.applications.find_lapsing(NOW, 10),
     "idle": lambda stores: stores.applications.find_idle(NOW, 10),
+    "upgrade": lambda stores: stores.applications.upgrade(10),
+    "export": lambda stores: stores.applications.all_of(1),
+    "erase": lambda stores: stores.applications.erase(1),
     "files_of_one": lambda stores: stores.files.loosen_of("a"),
     "loose": lambda stores: stores.files.find_loose(NOW, 10),
 }
