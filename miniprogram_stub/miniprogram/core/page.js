@@ -66,9 +66,16 @@ const common = {
     else this.setData({ state: 'error', problem })
   },
 
-  /** Run what a tap began: once at a time, its Problem shown. `busy` names it meanwhile. */
+  /** Run what a tap began, its Problem shown; `busy` names it meanwhile. A second tap on it does nothing, one on another thing waits. */
   async act(name, work) {
-    if (this.data.busy) return undefined
+    if (this.data.busy === name) return undefined
+    while (this.data.busy) await this.acting
+    const acting = this.run(name, work)
+    this.acting = acting
+    return acting
+  },
+
+  async run(name, work) {
     this.setData({ busy: name, problem: null })
     try {
       return await work()
