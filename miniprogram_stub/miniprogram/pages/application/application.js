@@ -27,7 +27,7 @@ page({
   async load({ id }) {
     const answer = await ask('applications.get', { path: { application: id }, keep: true })
     const rating = answer.data.deadline.runs === 'done' && answer.data.number ? await this.ratingOf(id) : {}
-    return { ...rating, one: this.shown(answer.data), steps: answer.data.timeline.map(stepOf).reverse(), asOf: this.age(answer) }
+    return { ...rating, one: this.shown(answer), steps: answer.data.timeline.map(stepOf).reverse(), asOf: this.age(answer) }
   },
 
   /** While it is on the screen; a bad network says nothing then. */
@@ -41,7 +41,8 @@ page({
     }
   },
 
-  shown(view) {
+  shown(answer) {
+    const view = answer.data
     const { t } = this.data
     const { deadline, allowed, timeline } = view
     const isDone = deadline.runs === 'done'
@@ -49,6 +50,7 @@ page({
     const me = (session.current() || { account: '' }).account
     return {
       name: view.name,
+      etag: answer.etag,
       number: view.number,
       code: view.code,
       state: view.state_words,
@@ -83,9 +85,9 @@ page({
   },
 
   /** A step that is one request; the page shows what came of it. */
-  step(name) {
+  step(name, version) {
     return this.act(name, async () => {
-      await ask(name, { path: { application: this.options.id } })
+      await ask(name, { path: { application: this.options.id }, version })
       await this.reload()
     })
   },
@@ -94,7 +96,7 @@ page({
     return this.step('applications.urge')
   },
   agree() {
-    return this.step('applications.agree')
+    return this.step('applications.agree', this.data.one.etag) // to what is on the screen, not to what it became since
   },
   decline() {
     return this.sure(this.data.t.declineAsk, 'applications.decline', () => wx.reLaunch({ url: '/pages/home/home' }))
