@@ -7,10 +7,14 @@ not followed here: tests empty what they use.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import NoReturn
 
 import pytest
 import structlog
@@ -28,6 +32,26 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop that the product runs on."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+def pytest_sessionstart() -> None:
+    """Ctrl-C is Python's own here, by another name.
+
+    Where the default handler stands, `asyncio.Runner` puts its own in its place and back with each fixture and test,
+    and `signal.signal` makes the text of both to throw it away: the task, and with it all of a city that it returned.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def pytest_collection_finish() -> None:
+    """All modules are there and stay: the collector need not walk them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -59,4 +59,4 @@ class Templates(BaseModel):
 
 def load(path: Path) -> Templates:
     """Read the file; raises OSError, yaml.YAMLError or pydantic.ValidationError."""
-    return Templates.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return Templates.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))

@@ -166,7 +166,7 @@ def _read(path: Path) -> str:
 
 def _yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(_read(path))
+        return yaml.load(_read(path), Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise _wrong(path, str(error)) from None
 

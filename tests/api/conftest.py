@@ -52,10 +52,17 @@ def services(assembly: assemble.Assembly, readers: assemble_public.PublicParts) 
     return services_of(assembly, readers)
 
 
+@pytest.fixture(scope="session")
+def _contract(_assembly: assemble.Assembly) -> Route:
+    """Where the document is. It takes half a second to make, and says the same of every test's table."""
+    services = services_of(_assembly, assemble_public.public(_assembly))
+    return with_contract(public_routes(services), admin_routes(_assembly, lambda: b""))[-1]
+
+
 @pytest.fixture
-def routes(assembly: assemble.Assembly, services: Services) -> list[Route]:
+def routes(services: Services, _contract: Route) -> list[Route]:
     """The public part of the table."""
-    return with_contract(public_routes(services), admin_routes(assembly, lambda: b""))
+    return [*public_routes(services), _contract]
 
 
 @pytest.fixture
