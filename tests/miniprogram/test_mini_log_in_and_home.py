@@ -29,7 +29,7 @@ async def test_who_opens_a_page_of_ones_own_logs_in_first_and_comes_back_to_it(t
     await anna.open("pages/bookings/bookings")
     await anna.tap("微信一键登录")
     await expect(anna.page.locator("#bar h1")).to_have_text("我的预约")
-    await anna.see("暂无内容")
+    await anna.see("没有接下来的预约")
 
 
 async def test_an_alert_that_officers_release_is_on_the_open_page_within_two_seconds(telephones: Hand, desk: Desk):
