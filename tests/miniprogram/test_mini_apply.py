@@ -107,6 +107,7 @@ async def fill_in(phone: Telephone) -> None:
         await choice.select_option(label=name, timeout=8_000)
     await phone.fill("现居住地址", "后海大道1号101")
     await group(phone, "年龄段").get_by_label("80-89周岁").check()
+    await group(phone, "发放账户").get_by_label("本人其他账户").check()
     await phone.fill("开户银行", "深圳银行")
     await phone.fill("银行卡号", CARD)
     await group(phone, "是否由家属代为确认").get_by_label("否").check()
@@ -183,7 +184,8 @@ async def prepared(citizen: Citizen) -> str:
     """A draft that could be handed in, on the server."""
     form = {
         **somebody(), "phone": "13800138000", "birth_day": "1941-01-05", "division": "440305007",
-        "address": "后海大道1号101", "tier": "from80", "bank_name": "深圳银行", "bank_card": CARD, "by_family": False,
+        "address": "后海大道1号101", "tier": "from80", "pay_to": "other_account",
+        "bank_name": "深圳银行", "bank_card": CARD, "by_family": False,
         "sharing": True, "truth": True,
     }  # fmt: skip
     draft = await citizen.ask("POST", "/v1/applications", {"item": "elderly-allowance", "form": form})
@@ -225,6 +227,7 @@ async def test_two_telephones_on_one_draft_put_together_what_they_wrote_and_ask_
     one = await telephones("cai")
     await one.log_in()
     await one.open("pages/apply/apply", item="elderly-allowance")
+    await group(one, "发放账户").get_by_label("本人其他账户").check()
     await one.fill("开户银行", "深圳银行")
     await one.see("草稿已保存")
 
@@ -251,7 +254,7 @@ async def test_two_telephones_on_one_draft_put_together_what_they_wrote_and_ask_
     citizen = await citizen_of(town, one)
     [draft] = await citizen.all()
     form = (await citizen.whole(draft["id"]))["form"]
-    assert form == {"bank_name": "深圳银行", "phone": "13800138000", "address": "南海大道8号"}
+    assert form == {"pay_to": "other_account", "bank_name": "深圳银行", "phone": "13800138000", "address": "南海大道8号"}
 
 
 async def test_a_form_with_rows_and_dependent_fields_tells_its_faults_and_survives_without_a_network(telephones: Hand):

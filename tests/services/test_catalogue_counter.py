@@ -190,7 +190,13 @@ async def test_an_officer_who_is_no_editor_may_nothing(editing: CatalogueEditing
         ({"materials": [material("population", ["religion"], "identity_check")]}, "materials[0].source"),
         ({"materials": [material("population", ["name"], "marketing")]}, "materials[0].source"),
         ({"materials": [], "form": {"fields": [FILLED]}}, "form.fields[0].fill"),
-        ({"form": {"fields": [FILLED | {"fill": "population.ethnic_group"}]}}, "form.fields[0].fill"),
+        (
+            {
+                "materials": [material("population", ["name"], "identity_check")],
+                "form": {"fields": [FILLED | {"fill": "population.ethnic_group"}]},
+            },
+            "form.fields[0].fill",
+        ),
     ],
 )
 async def test_an_item_that_does_not_fit_the_city_is_refused_and_named(
