@@ -254,7 +254,12 @@ async def test_two_telephones_on_one_draft_put_together_what_they_wrote_and_ask_
     citizen = await citizen_of(town, one)
     [draft] = await citizen.all()
     form = (await citizen.whole(draft["id"]))["form"]
-    assert form == {"pay_to": "other_account", "bank_name": "深圳银行", "phone": "13800138000", "address": "南海大道8号"}
+    assert form == {
+        "pay_to": "other_account",
+        "bank_name": "深圳银行",
+        "phone": "13800138000",
+        "address": "南海大道8号",
+    }
 
 
 async def test_a_form_with_rows_and_dependent_fields_tells_its_faults_and_survives_without_a_network(telephones: Hand):

@@ -11,7 +11,9 @@ import pytest
 from server.domain.citizens import Account
 from server.domain.errors import NotFoundError
 from server.domain.facts import day_number
+from server.domain.real_name import RealName
 from server.domain.rules import Rule
+from server.services.offer_forms import FormShelves, OfferForms
 from server.services.offer_notices import Telling
 from server.services.offers import PATIENCE, Counters, Offers, OfferShelves
 from server.storage.catalogues import load_facts
@@ -54,6 +56,14 @@ class Street:
         self.hall = Hall(db, allowance())
         self.hall.clock.at = self.town.at
 
+    async def find(self, citizen: int) -> RealName | None:  # noqa: ARG002 - nobody here is verified
+        """Implements `Names`."""
+        return None
+
+    async def addresses_of(self, citizen: int, channel: str) -> list[str]:  # noqa: ARG002 - nor has a telephone
+        """Implements `Numbers`."""
+        return []
+
     async def get(self, citizen: int) -> Account:
         """Implements `People`."""
         return caller(citizen).account
@@ -65,9 +75,10 @@ class Street:
             object.__setattr__(hall.ground, name, Mortal(getattr(hall.ground, name), life))
         offers: Any = Mortal(town.offers, life)
         uses: Any = Mortal(hall.uses, life)
-        shelves = OfferShelves(offers, town, town.facts, load_facts(), InboxStore(self.db), self)
+        shelves = OfferShelves(offers, town, InboxStore(self.db), self)
+        forms = OfferForms(hall.ground, FormShelves(town.facts, load_facts(), self, self, uses))
         telling = Telling(town.offers, town.outbox, town.now)
-        counters = Counters(hall.counter, hall.sources(), town.notices(), telling, town, uses)
+        counters = Counters(hall.counter, hall.sources(), town.notices(), telling, town, forms)
         return Offers(hall.ground, shelves, counters)
 
     async def offered(self, citizen: int) -> str:
