@@ -34,10 +34,11 @@ from server.domain.alerts.verbs import (
     next_message,
 )
 from server.domain.broadcasts import Broadcast
-from server.domain.errors import ConflictError, HuiminError, InvalidInputError, TooManyError
+from server.domain.errors import ConflictError, InvalidInputError, TooManyError
 from server.domain.officers import Officer
 from server.domain.wording import Kind
 from server.services.audit import Audit
+from server.services.finishing import finish_each
 from server.services.steps import StepLog
 from server.storage.alerts import AlertStore
 
@@ -246,17 +247,9 @@ class Alerts:
     async def finish_interrupted(self) -> list[str]:
         """Log what was done and publish what was released by processes that died before they could. Run at start."""
         await self._log.finish()
-        finished, failed = [], []
-        for desk in await self._store.find_unpublished():
-            try:
-                await self._settle(desk)
-            except HuiminError as error:  # one that cannot be published must not keep back the others
-                failed.append(error)
-            else:
-                finished.append(desk.identifier)
-        if failed:
-            raise ExceptionGroup(f"{len(failed)} released alerts could not be published", failed)
-        return finished
+        left = await self._store.find_unpublished()
+        finished = await finish_each(left, self._settle, "released alerts could not be published")
+        return [desk.identifier for desk in finished]
 
     async def expire(self) -> list[str]:
         """Mark released alerts whose time is over."""

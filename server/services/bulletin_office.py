@@ -33,10 +33,11 @@ from server.domain.bulletins import (
 )
 from server.domain.bulletins_json import After
 from server.domain.divisions import Divisions, normal
-from server.domain.errors import ConflictError, ForbiddenError, HuiminError, InvalidInputError, NotFoundError
+from server.domain.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from server.domain.notices import Frame
 from server.domain.officers import Officer
 from server.services.audit import Audit
+from server.services.finishing import finish_each
 from server.storage.bulletins import BulletinStore
 
 
@@ -186,17 +187,9 @@ class BulletinOffice:
     async def finish_interrupted(self) -> list[str]:
         """Do what processes died before: log, tell, stop. And take what is over out of the readers' index."""
         await self._store.hide_over(self._now())
-        finished, failed = [], []
-        for each in await self._store.find_unsettled():
-            try:
-                await self._settle(each)
-            except HuiminError as error:  # one that cannot be told must not keep back the others
-                failed.append(error)
-            else:
-                finished.append(each.id)
-        if failed:
-            raise ExceptionGroup(f"{len(failed)} public notices could not be told", failed)
-        return finished
+        left = await self._store.find_unsettled()
+        finished = await finish_each(left, self._settle, "public notices could not be told")
+        return [each.id for each in finished]
 
     async def _settle(self, bulletin: Bulletin) -> Bulletin:
         """Log what was published or withdrawn, then let its broadcasts leave, or stop. All may be repeated."""
