@@ -10,6 +10,7 @@ const session = require('./session')
 const { Problem } = require('./problem')
 const time = require('./time')
 const outbox = require('./outbox')
+const { watchAlerts } = require('./watch')
 
 const LOG_IN = '/pages/log-in/log-in'
 
@@ -46,6 +47,7 @@ const common = {
     this.turn = turn
     if (this.data.state !== 'ready') this.setData({ state: 'loading' })
     try {
+      if (this.watch) await this.watch.ready
       const found = await this.load(this.options)
       if (this.turn === turn) this.setData({ state: 'ready', problem: null, ...found })
     } catch (error) {
@@ -88,6 +90,13 @@ const common = {
     }
   },
 
+  /** It is not on the screen any more: nothing is asked for it. */
+  rest() {
+    this.isShown = false
+    clearInterval(this.timer)
+    if (this.watch) this.watch.end()
+  },
+
   /** "as of": null for what is fresh. */
   age(answer) {
     return answer.isOld ? i18n.fill(i18n.common().asOf, { time: time.short(answer.at) }) : ''
@@ -95,7 +104,8 @@ const common = {
 }
 
 /**
- * Define a page. `everyS` calls `tick()` every so many seconds while the page is on the screen, and only then.
+ * Define a page. `everyS` calls `tick()` every so many seconds while the page is on the screen, and only then;
+ * `watchesAlerts` loads it again whenever alerts have changed.
  *
  * @param {Record<string, any>} definition
  */
@@ -107,6 +117,8 @@ function page(definition) {
     tick() {},
     timer: 0,
     isShown: false,
+    /** @type {ReturnType<typeof watchAlerts> | null} */
+    watch: null,
     ...own,
     data: { t: i18n.words(own.texts), state: 'loading', problem: null, fields: {}, busy: '', isElder: false, language: 'zh', queued: 0, asOf: '', ...own.data },
     onLoad(query) {
@@ -117,17 +129,16 @@ function page(definition) {
       this.isShown = true
       this.dress()
       if (own.onShow) own.onShow.call(this)
+      if (own.watchesAlerts) this.watch = watchAlerts(() => this.reload())
       this.reload()
       if (own.everyS) this.timer = setInterval(() => this.tick(), own.everyS * 1000)
     },
     onHide() {
-      this.isShown = false
-      clearInterval(this.timer)
+      this.rest()
       if (own.onHide) own.onHide.call(this)
     },
     onUnload() {
-      this.isShown = false
-      clearInterval(this.timer)
+      this.rest()
       if (own.onUnload) own.onUnload.call(this)
     },
     onPullDownRefresh() {

@@ -5,7 +5,6 @@ const { lineOf } = require('../../core/alerts')
 const { page } = require('../../core/page')
 const { optional } = require('../../core/problem')
 const session = require('../../core/session')
-const { watchAlerts } = require('../../core/watch')
 
 const NEWEST = Number.MAX_SAFE_INTEGER // the cursor before which the newest release is
 const PAST = 10 // releases at a time
@@ -15,20 +14,10 @@ const isPast = ({ alert }) => alert.standing !== 'active' && alert.standing !== 
 
 page({
   texts: require('./texts'),
+  watchesAlerts: true,
   data: { mine: [], others: [], past: [], before: 0, isIn: false, grants: null },
 
-  onShow() {
-    this.watch = watchAlerts(() => this.reload())
-  },
-  onHide() {
-    this.watch.end()
-  },
-  onUnload() {
-    this.watch.end()
-  },
-
   async load() {
-    await this.watch.ready
     const isIn = session.isIn()
     const [inbox, city, released, grants] = await Promise.all([
       isIn ? ask('inbox.page', { query: { limit: 1 }, keep: true }) : null,

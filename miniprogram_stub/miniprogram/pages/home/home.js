@@ -7,7 +7,6 @@ const { isOpen } = require('../../core/offers')
 const { page } = require('../../core/page')
 const session = require('../../core/session')
 const time = require('../../core/time')
-const { watchAlerts } = require('../../core/watch')
 
 const NEXT = 3
 const WAITING = ['supplement', 'draft'] // states of an application in which it is the citizen's turn, first things first
@@ -28,20 +27,10 @@ const waitingOf = (applications) => applications
 
 page({
   texts: require('./texts'),
+  watchesAlerts: true,
   data: { alerts: [], bookings: [], applications: [], offers: [], isIn: false },
 
-  onShow() {
-    this.watch = watchAlerts(() => this.reload())
-  },
-  onHide() {
-    this.watch.end()
-  },
-  onUnload() {
-    this.watch.end()
-  },
-
   async load() {
-    await this.watch.ready
     if (!session.isIn()) {
       const alerts = await inForce()
       return { isIn: false, alerts: alerts.lines, asOf: this.age(alerts), bookings: [], applications: [], offers: [] }

@@ -5,7 +5,6 @@ const i18n = require('../../core/i18n')
 const news = require('../../core/news')
 const { page } = require('../../core/page')
 const time = require('../../core/time')
-const { watchAlerts } = require('../../core/watch')
 
 const SHOWN = 25 // items on the screen at once: a cheap telephone scrolls no more
 
@@ -21,22 +20,12 @@ const itemOf = ({ id, texts, page: url, at, read_at: readAt }) => ({
 
 page({
   texts: require('./texts'),
+  watchesAlerts: true,
   needsLogIn: true,
   data: { alerts: [], bulletins: [], items: [], unread: 0, from: 0, isMore: false },
 
-  onShow() {
-    this.watch = watchAlerts(() => this.reload())
-  },
-  onHide() {
-    this.watch.end()
-  },
-  onUnload() {
-    this.watch.end()
-  },
-
   /** What is kept stands there at once; without a network it stays, with its time. */
   async load() {
-    await this.watch.ready
     try {
       return this.drawn(await news.refresh())
     } catch (problem) {

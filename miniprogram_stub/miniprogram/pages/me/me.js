@@ -26,8 +26,9 @@ page({
     }
   },
 
+  /** Each setting is a thing of its own: a tap on another one waits, and is not taken for the same tap again. */
   change(values) {
-    return this.act('change', async () => {
+    return this.act(`change ${Object.keys(values)}`, async () => {
       await ask('me.change', { body: values, version: this.data.version })
       await this.reload()
     })
