@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from server.domain.chains import Chain
 from server.domain.waiting import Offer
@@ -12,6 +13,8 @@ from server.storage.chains import ChainStore
 from server.storage.mongo import Database
 from server.storage.seats import Pair, SeatStore, Swap
 from server.storage.waiting import WaitingStore
+
+FOREVER = 10**6  # writes: more than any test makes
 
 
 class KilledError(Exception):
@@ -29,6 +32,23 @@ class Life:
         self.left -= 1
         if self.left < 0:
             raise KilledError
+
+
+class Mortal:
+    """Passes every call on as long as the process lives."""
+
+    def __init__(self, inner: Any, life: Life) -> None:
+        self._inner, self._life = inner, life
+
+    def __getattr__(self, name: str) -> Any:
+        """The inner one's, counted."""
+        method = getattr(self._inner, name)
+
+        async def touched(*args: Any, **kwargs: Any) -> Any:
+            self._life.write()
+            return await method(*args, **kwargs)
+
+        return touched
 
 
 class MortalSeats(SeatStore):

@@ -32,11 +32,10 @@ from server.storage.partners import PartnerStore
 from server.storage.standing_orders import OrderStore
 from server.storage.vault import Vault
 from tests.services.desk import AUTHOR, DIVISIONS, RELEASER, START, TEXTS, Clock, Post, typhoon
-from tests.services.mortal_stores import Life
+from tests.services.mortal_stores import FOREVER, Life, Mortal
 
 SENDER = "bureau@sz.example"
 PARTNER = Partner(id="bureau", name="市气象局", senders=(SENDER,), division="440300", created_at=START)
-FOREVER = 10**6
 
 
 def terms(**changes: object) -> Terms:
@@ -72,23 +71,6 @@ def after(name: str, before: Alert, kind: str, clock: Clock, colour: Colour = Co
     """An Update or Cancel of the partner's."""
     head = {"msg_type": kind, "references": str(before.reference), "sent": cap_time(clock(), CHINA)}
     return rain(name, colour, **(head | changes))
-
-
-class Mortal:
-    """Passes every call on as long as the process lives."""
-
-    def __init__(self, inner: Any, life: Life) -> None:
-        self._inner, self._life = inner, life
-
-    def __getattr__(self, name: str) -> Any:
-        """The inner one's, counted."""
-        method = getattr(self._inner, name)
-
-        async def touched(*args: Any, **kwargs: Any) -> Any:
-            self._life.write()
-            return await method(*args, **kwargs)
-
-        return touched
 
 
 class Hasty(IntakeStore):

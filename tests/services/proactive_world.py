@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from server.domain.facts import Statement, Value
+from server.domain.facts import Statement, Value, day_number
 from server.domain.rules import Live, Rule
 from server.domain.working_days import WorkingDays
 from server.services.offer_notices import OfferNotices, Sources, Telling
@@ -19,7 +20,21 @@ from server.storage.offers import OfferStore
 from server.storage.outbox import Outbox
 from server.storage.runs import RunStore
 
+TODAY = day_number(date(2026, 11, 24))
 NOON = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)  # in China
+
+
+ID_CARD: dict[str, Any] = {
+    "id": "id-card", "kind": "reminder", "unit": "police", "lane": "reminder", "period": "occurrence",
+    "title": {"zh": "身份证快到期", "en": "Your ID card runs out"},
+    "body": {"zh": "将于{date}到期，还有{days}天", "en": "It runs out on {date}, in {days} days"},
+    "when": [{"fact": "id_card_until", "days": [0, 30]}], "lasts_days": 40,
+}  # fmt: skip
+
+
+def rule(**other: Any) -> Rule:
+    """That of the ID card, but for what is said."""
+    return Rule.model_validate(ID_CARD | other)
 
 
 @dataclass
@@ -96,3 +111,17 @@ class Town:
     def later(self, **by: float) -> None:
         """Time passes."""
         self.at += timedelta(**by)
+
+
+async def turn(town: Town, owner: str = "one") -> None:
+    """What a process does each minute."""
+    engine = town.engine(owner)
+    await engine.schedule()
+    await engine.run_open()
+
+
+async def opened(db: Database) -> Town:
+    """A town whose one rule is that of the ID card."""
+    town = Town(db, rules=[rule()])
+    await town.facts.prepare()
+    return town

@@ -23,28 +23,10 @@ from server.storage.officers import OfficerStore
 from server.storage.outbox import Outbox
 from server.storage.vault import Vault
 from tests.services.desk import DIVISIONS, TEXTS, Clock, Post, submitted, typhoon
-from tests.services.mortal_stores import KilledError, Life
+from tests.services.mortal_stores import FOREVER, KilledError, Life, Mortal
 from tests.services.office import hired, newcomer, office_of
 
 CITIZENS = (7, 8)
-FOREVER = 10**6
-
-
-class Mortal:
-    """Passes every call on as long as the process lives."""
-
-    def __init__(self, inner: Any, life: Life) -> None:
-        self._inner, self._life = inner, life
-
-    def __getattr__(self, name: str) -> Any:
-        """The inner one's, counted."""
-        method = getattr(self._inner, name)
-
-        async def touched(*args: Any, **kwargs: Any) -> Any:
-            self._life.write()
-            return await method(*args, **kwargs)
-
-        return touched
 
 
 class House:

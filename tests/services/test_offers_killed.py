@@ -22,29 +22,10 @@ from server.storage.mongo import Database
 from tests.api.offer_town import BIRTHDAY, allowance
 from tests.services.application_world import Town as Hall
 from tests.services.application_world import caller
-from tests.services.mortal_stores import KilledError, Life
+from tests.services.mortal_stores import FOREVER, KilledError, Life, Mortal
 from tests.services.proactive_world import Town
 
 TOUCHES = 20  # more than accepting takes
-FOREVER = 10**6
-
-
-class Mortal:
-    """Passes every call on while its life lasts."""
-
-    def __init__(self, inner: Any, life: Life) -> None:
-        self._inner = inner
-        self._life = life
-
-    def __getattr__(self, name: str) -> Any:
-        """The inner one's, at the price of a touch."""
-        method = getattr(self._inner, name)
-
-        async def touched(*args: Any, **kwargs: Any) -> Any:
-            self._life.write()
-            return await method(*args, **kwargs)
-
-        return touched
 
 
 class Street:

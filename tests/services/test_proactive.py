@@ -3,42 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.domain.facts import day_number
 from server.domain.offers import State
-from server.domain.rules import Rule
 from server.services.offer_notices import DIGEST, MADE, key_of
 from server.storage.mongo import Database
-from tests.services.proactive_world import Town
-
-TODAY = day_number(date(2026, 11, 24))
-ID_CARD: dict[str, Any] = {
-    "id": "id-card", "kind": "reminder", "unit": "police", "lane": "reminder", "period": "occurrence",
-    "title": {"zh": "身份证快到期", "en": "Your ID card runs out"},
-    "body": {"zh": "将于{date}到期，还有{days}天", "en": "It runs out on {date}, in {days} days"},
-    "when": [{"fact": "id_card_until", "days": [0, 30]}], "lasts_days": 40,
-}  # fmt: skip
-
-
-def rule(**other: Any) -> Rule:
-    return Rule.model_validate(ID_CARD | other)
+from tests.services.proactive_world import TODAY, Town, opened, rule, turn
 
 
 @pytest.fixture
 async def town(db: Database) -> Town:
-    found = Town(db, rules=[rule()])
-    await found.facts.prepare()
-    return found
-
-
-async def turn(town: Town, owner: str = "one") -> None:
-    engine = town.engine(owner)
-    await engine.schedule()
-    await engine.run_open()
+    return await opened(db)
 
 
 async def told(town: Town) -> dict[int, int]:

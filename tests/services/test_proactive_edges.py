@@ -4,48 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 import pytest
 
-from server.domain.facts import day_number
 from server.domain.offers import State
-from server.domain.rules import Live, Rule
+from server.domain.rules import Live
 from server.services.offer_notices import DIGEST, MADE, Telling
 from server.storage.mongo import Database, in_transaction
 from server.storage.offers import OfferStore
 from server.storage.outbox import Outbox
 from server.storage.runs import RunStore
-from tests.services.proactive_world import Town
-
-TODAY = day_number(date(2026, 11, 24))
-RULE: dict[str, Any] = {
-    "id": "id-card", "kind": "reminder", "unit": "police", "lane": "reminder", "period": "occurrence",
-    "title": {"zh": "身份证快到期", "en": "Your ID card runs out"}, "body": {"zh": "{date}", "en": "{date}"},
-    "when": [{"fact": "id_card_until", "days": [0, 30]}], "lasts_days": 40,
-}  # fmt: skip
-
-
-class DiedError(Exception):
-    """The process died."""
-
-
-def rule(**other: Any) -> Rule:
-    return Rule.model_validate(RULE | other)
+from tests.services.proactive_world import TODAY, Town, opened, rule, turn
 
 
 @pytest.fixture
 async def town(db: Database) -> Town:
-    found = Town(db, rules=[rule()])
-    await found.facts.prepare()
-    return found
+    return await opened(db)
 
 
-async def turn(town: Town, owner: str = "one") -> None:
-    engine = town.engine(owner)
-    await engine.schedule()
-    await engine.run_open()
+class DiedError(Exception):
+    """The process died."""
 
 
 async def digests_that_tell(town: Town) -> int:
