@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from server.domain.broadcasts import Lane
 from server.domain.facts import EARLIEST, LATEST, Kind, Value, Values, day_number, day_of_number
 from server.domain.working_days import WorkingDays
 
@@ -25,14 +26,6 @@ _FIRST, _LAST = day_number(EARLIEST), day_number(LATEST)
 ACCOUNT = "account."  # what a form is filled in with from the citizen's own account begins so
 
 Window = tuple[int | None, int | None]
-
-
-class Lane(StrEnum):
-    """How urgent it is: the engine's lanes of the same names."""
-
-    TRANSACTIONAL = "transactional"
-    REMINDER = "reminder"
-    DIGEST = "digest"
 
 
 class Period(StrEnum):
@@ -134,7 +127,7 @@ class Rule(_Model):
     template: str = Field(
         default="notice", pattern=r"^[a-z]{2,20}$", description="event of rows in data/templates.yaml"
     )
-    lane: Lane
+    lane: Literal[Lane.TRANSACTIONAL, Lane.REMINDER, Lane.DIGEST]  # those of personal notices
     period: Period
     cap: Cap | None = None
     lasts_days: int = Field(ge=1, le=400, description="the offer lapses so many days after it was made")
@@ -295,19 +288,21 @@ def occurrences(rule: Rule, values: Values, today: date, calendar: WorkingDays) 
 
 def matching(when: Sequence[Bound], unless: Sequence[Bound], values: Values) -> list[Value]:
     """`occurrences` of a rule that is compiled already."""
-    for test in when[1:]:
-        if not any(test.holds(value) for value in _all(values, test.fact)):
-            return []
-    if any(test.holds(value) for test in unless for value in _all(values, test.fact)):
+    if not all(_is_held(bound, values) for bound in when[1:]) or any(_is_held(bound, values) for bound in unless):
         return []
-    return [value for value in _all(values, when[0].fact) if when[0].holds(value)]
-
-
-def _all(values: Values, fact: str) -> Sequence[Value]:
-    found = values.get(fact)
+    anchor = when[0]
+    found = values.get(anchor.fact)
     if found is None:
-        return ()
-    return (found,) if isinstance(found, int | str) else found
+        return []
+    return [value for value in ((found,) if isinstance(found, int | str) else found) if anchor.holds(value)]
+
+
+def _is_held(bound: Bound, values: Values) -> bool:
+    """By one of the values of its fact; by none if nothing is known."""
+    found = values.get(bound.fact)
+    if found is None:
+        return False
+    return bound.holds(found) if isinstance(found, int | str) else any(bound.holds(value) for value in found)
 
 
 def period_of(rule: Rule, occurrence: Value, today: date) -> str:

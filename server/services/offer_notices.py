@@ -21,7 +21,6 @@ from server.domain.facts import Facts
 from server.domain.notices import EVENT, Frame, Notice, frames_of, notice_texts
 from server.domain.offers import OPEN, Offer, State, is_founded
 from server.domain.outbox import Entry, Standing, Texts
-from server.domain.rules import Lane as RuleLane
 from server.domain.rules import Rule, last_day, said
 from server.domain.templates import Registry
 from server.domain.wording import Words
@@ -64,7 +63,7 @@ class Telling:
         """See to it that these are told, those of them that are not yet. May be repeated by anybody."""
         known = await self._offers.find([offer.id for offer in offers])
         left = [offer for offer in known.values() if offer.state is State.FOUND]
-        if rule.lane is RuleLane.DIGEST:
+        if rule.lane is Lane.DIGEST:
             await self._collect(left)
         else:
             await self._outbox.put([_entry(offer, rule) for offer in left])
@@ -211,12 +210,11 @@ def next_digest_day(now: datetime) -> date:
 
 def _entry(offer: Offer, rule: Rule) -> Entry:
     """Its notice, which is over with the last day that it is true: nobody hears of a card that has run out since."""
-    is_urgent = rule.lane is RuleLane.TRANSACTIONAL
     last = last_day(rule, offer.occurrence)
     over_at = datetime.combine(last + timedelta(days=1), time(0), CHINA) if last else offer.expires_at
     return Entry(
-        key_of(offer.id), URGENT if is_urgent else MADE, offer.citizen, offer.id,
-        Lane.TRANSACTIONAL if is_urgent else Lane.REMINDER, offer.found_at, min(offer.expires_at, over_at),
+        key_of(offer.id), URGENT if rule.lane is Lane.TRANSACTIONAL else MADE, offer.citizen, offer.id,
+        rule.lane, offer.found_at, min(offer.expires_at, over_at),
     )  # fmt: skip
 
 

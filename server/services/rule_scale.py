@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
+from server.domain.broadcasts import Lane
 from server.domain.facts import Fact, Facts, Kind
-from server.domain.rules import Lane, Period, Rule
+from server.domain.rules import Period, Rule
 
 OWN = "service_offers"  # the consent that every rule needs
 LANES = (Lane.DIGEST,) * 6 + (Lane.REMINDER,) * 3 + (Lane.TRANSACTIONAL,)

@@ -158,18 +158,10 @@ class FactStore:
         """
         fields = dict.fromkeys((*names, "division"), 1)
         cursor = self._facts.find(self.filter_of(scan, since), fields).hint(f"by_{scan.by.fact}").batch_size(BATCH)
-        if not self._known.by_id[
-            scan.by.fact
-        ].is_many:  # of several values an index walk comes in order, a sort does not
+        if not self._known.by_id[scan.by.fact].is_many:  # by several values a walk comes in order, a sort does not
             cursor = cursor.sort([(scan.by.fact, ASCENDING), ("_id", ASCENDING)])
-        page: list[Held] = []
-        async for document in cursor:
-            page.append(_held(document))
-            if len(page) == BATCH:
-                yield page
-                page = []
-        if page:
-            yield page
+        while found := await cursor.to_list(BATCH):
+            yield [Held(d.pop("_id"), d.pop("division", 0), d) for d in found]
 
     async def changed_since(self, since: datetime, after: int = -1, limit: int = BATCH) -> list[tuple[datetime, Held]]:
         """Whose facts changed, oldest change first, from this time (and then after this citizen) on."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
+from server.domain.outbox import LANES
 from server.domain.rule_faults import Known, faults_of
-from server.domain.rules import Lane, scans
+from server.domain.rules import scans
 from server.domain.working_days import WorkingDays
 from server.services.rule_scale import generated_rules
 from server.storage.catalogue_files import read_seed
@@ -24,7 +25,7 @@ def test_446_generated_rules_have_no_fault_and_are_all_different() -> None:
     assert [fault for rule in rules for fault in faults_of(rule, known)] == []
     assert len({rule.id for rule in rules}) == len({rule.model_dump_json(exclude={"id"}) for rule in rules}) == 446
     assert rules == generated_rules(446, 1, facts, items) != generated_rules(446, 2, facts, items)
-    assert {rule.lane for rule in rules} == set(Lane)
+    assert {rule.lane for rule in rules} == set(LANES)
     indexed = {fact.id for fact in facts.facts if fact.is_indexed}
     assert {rule.anchor.fact for rule in rules} == indexed
     assert all(scans(rule, date(2026, 11, 24), WorkingDays()) for rule in rules)
